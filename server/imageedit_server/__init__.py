@@ -1,0 +1,1 @@
+"""The image-editing gateway: one gRPC service in front of many vendors."""
