@@ -1,0 +1,63 @@
+# Everything a developer types; `make` alone lists it. Each target brings .venv up to date by itself.
+
+BIN := .venv/bin
+
+# Runs a script with the first Python new enough: the user's plain python3 first, outside of any active venv.
+PYTHON ?= python3
+BASE_PYTHON := import sys; sys.version_info >= (3, 11) or sys.exit(1); print(sys._base_executable)
+define with_python
+@for name in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	python=$$("$$name" -c '$(BASE_PYTHON)' 2>/dev/null) && exec "$$python" $(1); \
+done; \
+echo "imageedit needs Python 3.11 or newer, and none is on PATH." >&2; exit 1
+endef
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## build .venv from requirements.lock; nothing to do when nothing changed
+	$(call with_python,tests/tools/setup_venv.py)
+
+# Running it
+
+.PHONY: demo
+demo: setup ## edit a real photo through a real server and show before and after
+	@$(BIN)/python -m tests.demo.run
+
+.PHONY: demo-vendors
+demo-vendors: setup ## edit through all five vendor APIs, against vendor servers on loopback
+	@$(BIN)/python -m tests.demo.vendors
+
+# Proving it
+
+.PHONY: check
+check: setup ## format, lint, types, import contracts, protos, generated code, lock
+	@$(BIN)/python -m tests.tools.run_checks
+
+.PHONY: test
+test: check ## every check, then every test
+	@$(BIN)/python -m pytest
+
+# Changing it
+
+.PHONY: format
+format: setup ## format the code and the protos, and fix what lint can fix
+	@$(BIN)/ruff check --quiet --fix --exit-zero
+	@$(BIN)/ruff format
+	@$(BIN)/buf format -w
+
+.PHONY: generate
+generate: setup ## write the stubs in generated/ anew from protos/
+	@$(BIN)/python -m tests.tools.generate_stubs
+
+# Not after setup: it must also mend a lock that setup cannot install.
+.PHONY: lock
+lock: ## bring requirements.lock in line with pyproject.toml; newest of all with UPGRADE=1
+	$(call with_python,tests/tools/compile_lock.py $(if $(UPGRADE),--upgrade))
+
+.PHONY: clean
+clean: ## remove what these targets made: .venv, caches, demo pictures
+	@rm -rf .venv .venv-lock dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

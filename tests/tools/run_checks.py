@@ -1,0 +1,78 @@
+"""Runs every check, side by side: a line for each, all that failing ones say, exit code 1 if any failed."""
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
+CHECKS = {
+    "types": "mypy",
+    "imports": "lint-imports --no-logo",
+    "format": "ruff format --check",
+    "lint": "ruff check --output-format concise",
+    "proto format": "buf format --diff --exit-code",
+    "proto lint": "buf lint",
+    "proto breaking": "python -m tests.tools.check_breaking",
+    "generated code": "python -m tests.tools.generate_stubs --check",
+    "lock": "python -m tests.tools.check_lock",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How one check ended."""
+
+    name: str
+    passed: bool
+    seconds: float
+    output: str
+
+
+def main() -> None:
+    """Run all, longest first, as many at a time as there are cores."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        running = [pool.submit(run, name, command) for name, command in CHECKS.items()]
+        outcomes = [report(done.result()) for done in as_completed(running)]
+    failed = [outcome.name for outcome in outcomes if not outcome.passed]
+    if failed:
+        sys.exit(f"check: {len(failed)} of {len(CHECKS)} failed: {', '.join(failed)}")
+
+
+def run(name: str, command: str) -> Outcome:
+    """Run one command of .venv/bin and keep what it says."""
+    program, *arguments = command.split()
+    started = time.monotonic()
+    done = subprocess.run(
+        [BIN / program, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return Outcome(
+        name=name, passed=done.returncode == 0, seconds=time.monotonic() - started, output=done.stdout.strip()
+    )
+
+
+def report(outcome: Outcome) -> Outcome:
+    """Print a check's line; a check that passes says nothing more, unless that it was skipped."""
+    skipped = outcome.passed and outcome.output.startswith("skipped")
+    word = "ok" if outcome.passed else "FAILED"
+    print(
+        f"check: {outcome.name:<14} {outcome.output if skipped else word} ({outcome.seconds:.1f} s)",
+        flush=True,
+    )
+    if not outcome.passed:
+        print(outcome.output, end="\n\n", flush=True)
+    return outcome
+
+
+if __name__ == "__main__":
+    main()
