@@ -206,7 +206,8 @@ class ImageEditServiceServicer:
 
         Errors: NOT_FOUND (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
         the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
-        bytes no longer have their digest; the bytes received so far must not be used.
+        bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
+        (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -106,7 +106,8 @@ class ImageEditServiceStub:
 
     Errors: NOT_FOUND (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
     the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
-    bytes no longer have their digest; the bytes received so far must not be used.
+    bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
+    (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_image_edit_service_pb2.ListModelsRequest, _image_edit_service_pb2.ListModelsResponse]
     """Lists the models that can be used now, with the limits that are checked before anyone pays."""
@@ -189,7 +190,8 @@ class ImageEditServiceAsyncStub(ImageEditServiceStub):
 
     Errors: NOT_FOUND (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
     the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
-    bytes no longer have their digest; the bytes received so far must not be used.
+    bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
+    (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_image_edit_service_pb2.ListModelsRequest, _image_edit_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models that can be used now, with the limits that are checked before anyone pays."""
@@ -323,7 +325,8 @@ class ImageEditServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: NOT_FOUND (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
         the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
-        bytes no longer have their digest; the bytes received so far must not be used.
+        bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
+        (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
         """
 
     @_abc_1.abstractmethod
