@@ -1,0 +1,29 @@
+"""Time, injected so that no test has to sleep."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall time for what is stored, a monotonic sleep for what is waited for (F33)."""
+
+    def now(self) -> datetime:
+        """Return the wall time in UTC."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after ``seconds`` of monotonic time; at once for 0 and less."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the wall time in UTC."""
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the running loop, whose time is monotonic."""
+        await asyncio.sleep(max(seconds, 0))

@@ -1,0 +1,115 @@
+"""What a caller asks for, before it is checked: one noun for the three ways to create a task.
+
+The fields carry the proto's own names in ``FIELD_NAMES``, so that a refusal names what the caller wrote.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from imageedit_server.core.options import Options
+from imageedit_server.core.task import DEFAULT_TIMEOUT, BodyProfile, Kind, OnUnknown
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes that came inline."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A picture to fetch."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image of this service."""
+
+    image_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOutput:
+    """An output of a finished task."""
+
+    task_id: str
+    index: int
+
+
+Source = Content | Url | ImageRef | TaskOutput | None
+"""One input picture as the caller names it; None where no way was chosen."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """A request to create a task, converted but not checked. ``size`` and ``model`` may be empty."""
+
+    kind: Kind
+    request_id: str = ""
+    user_id: str = ""
+    model: str = ""
+    prompt: str = ""
+    images: tuple[Source, ...] = ()
+    mask: Source = None
+    has_mask: bool = False
+    reference_images: tuple[Source, ...] = ()
+    n: int = 1
+    size: str = ""
+    timeout: timedelta = DEFAULT_TIMEOUT
+    labels: dict[str, str] = field(default_factory=dict)
+    on_unknown: OnUnknown = OnUnknown.FAIL
+    validate_only: bool = False
+    options: Options | None = None
+    base_model_task_id: str = ""
+    angle: str = ""
+    body_profile: BodyProfile | None = None
+
+    def sources(self) -> Iterator[tuple[str, Source]]:
+        """Yield every source with its proto path."""
+        for index, source in enumerate(self.images):
+            yield image_field(self.kind, index), source
+        if self.has_mask:
+            yield "mask", self.mask
+        for index, source in enumerate(self.reference_images):
+            yield f"reference_images[{index}]", source
+
+    @property
+    def carries_content(self) -> bool:
+        """Whether a picture came inline, so that hashing the draft takes milliseconds."""
+        return any(isinstance(source, Content) for _, source in self.sources())
+
+    def sha256(self) -> str:
+        """Hash what was asked for, so that a repeated request_id can be compared (P3).
+
+        Equal for requests that mean the same: over the parsed fields, with defaults filled in.
+        """
+        meant = replace(self, request_id="", size=self.size or "auto", validate_only=False)
+        text = json.dumps(asdict(meant), sort_keys=True, default=_plain)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+PROMPT_FIELDS = {
+    Kind.EDIT_IMAGE: "prompt",
+    Kind.MODEL_EDIT: "edit_instructions",
+    Kind.DEFAULT_MODEL: "prompt",
+}
+"""What the prompt of each kind is called in its request."""
+
+
+def image_field(kind: Kind, index: int) -> str:
+    """Return the proto path of an input picture."""
+    return "image" if kind is Kind.DEFAULT_MODEL else f"images[{index}]"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bytes):
+        return f"sha256:{hashlib.sha256(value).hexdigest()}"
+    assert isinstance(value, timedelta)
+    return str(value.total_seconds())

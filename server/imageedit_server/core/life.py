@@ -1,0 +1,104 @@
+"""What each step does to a task's status: pure functions, applied by the store inside its transaction."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.image import Image
+from imageedit_server.core.task import Attempt, Billing, Outcome, Stage, State, Status, TaskError
+
+UNKNOWN_OUTCOMES = (Outcome.IN_FLIGHT, Outcome.UNKNOWN)
+
+DEADLINE_EXCEEDED = TaskError(
+    reason=FailureReason.DEADLINE_EXCEEDED,
+    message="The task was not finished before its deadline.",
+    retryable=True,
+)
+SUBMIT_OUTCOME_UNKNOWN = TaskError(
+    reason=FailureReason.SUBMIT_OUTCOME_UNKNOWN,
+    message="The provider may or may not have taken the request; it was not sent again.",
+)
+
+UNFINISHED_PERCENT = 99
+"""The most that an unfinished task shows; 100 is SUCCEEDED."""
+
+
+def start(status: Status, now: datetime) -> Status:
+    """A worker claimed the task."""
+    start_time = status.start_time or now
+    return replace(status, state=State.RUNNING, stage=Stage.PREPARING, start_time=start_time)
+
+
+def give_back(status: Status) -> Status:
+    """The attempt was not processed and must wait."""
+    return replace(status, state=State.QUEUED, stage=None)
+
+
+def enter(status: Status, stage: Stage) -> Status:
+    """Work reached another stage."""
+    return replace(status, stage=stage)
+
+
+def progress(status: Status, percent: int) -> Status:
+    """The provider told how far it is; what is shown never falls (F48)."""
+    shown = max(status.progress_percent, min(percent, UNFINISHED_PERCENT))
+    return replace(status, progress_percent=shown)
+
+
+def preview(status: Status, image: Image) -> Status:
+    """The provider sent a partial picture."""
+    return replace(status, previews=(*status.previews, image))
+
+
+def choose_size(status: Status, size: str) -> Status:
+    """The size of the result was chosen."""
+    return replace(status, size=size)
+
+
+def warn(status: Status, warnings: tuple[str, ...]) -> Status:
+    """Something was adapted; a sentence that is there already is not repeated by a second attempt."""
+    new = tuple(dict.fromkeys((*status.warnings, *warnings)))
+    return replace(status, warnings=new)
+
+
+def succeed(status: Status, images: tuple[Image, ...], now: datetime) -> Status:
+    """Every result is verified and stored."""
+    done = replace(status, images=images, progress_percent=100)
+    return _end(done, State.SUCCEEDED, now)
+
+
+def fail(status: Status, error: TaskError, now: datetime) -> Status:
+    """The task cannot succeed any more."""
+    return _end(replace(status, error=error), State.FAILED, now)
+
+
+def expire(status: Status, now: datetime) -> Status:
+    """The deadline passed. The reason is the doubt, where a paid call's outcome is unknown (DESIGN §4).
+
+    For a task that waits to be tried again it is what it waits for (PROMISES §2).
+    """
+    unknown = any(
+        attempt.outcome in UNKNOWN_OUTCOMES and attempt.billing is not Billing.NOT_CHARGED
+        for attempt in status.attempts
+    )
+    if unknown:
+        return fail(status, SUBMIT_OUTCOME_UNKNOWN, now)
+    last = status.attempts[-1] if status.attempts else None
+    if status.state is State.QUEUED and last and last.error:
+        return fail(status, replace(last.error, retryable=True), now)
+    return fail(status, DEADLINE_EXCEEDED, now)
+
+
+def cancel(status: Status, now: datetime) -> Status:
+    """The caller does not want it any more."""
+    return _end(status, State.CANCELLED, now)
+
+
+def billing_of(attempts: tuple[Attempt, ...]) -> Billing:
+    """What a task costs: the worst of what its attempts may cost (DESIGN §2, Billing)."""
+    severity = [Billing.NOT_CHARGED, Billing.MAY_HAVE_BEEN_CHARGED, Billing.CHARGED]
+    return max((attempt.billing for attempt in attempts), key=severity.index, default=Billing.NOT_CHARGED)
+
+
+def _end(status: Status, state: State, now: datetime) -> Status:
+    return replace(status, state=state, stage=None, billing=billing_of(status.attempts), end_time=now)

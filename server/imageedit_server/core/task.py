@@ -1,0 +1,221 @@
+"""A task and its life (DESIGN §4): the nouns, the states and who moves a task out of each.
+
+A task is its ``Request`` (fixed when it is created) and its ``Status`` (what can change). Every change
+makes a new ``Status`` under the next ``seq`` and is one event of the task.
+"""
+
+import re
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.image import Image
+from imageedit_server.core.options import Options
+
+TASK_ID = re.compile(r"task_[0-9a-f]{32}")
+
+DEFAULT_TIMEOUT = timedelta(minutes=15)
+MIN_TIMEOUT = timedelta(seconds=1)
+MAX_TIMEOUT = timedelta(hours=24)
+
+
+class Kind(StrEnum):
+    """Which call created the task."""
+
+    EDIT_IMAGE = "EDIT_IMAGE"
+    MODEL_EDIT = "MODEL_EDIT"
+    DEFAULT_MODEL = "DEFAULT_MODEL"
+
+
+class State(StrEnum):
+    """Where a task stands."""
+
+    QUEUED = "QUEUED"
+    """Durable, waits for a place. A worker claims it; CancelTask or its deadline ends it."""
+    RUNNING = "RUNNING"
+    """A worker moves it on, gives it back, or ends it; CancelTask or its deadline ends it."""
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether a task in this state never changes again."""
+        return not TRANSITIONS[self]
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.RUNNING, State.FAILED, State.CANCELLED}),
+    State.RUNNING: frozenset({State.RUNNING, State.QUEUED, State.SUCCEEDED, State.FAILED, State.CANCELLED}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+"""Which state may follow which. RUNNING follows itself when the stage or the progress changes."""
+
+OPEN_STATES = tuple(state for state in State if not state.terminal)
+
+
+class Stage(StrEnum):
+    """The step within RUNNING."""
+
+    PREPARING = "PREPARING"
+    """Free and repeatable work. Ends with the commit of the intent to pay."""
+    SUBMITTING = "SUBMITTING"
+    """The paid call is under way. Its outcome ends the stage."""
+    WAITING = "WAITING"
+    """The vendor works. A poll ends the stage."""
+    SUBMIT_UNKNOWN = "SUBMIT_UNKNOWN"
+    """Nobody knows whether the vendor took the call. A callback or the end of the window ends it."""
+    DOWNLOADING = "DOWNLOADING"
+    """The results are copied home and verified, then the task succeeds."""
+
+
+class Billing(StrEnum):
+    """What the caller may have to pay."""
+
+    NOT_CHARGED = "NOT_CHARGED"
+    CHARGED = "CHARGED"
+    MAY_HAVE_BEEN_CHARGED = "MAY_HAVE_BEEN_CHARGED"
+
+
+class Outcome(StrEnum):
+    """What is known of an attempt's paid call."""
+
+    IN_FLIGHT = "IN_FLIGHT"
+    ACCEPTED = "ACCEPTED"
+    NOT_PROCESSED = "NOT_PROCESSED"
+    UNKNOWN = "UNKNOWN"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class OnUnknown(StrEnum):
+    """What to do when nobody knows whether the vendor took the paid call."""
+
+    FAIL = "FAIL"
+    RESUBMIT = "RESUBMIT"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskError:
+    """Why a task or an attempt failed; ``provider_message`` is redacted before it gets here."""
+
+    reason: FailureReason
+    message: str
+    provider_code: str = ""
+    provider_message: str = ""
+    retryable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One paid call to one provider. ``number`` counts from 1 within its task.
+
+    ``billing`` is NOT_CHARGED from the start at a free provider, and changes when the outcome is known.
+    """
+
+    number: int
+    provider: str
+    outcome: Outcome = Outcome.IN_FLIGHT
+    billing: Billing = Billing.MAY_HAVE_BEEN_CHARGED
+    vendor_task_id: str = ""
+    vendor_request_id: str = ""
+    error: TaskError | None = None
+    submit_time: datetime
+    end_time: datetime | None = None
+    late_images: tuple[Image, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BodyProfile:
+    """The person of a default model. 0 and empty mean not given."""
+
+    gender: str = ""
+    height_cm: float = 0
+    weight_kg: float = 0
+    age: int = 0
+    skin_color: str = ""
+    body_type: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Input:
+    """One input picture of a stored task: an image of this service, or a URL still to be fetched."""
+
+    image: Image | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What was asked for. Never changes once the task exists.
+
+    ``base_vendor_task_id`` is the vendor's id of the base, for providers that edit only their own.
+    """
+
+    kind: Kind
+    request_id: str = ""
+    user_id: str = ""
+    model: str = ""
+    provider: str = ""
+    prompt: str = ""
+    images: tuple[Input, ...] = ()
+    mask: Input | None = None
+    reference_images: tuple[Input, ...] = ()
+    n: int = 1
+    size: str = ""
+    options: Options | None = None
+    on_unknown: OnUnknown = OnUnknown.FAIL
+    labels: dict[str, str] = field(default_factory=dict)
+    base_model_task_id: str = ""
+    base_vendor_task_id: str = ""
+    angle: str = ""
+    body_profile: BodyProfile | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """What can change of a task. ``size`` is the size chosen for it, empty until it is."""
+
+    state: State = State.QUEUED
+    stage: Stage | None = None
+    progress_percent: int = 0
+    size: str = ""
+    images: tuple[Image, ...] = ()
+    previews: tuple[Image, ...] = ()
+    error: TaskError | None = None
+    billing: Billing | None = None
+    attempts: tuple[Attempt, ...] = ()
+    warnings: tuple[str, ...] = ()
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """A task as of its event ``seq``. ``tenant`` owns it and is never shown."""
+
+    task_id: str
+    tenant: str
+    request: Request
+    status: Status
+    seq: int
+    create_time: datetime
+    deadline: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One numbered change; ``task`` is the task as of ``seq``."""
+
+    seq: int
+    time: datetime
+    task: Task
+
+
+def new_task_id() -> str:
+    """Return an unguessable task id: 128 random bits."""
+    return f"task_{secrets.token_hex(16)}"
