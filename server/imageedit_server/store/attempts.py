@@ -1,0 +1,159 @@
+"""Attempts: the intent to pay, and the facts learnt about it.
+
+Facts are written once, by whoever learnt them, with or without a lease (P8).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from imageedit_server.core.image import Image
+from imageedit_server.core.task import Attempt, Billing, Outcome, State, Status, Task, TaskError
+from imageedit_server.store import codec
+from imageedit_server.store.claims import Lease
+from imageedit_server.store.creation import add_images
+from imageedit_server.store.decisions import owned_row
+from imageedit_server.store.feed import CHANGES, Change
+from imageedit_server.store.log import append_event
+from imageedit_server.store.tables import ATTEMPT, TASK, to_micros
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptKey:
+    """Names one attempt of one task."""
+
+    task_id: str
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fact:
+    """Something learnt about an attempt. What is None or empty was not learnt."""
+
+    outcome: Outcome
+    billing: Billing | None = None
+    vendor_task_id: str = ""
+    vendor_request_id: str = ""
+    error: TaskError | None = None
+    end_time: datetime | None = None
+    result_urls: tuple[str, ...] = ()
+
+
+def begin_attempt(
+    connection: Connection,
+    lease: Lease,
+    attempt: Attempt,
+    token_sha256: str,
+    step: Callable[[Status], Status],
+) -> Task:
+    """Make the intent to pay durable (P4): the attempt's row and the event that announces it."""
+    row = owned_row(connection, lease)
+
+    def announce(status: Status) -> Status:
+        return step(replace(status, attempts=(*status.attempts, attempt)))
+
+    task = append_event(connection, row, announce, attempt.submit_time, {})
+    connection.execute(
+        insert(ATTEMPT),
+        {
+            "task": row.number,
+            "number": attempt.number,
+            "provider": attempt.provider,
+            "token_sha256": token_sha256,
+            "outcome": attempt.outcome.value,
+            "billing": attempt.billing.value,
+            "vendor_task_id": None,
+            "vendor_request_id": "",
+            "error": None,
+            "submit_time": to_micros(attempt.submit_time),
+            "end_time": None,
+            "result_urls": None,
+            "late_images": "[]",
+        },
+    )
+    return task
+
+
+def learn(connection: Connection, key: AttemptKey, fact: Fact) -> None:
+    """Write a fact about an attempt, whoever owns the task. What contradicts ``LEARNT_AFTER`` is dropped.
+
+    Raises ``VendorTaskTaken`` when the vendor's id is another attempt's already.
+    """
+    values: dict[str, Any] = {"outcome": fact.outcome.value}
+    if fact.billing is not None:
+        values["billing"] = fact.billing.value
+    if fact.vendor_task_id:
+        values["vendor_task_id"] = func.coalesce(ATTEMPT.c.vendor_task_id, fact.vendor_task_id)
+    if fact.vendor_request_id:
+        values["vendor_request_id"] = fact.vendor_request_id
+    if fact.error is not None:
+        values["error"] = codec.ERROR.dump(fact.error)
+    if fact.end_time is not None:
+        values["end_time"] = to_micros(fact.end_time)
+    if fact.result_urls:
+        values["result_urls"] = codec.URLS.dump(fact.result_urls)
+    before = [outcome.value for outcome in LEARNT_AFTER[fact.outcome]]
+    try:
+        connection.execute(update(ATTEMPT).where(*_named(key), ATTEMPT.c.outcome.in_(before)).values(values))
+    except IntegrityError:
+        raise VendorTaskTaken from None
+
+
+LEARNT_AFTER: dict[Outcome, tuple[Outcome, ...]] = {
+    Outcome.IN_FLIGHT: (),
+    Outcome.NOT_PROCESSED: (Outcome.IN_FLIGHT,),
+    Outcome.UNKNOWN: (Outcome.IN_FLIGHT,),
+    Outcome.ACCEPTED: (Outcome.IN_FLIGHT, Outcome.UNKNOWN),
+    Outcome.SUCCEEDED: (Outcome.IN_FLIGHT, Outcome.UNKNOWN, Outcome.ACCEPTED),
+    Outcome.FAILED: (Outcome.IN_FLIGHT, Outcome.UNKNOWN, Outcome.ACCEPTED, Outcome.SUCCEEDED),
+}
+"""Which outcomes an outcome may replace. FAILED replaces SUCCEEDED when the result proves unusable."""
+
+
+class VendorTaskTaken(Exception):
+    """The vendor gave one id to two attempts, so that nobody can tell whose work it names (F46)."""
+
+
+def call_back(
+    connection: Connection, provider: str, token_sha256: str, vendor_task_id: str, now: datetime
+) -> bool:
+    """Take a vendor's callback as a hint to poll now; say whether the token is that of an attempt.
+
+    The vendor's id is learnt from it where a crash made us forget it. Nothing else is believed.
+    """
+    found = connection.execute(
+        select(TASK, ATTEMPT.c.number.label("attempt"))
+        .join(ATTEMPT, ATTEMPT.c.task == TASK.c.number)
+        .where(ATTEMPT.c.token_sha256 == token_sha256, ATTEMPT.c.provider == provider)
+    ).one_or_none()
+    if found is None:
+        return False
+    fact = Fact(outcome=Outcome.ACCEPTED, vendor_task_id=vendor_task_id)
+    learn(connection, AttemptKey(found.task_id, found.attempt), fact)
+    connection.execute(update(TASK).where(TASK.c.number == found.number).values(not_before=to_micros(now)))
+    connection.info[CHANGES].append(Change(found.task_id, found.seq, State(found.state), called_back=True))
+    return True
+
+
+def add_late_images(
+    connection: Connection, key: AttemptKey, images: tuple[Image, ...], now: datetime
+) -> None:
+    """Keep results that were learnt after the task had ended; the task itself does not change."""
+    tenant = connection.execute(select(TASK.c.tenant).where(TASK.c.task_id == key.task_id)).scalar_one()
+    add_images(connection, tenant, images, now)
+    connection.execute(update(ATTEMPT).where(*_named(key)).values(late_images=codec.IMAGES.dump(images)))
+
+
+def _named(key: AttemptKey) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    task = select(TASK.c.number).where(TASK.c.task_id == key.task_id).scalar_subquery()
+    return ATTEMPT.c.task == task, ATTEMPT.c.number == key.number
+
+
+def result_urls(connection: Connection, key: AttemptKey) -> tuple[str, ...]:
+    """Return where the vendor said that the results of an attempt are."""
+    found = connection.execute(select(ATTEMPT.c.result_urls).where(*_named(key))).scalar()
+    return codec.URLS.load(found) if found else ()

@@ -1,0 +1,176 @@
+"""Claims: who works on which task, and for how long (DESIGN §4)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, or_, select, text, update
+
+from imageedit_server.core import life
+from imageedit_server.core.task import State, Task
+from imageedit_server.store.log import append_event, update_row
+from imageedit_server.store.queries import row_by_id, with_attempts
+from imageedit_server.store.tables import TASK, from_micros, to_micros
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to decide about a task, until another one takes it."""
+
+    task_id: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A task with the lease to work on it."""
+
+    task: Task
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What was claimed, and when there may be something to do again (None: when something changes)."""
+
+    claimed: tuple[Claimed, ...]
+    next_due: datetime | None
+
+
+def claim(
+    connection: Connection,
+    *,
+    now: datetime,
+    lease_until: datetime,
+    free_by_provider: Mapping[str, int],
+    most: int,
+    submits_by_provider: Mapping[str, int] = MappingProxyType({}),
+) -> Claims:
+    """End what is overdue, then lease the oldest tasks that can be worked on.
+
+    ``free_by_provider`` says how many tasks each provider can take, ``submits_by_provider`` how many of them
+    may begin to pay it where that is fewer, and ``most`` how many there is room for.
+    """
+    _expire(connection, now)
+    candidates = _unowned(connection, now)
+    for provider, places in free_by_provider.items():
+        new = min(places, submits_by_provider.get(provider, places), most)
+        candidates += _queued(connection, provider, now, new)
+    rows = _oldest(candidates, free_by_provider, most)
+    claimed = tuple(_lease(connection, row, now, lease_until) for row in rows)
+    return Claims(claimed, _next_due(connection, now))
+
+
+def open_providers(connection: Connection) -> set[str]:
+    """Return every provider that has unfinished tasks, also those that nobody configured any more."""
+    rows = connection.execute(
+        select(TASK.c.provider).where(text("state IN ('QUEUED', 'RUNNING')")).distinct()
+    )
+    return set(rows.scalars())
+
+
+def renew(connection: Connection, leases: Iterable[Lease], lease_until: datetime) -> None:
+    """Keep leases; those that were lost meanwhile stay lost."""
+    rows = [{"id": lease.task_id, "token": lease.token, "until": to_micros(lease_until)} for lease in leases]
+    if rows:
+        connection.execute(
+            update(TASK)
+            .where(TASK.c.task_id == bindparam("id"), TASK.c.lease_token == bindparam("token"))
+            .values(lease_until=bindparam("until")),
+            rows,
+        )
+
+
+def forget_leases(connection: Connection) -> None:
+    """Let go of every lease: the file lock proves that their owners are dead (P7)."""
+    connection.execute(update(TASK).where(text("state = 'RUNNING'")).values(lease_until=None))
+
+
+def _oldest(candidates: Iterable[Row[Any]], free_by_provider: Mapping[str, int], most: int) -> list[Row[Any]]:
+    free = dict(free_by_provider)
+    chosen: list[Row[Any]] = []
+    for row in sorted(candidates, key=lambda row: row.number):
+        if len(chosen) < most and free.get(row.provider, 0) > 0:
+            free[row.provider] -= 1
+            chosen.append(row)
+    return chosen
+
+
+def _unowned(connection: Connection, now: datetime) -> list[Row[Any]]:
+    """Running tasks whose owner died, or that nobody had to own while they waited."""
+    micros = to_micros(now)
+    return list(
+        connection.execute(
+            select(TASK.c.number, TASK.c.task_id, TASK.c.provider).where(
+                text("state = 'RUNNING'"),
+                or_(TASK.c.lease_until.is_(None), TASK.c.lease_until <= micros),
+                TASK.c.not_before <= micros,
+            )
+        )
+    )
+
+
+def _queued(connection: Connection, provider: str, now: datetime, most: int) -> list[Row[Any]]:
+    if most <= 0:
+        return []
+    return list(connection.execute(_QUEUED, {"provider": provider, "now": to_micros(now), "most": most}))
+
+
+_QUEUED = (
+    select(TASK.c.number, TASK.c.task_id, TASK.c.provider)
+    .where(
+        text("state = 'QUEUED'"),
+        TASK.c.provider == bindparam("provider"),
+        TASK.c.not_before <= bindparam("now"),
+    )
+    .order_by(TASK.c.number)
+    .limit(bindparam("most"))
+)
+
+
+def _lease(connection: Connection, row: Row[Any], now: datetime, lease_until: datetime) -> Claimed:
+    current = row_by_id(connection, row.task_id)
+    assert current is not None
+    owned = {"lease_token": current.lease_token + 1, "lease_until": to_micros(lease_until)}
+    lease = Lease(current.task_id, current.lease_token + 1)
+    if State(current.state) is State.RUNNING:
+        update_row(connection, current, owned)
+        return Claimed(with_attempts(connection, current), lease)
+    return Claimed(
+        append_event(connection, current, lambda status: life.start(status, now), now, owned), lease
+    )
+
+
+def _expire(connection: Connection, now: datetime) -> None:
+    """Fail open tasks past their deadline that nobody works on."""
+    overdue = connection.execute(
+        select(TASK.c.task_id).where(
+            text("state IN ('QUEUED', 'RUNNING')"),
+            TASK.c.deadline <= to_micros(now),
+            or_(TASK.c.lease_until.is_(None), TASK.c.lease_until <= to_micros(now)),
+        )
+    ).scalars()
+    for task_id in overdue.all():
+        row = row_by_id(connection, task_id)
+        assert row is not None
+        append_event(connection, row, lambda status: life.expire(status, now), now)
+
+
+def _next_due(connection: Connection, now: datetime) -> datetime | None:
+    """When the next deadline or the next end of a wait comes; past deadlines are their owners' business."""
+    micros = to_micros(now)
+    deadline = connection.execute(
+        select(func.min(TASK.c.deadline)).where(
+            text("state IN ('QUEUED', 'RUNNING')"), TASK.c.deadline > micros
+        )
+    ).scalar()
+    waits = [
+        connection.execute(
+            select(func.min(TASK.c.not_before)).where(text(f"state = '{state}'"), TASK.c.not_before > micros)
+        ).scalar()
+        for state in ("QUEUED", "RUNNING")
+    ]
+    due = [time for time in (deadline, *waits) if time is not None]
+    return from_micros(min(due)) if due else None

@@ -1,0 +1,134 @@
+"""New tasks and images, and what their request_ids stand for."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.core.image import Image
+from imageedit_server.core.task import Request, Status, Task
+from imageedit_server.store import codec
+from imageedit_server.store.log import insert_event
+from imageedit_server.store.queries import get_task
+from imageedit_server.store.tables import IDEMPOTENCY, IMAGE, TASK, to_micros
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewTask:
+    """A task to create. ``method`` and ``body_sha256`` scope and compare its ``request.request_id``."""
+
+    task_id: str
+    tenant: str
+    request: Request
+    status: Status
+    method: str
+    body_sha256: str
+    create_time: datetime
+    deadline: datetime
+
+
+def create_task(connection: Connection, new: NewTask, images: Iterable[Image] = ()) -> Task:
+    """Store a new task with its event 1, or answer the one that its request_id already stands for.
+
+    Raises REQUEST_ID_REUSED when that one was asked for differently.
+    """
+    existing = find_by_request_id(connection, new.tenant, new.method, new.request.request_id, new.body_sha256)
+    if existing is not None:
+        return existing
+    add_images(connection, new.tenant, images, new.create_time)
+    number = _insert_task(connection, new)
+    insert_event(connection, number, new.task_id, 1, new.status, new.create_time)
+    if new.request.request_id:
+        connection.execute(
+            insert(IDEMPOTENCY),
+            {
+                "tenant": new.tenant,
+                "method": new.method,
+                "request_id": new.request.request_id,
+                "body_sha256": new.body_sha256,
+                "task": number,
+            },
+        )
+    return Task(
+        task_id=new.task_id,
+        tenant=new.tenant,
+        request=new.request,
+        status=new.status,
+        seq=1,
+        create_time=new.create_time,
+        deadline=new.deadline,
+    )
+
+
+def find_by_request_id(
+    connection: Connection, tenant: str, method: str, request_id: str, body_sha256: str
+) -> Task | None:
+    """Return the task that a request_id stands for. Raises REQUEST_ID_REUSED when the body differs (P3)."""
+    if not request_id:
+        return None
+    row = connection.execute(
+        _BY_REQUEST_ID, {"tenant": tenant, "method": method, "request_id": request_id}
+    ).one_or_none()
+    if row is None:
+        return None
+    if row.body_sha256 != body_sha256:
+        raise Refusal(
+            Reason.REQUEST_ID_REUSED,
+            "This request_id was used for another request; choose a new one.",
+        )
+    return get_task(connection, tenant, row.task_id)
+
+
+_BY_REQUEST_ID = (
+    select(IDEMPOTENCY.c.body_sha256, TASK.c.task_id)
+    .join(TASK, TASK.c.number == IDEMPOTENCY.c.task)
+    .where(
+        IDEMPOTENCY.c.tenant == bindparam("tenant"),
+        IDEMPOTENCY.c.method == bindparam("method"),
+        IDEMPOTENCY.c.request_id == bindparam("request_id"),
+    )
+)
+
+
+def add_images(connection: Connection, tenant: str, images: Iterable[Image], now: datetime) -> None:
+    """Give the tenant the right to images whose bytes are durable already."""
+    rows = [
+        {
+            "tenant": tenant,
+            "image_id": image.image_id,
+            "media_type": image.media_type,
+            "width": image.width,
+            "height": image.height,
+            "size_bytes": image.size_bytes,
+            "transparency": image.transparency.value,
+            "create_time": to_micros(now),
+        }
+        for image in images
+    ]
+    if rows:
+        connection.execute(upsert(IMAGE).on_conflict_do_nothing(), rows)
+
+
+def _insert_task(connection: Connection, new: NewTask) -> int:
+    result = connection.execute(
+        insert(TASK),
+        {
+            "task_id": new.task_id,
+            "tenant": new.tenant,
+            "user_id": new.request.user_id,
+            "provider": new.request.provider,
+            "state": new.status.state.value,
+            "seq": 1,
+            "request": codec.REQUEST.dump(new.request),
+            "create_time": to_micros(new.create_time),
+            "deadline": to_micros(new.deadline),
+            "not_before": 0,
+            "lease_token": 0,
+            "lease_until": None,
+        },
+    )
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])

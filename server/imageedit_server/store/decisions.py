@@ -1,0 +1,67 @@
+"""Decisions about a task. They are fenced: without the task's lease they touch nothing (P8)."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, update
+
+from imageedit_server.core import life
+from imageedit_server.core.errors import task_not_found
+from imageedit_server.core.image import Image
+from imageedit_server.core.task import State, Status, Task
+from imageedit_server.store.claims import Lease
+from imageedit_server.store.creation import add_images
+from imageedit_server.store.log import UNOWNED, LeaseLost, append_event
+from imageedit_server.store.queries import row_by_id, with_attempts
+from imageedit_server.store.tables import TASK, to_micros
+
+
+def change(
+    connection: Connection,
+    lease: Lease,
+    step: Callable[[Status], Status],
+    now: datetime,
+    *,
+    images: Iterable[Image] = (),
+    not_before: datetime | None = None,
+) -> Task:
+    """Apply a decision of the task's owner. Raises ``LeaseLost`` when it owns the task no more.
+
+    The lease ends when the task becomes terminal, goes back to the queue, or must wait until ``not_before``.
+    ``images`` are given to the tenant in the same transaction.
+    """
+    row = owned_row(connection, lease)
+    add_images(connection, row.tenant, images, now)
+    owner: dict[str, Any] = {}
+    if not_before is not None:
+        owner = {**UNOWNED, "not_before": to_micros(not_before)}
+    return append_event(connection, row, step, now, owner)
+
+
+def owned_row(connection: Connection, lease: Lease) -> Row[Any]:
+    """Return the row of an open task that the lease is for. Raises ``LeaseLost``."""
+    row = row_by_id(connection, lease.task_id)
+    if row is None or row.lease_token != lease.token or State(row.state).terminal:
+        raise LeaseLost
+    return row
+
+
+def release(connection: Connection, lease: Lease) -> None:
+    """Let go of a task without changing it; another worker continues where it stands."""
+    connection.execute(
+        update(TASK)
+        .where(TASK.c.task_id == lease.task_id, TASK.c.lease_token == lease.token)
+        .values(lease_until=None)
+    )
+
+
+def cancel_task(connection: Connection, tenant: str, task_id: str, now: datetime) -> Task:
+    """End a task for its caller, whoever works on it; a finished one is answered as it is."""
+    row = row_by_id(connection, task_id)
+    if row is None or row.tenant != tenant:
+        raise task_not_found()
+    if State(row.state).terminal:
+        return with_attempts(connection, row)
+    fenced = {**UNOWNED, "lease_token": row.lease_token + 1}
+    return append_event(connection, row, lambda status: life.cancel(status, now), now, fenced)

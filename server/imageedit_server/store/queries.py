@@ -1,0 +1,99 @@
+"""What is read: small functions that take a ``Connection``, the same for every database."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, select
+
+from imageedit_server.core.image import Image
+from imageedit_server.core.task import Event, State, Task
+from imageedit_server.store.rows import attempt_of, event_of, image_of, task_of
+from imageedit_server.store.tables import ATTEMPT, EVENT, IMAGE, TASK
+
+_NOW = select(TASK, EVENT.c.status).join(EVENT, (EVENT.c.task == TASK.c.number) & (EVENT.c.seq == TASK.c.seq))
+_BY_ID = _NOW.where(TASK.c.task_id == bindparam("task_id"))
+_BY_TENANT_AND_ID = _BY_ID.where(TASK.c.tenant == bindparam("tenant"))
+_ATTEMPTS = select(ATTEMPT).where(ATTEMPT.c.task == bindparam("task")).order_by(ATTEMPT.c.number)
+_EVENTS: Select[Any] = (
+    select(
+        *(column for column in TASK.c if column is not TASK.c.seq),
+        EVENT.c.seq,
+        EVENT.c.time,
+        EVENT.c.status,
+    )
+    .join(EVENT, EVENT.c.task == TASK.c.number)
+    .where(TASK.c.task_id == bindparam("task_id"), EVENT.c.seq > bindparam("after_seq"))
+    .order_by(EVENT.c.seq)
+    .limit(bindparam("most"))
+)
+_IMAGE = select(IMAGE).where(IMAGE.c.tenant == bindparam("tenant"), IMAGE.c.image_id == bindparam("image_id"))
+
+
+def row_by_id(connection: Connection, task_id: str) -> Row[Any] | None:
+    """Return the columns of task with the status as of its last event, of any tenant."""
+    return connection.execute(_BY_ID, {"task_id": task_id}).one_or_none()
+
+
+def get_task(connection: Connection, tenant: str, task_id: str) -> Task | None:
+    """Return the task as it is now, with what its attempts learnt since the last event."""
+    parameters = {"tenant": tenant, "task_id": task_id}
+    row = connection.execute(_BY_TENANT_AND_ID, parameters).one_or_none()
+    return None if row is None else with_attempts(connection, row)
+
+
+def find_task(connection: Connection, task_id: str) -> Task:
+    """Return a task that is known to exist, of any tenant."""
+    row = row_by_id(connection, task_id)
+    assert row is not None
+    return with_attempts(connection, row)
+
+
+def with_attempts(connection: Connection, row: Row[Any]) -> Task:
+    """Build the task of a row; facts about its attempts may be newer than its last event."""
+    task = task_of(row)
+    if not task.status.attempts:
+        return task
+    attempts = tuple(map(attempt_of, connection.execute(_ATTEMPTS, {"task": row.number})))
+    return replace(task, status=replace(task.status, attempts=attempts))
+
+
+def list_tasks(
+    connection: Connection,
+    tenant: str,
+    *,
+    user_id: str,
+    states: Sequence[State],
+    before: int | None,
+    most: int,
+) -> list[tuple[int, Task]]:
+    """Return up to ``most`` tasks older than number ``before``, newest first, with their numbers.
+
+    Each state is one walk along an index, so the cost does not grow with the number of stored tasks.
+    """
+    rows = [row for state in states for row in _list_state(connection, tenant, user_id, state, before, most)]
+    newest = sorted(rows, key=lambda row: row.number, reverse=True)[:most]
+    return [(row.number, with_attempts(connection, row)) for row in newest]
+
+
+def _list_state(
+    connection: Connection, tenant: str, user_id: str, state: State, before: int | None, most: int
+) -> Sequence[Row[Any]]:
+    query: Select[Any] = _NOW.where(TASK.c.tenant == tenant, TASK.c.state == state.value)
+    if user_id:
+        query = query.where(TASK.c.user_id == user_id)
+    if before is not None:
+        query = query.where(TASK.c.number < before)
+    return connection.execute(query.order_by(TASK.c.number.desc()).limit(most)).all()
+
+
+def events_after(connection: Connection, task_id: str, after_seq: int, most: int) -> list[Event]:
+    """Return the next events of a task, oldest first."""
+    parameters = {"task_id": task_id, "after_seq": after_seq, "most": most}
+    return [event_of(row) for row in connection.execute(_EVENTS, parameters)]
+
+
+def get_image(connection: Connection, tenant: str, image_id: str) -> Image | None:
+    """Return an image that the tenant may see."""
+    row = connection.execute(_IMAGE, {"tenant": tenant, "image_id": image_id}).one_or_none()
+    return None if row is None else image_of(row)

@@ -1,0 +1,16 @@
+"""What this room's tests share: a SQLite database in a folder of its own."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from imageedit_server.store.sqlite import SqliteDatabase
+from tests.contracts.databases import open_sqlite
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
+    """A new database in ``tmp_path``."""
+    async with open_sqlite(tmp_path) as database:
+        yield database

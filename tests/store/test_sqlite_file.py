@@ -1,0 +1,238 @@
+"""The SQLite file: what it is opened with, and what is never opened (P2, F15, F23, F24, F26)."""
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from imageedit_server.store import sqlite
+from imageedit_server.store.sqlite import READERS, SqliteDatabase, StoreRefused
+from imageedit_server.store.tables import METADATA, SCHEMA_VERSION
+from tests.contracts.databases import open_sqlite
+from tests.store.making import create
+
+FILE = "imageedit.sqlite3"
+PRAGMAS = (
+    "journal_mode",
+    "synchronous",
+    "foreign_keys",
+    "trusted_schema",
+    "wal_autocheckpoint",
+    "query_only",
+)
+WRITER = ("wal", 2, 1, 0, 1000, 0)
+READER = ("wal", 2, 1, 0, 0, 1)
+
+
+def pragmas(connection: Connection) -> tuple[object, ...]:
+    return tuple(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in PRAGMAS)
+
+
+async def refusal(folder: Path) -> str:
+    with pytest.raises(StoreRefused) as refused:
+        async with open_sqlite(folder):
+            pass
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+async def test_the_writer_is_durable_and_the_only_one_that_checkpoints(database: SqliteDatabase) -> None:
+    assert await database.write(pragmas) == WRITER
+
+
+async def test_every_reader_is_as_durable_and_cannot_write(database: SqliteDatabase) -> None:
+    barrier = threading.Barrier(READERS, timeout=30)  # all at once, so that each has a connection of its own
+
+    def query(connection: Connection) -> tuple[int, tuple[object, ...]]:
+        barrier.wait()
+        return id(connection), pragmas(connection)
+
+    found = await asyncio.gather(*(database.read(query) for _ in range(READERS)))
+    assert len({connection for connection, _ in found}) == READERS
+    assert {settings for _, settings in found} == {READER}
+
+
+@pytest.mark.parametrize(
+    ("journal", "synchronous"),
+    [("wal", "NORMAL"), ("wal", "OFF"), ("delete", "FULL"), ("truncate", "FULL"), ("memory", "FULL")],
+)
+def test_less_than_durable_is_refused(tmp_path: Path, journal: str, synchronous: str) -> None:
+    """P2: what the file gives is read back; a pragma that did not take is seen."""
+    connection = sqlite3.connect(tmp_path / "x", isolation_level=None)
+    connection.execute(f"PRAGMA journal_mode = {journal}")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    with pytest.raises(StoreRefused, match="needs WAL and synchronous FULL"):
+        sqlite._check_pragmas(connection, "FULL")
+    connection.close()
+
+
+async def test_every_connection_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[sqlite3.Connection] = []
+    check = sqlite._check_pragmas
+
+    def checking(cursor: sqlite3.Connection, synchronous: str) -> None:
+        check(cursor, synchronous)
+        checked.append(cursor)
+
+    monkeypatch.setattr(sqlite, "_check_pragmas", checking)
+    async with open_sqlite(tmp_path) as database:
+        used = [await database.write(sqlite._driver), await database.read(sqlite._driver)]
+        assert all(connection in checked for connection in used)
+
+
+@pytest.mark.parametrize("synchronous", ["NORMAL", "OFF"])
+async def test_a_test_may_ask_for_less(tmp_path: Path, synchronous: str) -> None:
+    database = SqliteDatabase(tmp_path, synchronous=synchronous)
+    await database.open()
+    expected = {"OFF": 0, "NORMAL": 1}[synchronous]
+    assert (await database.write(pragmas))[1] == (await database.read(pragmas))[1] == expected
+    await database.close()
+
+
+# What is not ours
+
+
+async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    connection.close()
+    told = await refusal(tmp_path)
+    assert str(tmp_path / FILE) in told
+    assert f"schema {SCHEMA_VERSION + 1}, this server knows {SCHEMA_VERSION}" in told
+
+
+async def test_another_programs_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    before = (tmp_path / FILE).read_bytes()
+    assert "belongs to another program" in await refusal(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == before
+    assert not (tmp_path / f"{FILE}-wal").exists()
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 400, b"SQLite format 3\0" + b"\xff" * 4080])
+async def test_what_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    assert f"{tmp_path / FILE} is not a database of this service" in await refusal(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == content
+
+
+async def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    assert str(tmp_path / FILE) in await refusal(tmp_path)
+
+
+async def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    assert str(tmp_path / "data") in await refusal(tmp_path / "data")
+
+
+async def test_a_refused_folder_is_free_again(tmp_path: Path) -> None:
+    """A start that failed holds no lock and no file."""
+    (tmp_path / FILE).write_bytes(b"junk" * 2000)
+    await refusal(tmp_path)
+    (tmp_path / FILE).unlink()
+    async with open_sqlite(tmp_path) as database:
+        await create(database)
+
+
+async def test_an_empty_file_is_filled(tmp_path: Path) -> None:
+    """F15: what a crash before the schema left behind is a new database."""
+    (tmp_path / FILE).touch()
+    async with open_sqlite(tmp_path) as database:
+        await create(database)
+
+
+async def test_a_crash_while_the_schema_was_made_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F15: the schema is one transaction, so it is there or it is not."""
+
+    class Crash(Exception):
+        pass
+
+    def crash(*_: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(METADATA, "create_all", crash)
+        with pytest.raises(Crash):
+            await SqliteDatabase(tmp_path).open()
+    async with open_sqlite(tmp_path) as database:
+        await create(database)
+
+
+@pytest.mark.parametrize("name", ["a b", "a?b=c", "a#b", "a%41", "数据", "a'b\"c", ":memory:"])
+async def test_any_folder_will_do(tmp_path: Path, name: str) -> None:
+    async with open_sqlite(tmp_path / name) as database:
+        await create(database)
+    assert (tmp_path / name / FILE).stat().st_size > 4096
+
+
+async def test_the_data_is_its_owners_alone(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path / "new" / "data"):
+        pass
+    assert (tmp_path / "new" / "data").stat().st_mode & 0o777 == 0o700
+
+
+async def test_nothing_is_left_open(tmp_path: Path) -> None:
+    """After ``close`` no descriptor points into the folder, and the log is in the file."""
+    async with open_sqlite(tmp_path) as database:
+        await create(database)
+        await asyncio.gather(*(database.read(pragmas) for _ in range(2 * READERS)))
+    links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_link(fd)]
+    assert [link for link in links if link.startswith(str(tmp_path))] == []
+    assert not (tmp_path / f"{FILE}-wal").exists()
+
+
+def _is_link(descriptor: str) -> bool:
+    return os.path.islink(f"/proc/self/fd/{descriptor}")
+
+
+# A second server
+
+OPEN = """
+import asyncio, sys
+from pathlib import Path
+from imageedit_server.store.sqlite import SqliteDatabase, StoreRefused
+
+async def main():
+    database = SqliteDatabase(Path(sys.argv[1]))
+    try:
+        await database.open()
+    except StoreRefused as refused:
+        sys.exit(str(refused))
+    await database.close()
+
+asyncio.run(main())
+"""
+
+
+def second_server(folder: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", OPEN, str(folder)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+async def test_a_second_server_is_kept_out_with_a_clear_sentence(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path) as database:
+        await create(database)
+        second = await asyncio.to_thread(second_server, tmp_path)
+        assert second.returncode == 1
+        assert second.stderr == f"another server is using {tmp_path}; stop it or choose another data dir\n"
+        await create(database)
+    assert (await asyncio.to_thread(second_server, tmp_path)).returncode == 0
+
+
+async def test_not_even_the_same_process_opens_it_twice(database: SqliteDatabase, tmp_path: Path) -> None:
+    assert "another server is using" in await refusal(tmp_path)
+    await create(database)

@@ -1,0 +1,229 @@
+"""The SQLite writer: it groups commits, gives up waiting, and stops when the disk lied (P29, F21, F22)."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.core.task import Status
+from imageedit_server.store import sqlite
+from imageedit_server.store.claims import claim
+from imageedit_server.store.log import LeaseLost, append_event, update_row
+from imageedit_server.store.queries import get_task, list_tasks, row_by_id
+from imageedit_server.store.sqlite import MAX_GROUP, SqliteDatabase
+from tests.contracts.databases import open_sqlite
+from tests.contracts.test_database_transactions import ask, count, held_up
+from tests.store.making import LEASE, NOW, TENANT, claimed_task, create, finish, history, state_of
+
+
+def trace(database: SqliteDatabase, statements: list[str]) -> Callable[[Connection], None]:
+    def begin(connection: Connection) -> None:
+        sqlite._driver(connection).set_trace_callback(statements.append)
+
+    return begin
+
+
+async def test_units_that_wait_are_committed_together(database: SqliteDatabase) -> None:
+    """Group commit: what waits costs one fsync, not one each; a group has a bound."""
+    statements: list[str] = []
+    await database.write(trace(database, statements))
+    statements.clear()
+    waiting = 2 * MAX_GROUP + 1
+    async with held_up(database):
+        futures = await ask(*(create(database) for _ in range(waiting)))
+    await asyncio.gather(*futures)
+    assert statements.count("COMMIT") == 1 + 3  # the one that held the writer up, then two groups and a rest
+    assert statements.count("BEGIN IMMEDIATE") == 1 + 3
+    assert not any(statement in ("BEGIN", "BEGIN DEFERRED") for statement in statements)  # P29
+    assert await database.read(count) == waiting
+
+
+async def test_what_waited_too_long_is_refused_but_a_fact_is_not(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F21: a writer that is stuck answers STORE_BUSY, never "database is locked"."""
+    monkeypatch.setattr(sqlite, "MAX_WAIT_SECONDS", -1)
+    with pytest.raises(Refusal) as refused:
+        await create(database)
+    assert refused.value.reason is Reason.STORE_BUSY
+    assert refused.value.retry_after_seconds == 1
+    assert await database.record(count) == 0
+    monkeypatch.undo()
+    await create(database)
+
+
+async def test_closing_commits_what_waits(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path)
+    await database.open()
+    async with held_up(database):
+        futures = await ask(*(create(database) for _ in range(2 * MAX_GROUP)))
+        closing = asyncio.ensure_future(database.close())
+        await asyncio.sleep(0)
+    await closing
+    tasks = await asyncio.gather(*futures)
+    async with open_sqlite(tmp_path) as again:
+        assert await again.read(count) == len(tasks)
+
+
+# A disk that lied
+
+
+def disk_error(name: str) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = name
+    return error
+
+
+@pytest.mark.parametrize(
+    "name", ["SQLITE_IOERR_FSYNC", "SQLITE_IOERR_WRITE", "SQLITE_CORRUPT", "SQLITE_NOTADB"]
+)
+async def test_a_broken_disk_ends_it(database: SqliteDatabase, name: str) -> None:
+    """F22, F23: the process is told once, and nobody is told that it was stored."""
+
+    def unit(_: Connection) -> None:
+        raise disk_error(name)
+
+    for _ in range(2):
+        with pytest.raises(sqlite3.OperationalError):
+            await database.write(unit)
+    assert (await database.broken).sqlite_errorname == name  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["SQLITE_BUSY", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_ERROR"])
+async def test_other_errors_do_not(database: SqliteDatabase, name: str) -> None:
+    def unit(_: Connection) -> None:
+        raise disk_error(name)
+
+    with pytest.raises(sqlite3.OperationalError):
+        await database.write(unit)
+    assert not database.broken.done()
+
+
+class Driver:
+    """A driver connection whose COMMIT fails, as it does when fsync fails."""
+
+    def __init__(self, real: sqlite3.Connection, statements: list[str]) -> None:
+        self._real = real
+        self._statements = statements
+
+    def execute(self, statement: str) -> Any:
+        self._statements.append(statement)
+        if statement == "COMMIT":
+            raise disk_error("SQLITE_IOERR_FSYNC")
+        return self._real.execute(statement)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+async def test_a_failed_fsync_is_not_tried_again(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F22: all of the group learn that it failed, their tasks are not there, and COMMIT ran once."""
+    statements: list[str] = []
+    real = sqlite._driver
+    async with held_up(database):
+        futures = await ask(*(create(database) for _ in range(3)))
+        monkeypatch.setattr(sqlite, "_driver", lambda connection: Driver(real(connection), statements))
+    answers = await asyncio.gather(*futures, return_exceptions=True)
+    assert [getattr(answer, "sqlite_errorname", answer) for answer in answers] == ["SQLITE_IOERR_FSYNC"] * 3
+    assert statements.count("COMMIT") == 1
+    assert database.broken.done()
+    monkeypatch.undo()
+    assert await database.read(count) == 0
+    with pytest.raises(sqlite3.OperationalError):  # nor is anything stored after it
+        await create(database)
+
+
+async def test_a_corrupt_page_ends_it_also_when_a_reader_finds_it(tmp_path: Path) -> None:
+    """F23: what was read cannot be trusted, so nothing is served from it any more."""
+    async with open_sqlite(tmp_path) as database:
+        tasks = [await create(database, prompt="x" * 3000) for _ in range(50)]
+    with sqlite3.connect(tmp_path / "imageedit.sqlite3") as connection:
+        page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'task_event'").fetchone()[
+            0
+        ]
+    connection.close()
+    with (tmp_path / "imageedit.sqlite3").open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+    database = SqliteDatabase(tmp_path)
+    await database.open()
+    with pytest.raises(DBAPIError, match="malformed"):
+        await database.read(get_task, TENANT, tasks[0].task_id)
+    await asyncio.wait_for(database.broken, 30)
+    await database.close()
+
+
+# Fences and indexes
+
+
+async def test_of_two_decisions_from_one_reading_the_second_is_lost(database: SqliteDatabase) -> None:
+    """P8: the UPDATE itself is conditional, on seq and token, and its row count is looked at."""
+    claimed = await claimed_task(database)
+
+    def twice(connection: Connection) -> None:
+        row = row_by_id(connection, claimed.task.task_id)
+        assert row is not None
+        append_event(connection, row, lambda status: status, NOW)
+        append_event(connection, row, finish, NOW)
+
+    with pytest.raises(LeaseLost):
+        await database.write(twice)
+    assert await history(database, claimed.task.task_id) == [(1, "QUEUED"), (2, "RUNNING")]
+
+
+@pytest.mark.parametrize("column", ["seq", "lease_token"])
+async def test_an_update_touches_only_the_row_that_was_read(database: SqliteDatabase, column: str) -> None:
+    claimed = await claimed_task(database)
+
+    def stale(connection: Connection) -> None:
+        row = row_by_id(connection, claimed.task.task_id)
+        assert row is not None
+        if column == "seq":
+            append_event(connection, row, lambda status: status, NOW, {})
+        else:
+            update_row(connection, row, {"lease_token": row.lease_token + 1})
+        update_row(connection, row, {"state": "QUEUED"})
+
+    with pytest.raises(LeaseLost):
+        await database.write(stale)
+    assert await state_of(database, claimed.task.task_id) == ("RUNNING", 2)
+
+
+async def test_no_statement_that_runs_often_walks_a_whole_table(database: SqliteDatabase) -> None:
+    """Claims, lists and reads cost the same with a million finished tasks as with none."""
+    statements: list[str] = []
+    task = await create(database, user_id="u")
+    await database.write(trace(database, statements))
+
+    def all_of_it(connection: Connection) -> None:
+        places = {"p": 5}
+        claim(connection, now=NOW, lease_until=NOW + LEASE, free_by_provider=places, most=5)
+        for user in ("", "u"):
+            list_tasks(
+                connection, TENANT, user_id=user, states=list(Status().state.__class__), before=9, most=3
+            )
+        get_task(connection, TENANT, task.task_id)
+
+    await database.write(all_of_it)
+
+    def plans(connection: Connection) -> list[str]:
+        return [
+            f"{row[3]} in {statement}"
+            for statement in statements
+            if statement.startswith(("SELECT", "UPDATE"))
+            for row in sqlite._driver(connection).execute(f"EXPLAIN QUERY PLAN {statement}")
+        ]
+
+    found = await database.read(plans)
+    assert len(found) > 20
+    walks = [plan for plan in found if plan.startswith("SCAN") and "task_running" not in plan]
+    assert walks == []
+    assert [plan for plan in found if plan.startswith("USE TEMP B-TREE")] == []
