@@ -1,0 +1,183 @@
+"""What a file's bytes are: the rule that every picture meets before it is stored (P18, P19, F52, F80).
+
+Pure functions for a worker process; Pillow sees nothing that is not PNG, JPEG or WebP by its first bytes
+and whole by its structure. Pillow alone would take a PNG or WebP with bytes after its end, and its
+``verify`` and its ``load`` each let something pass that the other refuses.
+"""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from PIL import (
+    Image,
+    ImageFile,
+    WebPImagePlugin,  # noqa: F401  registers WebP, for which Pillow would otherwise load all its formats
+)
+from PIL.ExifTags import Base as ExifTag
+
+from imageedit_server.core.errors import Reason
+from imageedit_server.core.image import Transparency
+
+_SIGNATURES = {
+    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "JPEG": re.compile(rb"\xff\xd8\xff"),
+    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
+}
+_PNG_SIGNATURE_BYTES = 8
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # FF 00 is data, FF D0 to D7 stand inside it
+_JPEG_EOI = b"\xd9"
+_JPEG_WITHOUT_LENGTH = (b"\x01", b"\xd8")
+_QUARTER_TURNS = (5, 6, 7, 8)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspection:
+    """What is known of a sound picture; ``width`` and ``height`` are pixels, EXIF orientation applied."""
+
+    media_type: str
+    width: int
+    height: int
+    transparency: Transparency
+
+
+class InspectionFailed(Exception):
+    """The picture is refused; ``description`` completes the sentence "<field> …". Crosses processes."""
+
+    def __init__(self, reason: Reason, description: str) -> None:
+        super().__init__(reason, description)
+        self.reason = reason
+        self.description = description
+
+
+def inspect(path: Path, *, max_pixels: int) -> Inspection:
+    """Decode the whole file and return what it is.
+
+    Raises ``InspectionFailed`` with IMAGE_TOO_LARGE for more than ``max_pixels``, judged by the header, and
+    with IMAGE_UNDECODABLE for all else that is not one sound picture.
+    """
+    data = path.read_bytes()
+    name = _format_of(data)
+    _check_whole(name, data)
+    try:
+        return _decode(name, data, max_pixels)
+    except InspectionFailed:
+        raise
+    except Exception as error:  # Pillow raises SyntaxError, ValueError, struct.error, MemoryError and more
+        raise _undecodable(f"is a broken {_shown(name)} picture") from error
+
+
+def _format_of(data: bytes) -> str:
+    for name, signature in _SIGNATURES.items():
+        if signature.match(data):
+            return name
+    raise _undecodable("is not a PNG, JPEG or WebP picture" if data else "is empty")
+
+
+def _check_whole(name: str, data: bytes) -> None:
+    """Find the end that the format's own structure gives; JPEG alone may go on after it."""
+    end = {"PNG": _png_end, "JPEG": _jpeg_end, "WEBP": _webp_end}[name](data)
+    if end is None or end > len(data):
+        raise _undecodable("is cut short")
+    if end < len(data) and name != "JPEG":
+        raise _undecodable("has bytes after its end")
+
+
+def _png_end(data: bytes) -> int | None:
+    """Return where IEND ends: chunks are a length, four letters, the data and a checksum."""
+    position = _PNG_SIGNATURE_BYTES
+    while position + 12 <= len(data):
+        letters = data[position + 4 : position + 8]
+        position += 12 + int.from_bytes(data[position : position + 4])
+        if letters == b"IEND":
+            return position
+    return None
+
+
+def _jpeg_end(data: bytes) -> int | None:
+    """Return where EOI ends, stepping over segments, so that a thumbnail's EOI is not taken for it."""
+    position = 2
+    while found := _JPEG_MARKER.search(data, position):
+        position = found.end()
+        if found[1] == _JPEG_EOI:
+            return position
+        if found[1] not in _JPEG_WITHOUT_LENGTH:
+            position += int.from_bytes(data[position : position + 2])
+    return None
+
+
+def _webp_end(data: bytes) -> int:
+    """Return where the RIFF container says that it ends."""
+    return 8 + int.from_bytes(data[4:8], "little")
+
+
+def _decode(name: str, data: bytes, max_pixels: int) -> Inspection:
+    with _strict_pillow(None), _opened(name, data) as image:
+        _check_header(image, max_pixels)
+    with _strict_pillow(max_pixels):
+        with _opened(name, data) as image:
+            image.verify()
+        with _opened(name, data) as image:
+            image.load()
+            return _facts(name, image)
+
+
+@contextmanager
+def _strict_pillow(max_pixels: int | None) -> Iterator[None]:
+    """Let Pillow refuse what it would only warn of or patch up; other warnings are about metadata.
+
+    Without ``max_pixels`` for headers only: Pillow's own refusal does not say how many pixels there are.
+    """
+    before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+    Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = max_pixels, False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _opened(name: str, data: bytes) -> Image.Image:
+    return Image.open(BytesIO(data), formats=[name])
+
+
+def _check_header(image: Image.Image, max_pixels: int) -> None:
+    pixels = image.width * image.height
+    if pixels > max_pixels:
+        limit = f"has {pixels} pixels; at most {max_pixels} are allowed"
+        raise InspectionFailed(Reason.IMAGE_TOO_LARGE, limit)
+    frames = getattr(image, "n_frames", 1)
+    if frames != 1:
+        raise _undecodable(f"has {frames} frames; give a picture of one")
+
+
+def _facts(name: str, image: Image.Image) -> Inspection:
+    turned = image.getexif().get(ExifTag.Orientation) in _QUARTER_TURNS
+    width, height = reversed(image.size) if turned else image.size
+    return Inspection(
+        media_type=Image.MIME[name], width=width, height=height, transparency=_transparency(image)
+    )
+
+
+def _transparency(image: Image.Image) -> Transparency:
+    """Find transparency as Pillow renders it, whether from a channel, a palette or a colour key."""
+    if not image.has_transparency_data:
+        return Transparency.NONE
+    if "A" not in image.getbands():
+        image = image.convert("RGBA")
+    lowest, _ = image.getchannel("A").getextrema()
+    return Transparency.OPAQUE if lowest == 255 else Transparency.TRANSPARENT
+
+
+def _undecodable(description: str) -> InspectionFailed:
+    return InspectionFailed(Reason.IMAGE_UNDECODABLE, description)
+
+
+def _shown(name: str) -> str:
+    return "WebP" if name == "WEBP" else name

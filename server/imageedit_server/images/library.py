@@ -1,0 +1,130 @@
+"""The image library: bytes in, looked at and kept; bytes out, checked on the way (P19, P20)."""
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from imageedit_server.core.errors import Reason, invalid
+from imageedit_server.core.image import Image, image_id_of
+from imageedit_server.core.workers import WorkerDied, Workers
+from imageedit_server.images.blobs import CHUNK_BYTES, BlobStore, Staged, StorageBroken
+from imageedit_server.images.inspection import Inspection, InspectionFailed, inspect
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A picture that was looked at and is sound. ``keep`` makes its bytes durable (P1)."""
+
+    image: Image
+    keep: Callable[[], Awaitable[object]]
+
+
+class ImageLibrary:
+    """Takes pictures of at most ``max_bytes`` and ``max_pixels``.
+
+    ``workers`` is where pictures are decoded; their limit is the time that a picture may take (10 s, P18).
+    ``on_broken`` is told when the disk lost something, after which the process must end (F22).
+    """
+
+    def __init__(
+        self,
+        blobs: BlobStore,
+        workers: Workers,
+        *,
+        max_bytes: int,
+        max_pixels: int,
+        on_broken: Callable[[Exception], None] = lambda _error: None,
+    ) -> None:
+        self._blobs = blobs
+        self._workers = workers
+        self._max_bytes = max_bytes
+        self._max_pixels = max_pixels
+        self._on_broken = on_broken
+
+    @asynccontextmanager
+    async def stage(
+        self, chunks: AsyncIterable[bytes], *, field: str, expected_sha256: str = ""
+    ) -> AsyncIterator[Pending]:
+        """Write a picture and look at it; at the end of the context it is gone, unless it was kept.
+
+        ``field`` is the proto path that refusals name. Raises ``Refusal``: IMAGE_TOO_LARGE as soon as the
+        bytes or the header say so, IMAGE_UNDECODABLE for what is not one sound PNG, JPEG or WebP,
+        INVALID_FIELD on ``info.sha256`` when ``expected_sha256`` (hex, with or without ``sha256:``) is
+        given and another; STORAGE_FULL; DRAINING. Then, and when cancelled, nothing is left on disk.
+        Raises ``StorageBroken`` as ``BlobStore`` does.
+        """
+        try:
+            async with self._blobs.stage(self._limited(chunks, field)) as staged:
+                _check_digest(staged, expected_sha256)
+                found = await self._inspect(staged.path, field)
+                yield Pending(_image(staged, found), partial(self._blobs.commit, staged))
+        except StorageBroken as error:
+            self._on_broken(error)
+            raise
+
+    def stage_bytes(self, data: bytes, *, field: str) -> AbstractAsyncContextManager[Pending]:
+        """Look at a picture that is in memory, as ``stage`` does."""
+        return self.stage(_sliced(data), field=field)
+
+    async def add(self, chunks: AsyncIterable[bytes], *, field: str, expected_sha256: str = "") -> Image:
+        """Store a picture; when this returns its file is durable, and may be put on record (P1).
+
+        Raises as ``stage`` does.
+        """
+        async with self.stage(chunks, field=field, expected_sha256=expected_sha256) as pending:
+            await pending.keep()
+            return pending.image
+
+    async def add_bytes(self, data: bytes, *, field: str) -> Image:
+        """Store a picture that is in memory, as ``add`` does."""
+        return await self.add(_sliced(data), field=field)
+
+    def read(self, image_id: str, offset: int = 0) -> AsyncGenerator[bytes, None]:
+        """Stream a recorded image's bytes, as ``BlobStore.read`` does."""
+        return self._blobs.read(image_id, offset)
+
+    def path(self, image_id: str) -> Path:
+        """Return where a recorded image's bytes are, for worker processes; nothing there is checked."""
+        return self._blobs.path(image_id)
+
+    async def _limited(self, chunks: AsyncIterable[bytes], field: str) -> AsyncIterator[bytes]:
+        size_bytes = 0
+        async for chunk in chunks:
+            size_bytes += len(chunk)
+            if size_bytes > self._max_bytes:
+                limit = f"has more than {self._max_bytes} bytes, the most that is allowed"
+                raise invalid(field, limit, Reason.IMAGE_TOO_LARGE)
+            yield chunk
+
+    async def _inspect(self, path: Path, field: str) -> Inspection:
+        try:
+            return await self._workers.run(inspect, path, max_pixels=self._max_pixels)
+        except InspectionFailed as failed:
+            raise invalid(field, failed.description, failed.reason) from failed
+        except WorkerDied as died:
+            limits = "could not be decoded within the memory and time that a picture may take"
+            raise invalid(field, limits, Reason.IMAGE_UNDECODABLE) from died
+
+
+def _image(staged: Staged, found: Inspection) -> Image:
+    return Image(
+        image_id=image_id_of(staged.sha256),
+        media_type=found.media_type,
+        width=found.width,
+        height=found.height,
+        size_bytes=staged.size_bytes,
+        transparency=found.transparency,
+    )
+
+
+async def _sliced(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), CHUNK_BYTES):
+        yield data[start : start + CHUNK_BYTES]
+
+
+def _check_digest(staged: Staged, expected_sha256: str) -> None:
+    expected = expected_sha256.lower().removeprefix("sha256:")
+    if expected and expected != staged.sha256:
+        raise invalid("info.sha256", "is not the SHA-256 of the bytes that arrived")

@@ -1,0 +1,209 @@
+"""The worker pool: two processes that look into pictures and edit them (DESIGN §7).
+
+Each call occupies one thread, which hands the job to a process that it has for itself and waits. Ours
+rather than ``concurrent.futures``, whose pool is lost as a whole with one dead process and cannot end a hung
+job, and rather than ``multiprocessing``, whose spawn imports the server's main module again.
+"""
+
+import asyncio
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from subprocess import PIPE, Popen
+from threading import Lock, Timer
+from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
+
+from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.core.workers import WorkerDied
+from imageedit_server.images.worker_process import READY, receive, send
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Job = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+_START_SECONDS = 30.0
+_BOOT = "from imageedit_server.images.worker_process import serve; serve()"
+_INHERITED = ("PATH", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
+
+
+class WorkerPool:
+    """Implements ``core.workers.Workers`` with processes that start when first needed.
+
+    A call that is killed or outlives its limit fails alone; its process is replaced at the next call. Both
+    belong to no event loop. A worker is a fresh interpreter without the parent's secrets, locks and main
+    module, deaf to the terminal's signals, and dies with its parent, also when that is killed (P18, F17).
+    """
+
+    def __init__(self, *, size: int = 2, limit_seconds: float = 60.0) -> None:
+        self._limit_seconds = limit_seconds
+        self._threads = ThreadPoolExecutor(size, "images", initializer=_block_signals)
+        self._lock = Lock()
+        self._workers: set[_Worker] = set()
+        self._idle: list[_Worker] = []
+        self._closed = False
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``function`` in a worker, for at most the pool's limit of wall time from its start.
+
+        Raises what ``function`` raises (as ``RuntimeError`` what cannot be pickled) and ``WorkerDied``; on a
+        closed pool a ``Refusal`` (DRAINING), which says nothing about the picture. A call that is cancelled
+        while it waits for a worker is dropped; one that runs is left to end unheard.
+        """
+        return cast(T, await self._run(self._limit_seconds, (function, args, kwargs)))
+
+    def within(self, limit_seconds: float) -> "LimitedWorkers":
+        """Return the same workers under another limit."""
+        return LimitedWorkers(self, limit_seconds)
+
+    async def aclose(self) -> None:
+        """Kill every worker, whatever it does, and wait until they are gone. May be called twice."""
+        await asyncio.to_thread(self._close)
+
+    async def _run(self, limit_seconds: float, job: Job) -> Any:
+        if self._closed:
+            raise _closing()
+        loop = asyncio.get_running_loop()
+        result, error = await loop.run_in_executor(self._threads, self._call, limit_seconds, job)
+        if error is not None:
+            raise error
+        return result
+
+    def _call(self, limit_seconds: float, job: Job) -> Any:
+        message = pickle.dumps(job)
+        worker = self._take()
+        try:
+            answer = worker.call(message, limit_seconds)
+        except BaseException:
+            self._drop(worker)
+            if self._closed:
+                raise _closing() from None
+            raise
+        self._idle.append(worker)
+        return pickle.loads(answer)  # noqa: S301  our own process wrote it
+
+    def _take(self) -> "_Worker":
+        """Return an idle worker that lives, or a new one."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.lives():
+                return worker
+            self._drop(worker)
+        with self._lock:
+            if self._closed:
+                raise _closing()
+            worker = _Worker()
+            self._workers.add(worker)
+        return worker
+
+    def _drop(self, worker: "_Worker") -> None:
+        worker.stop()
+        with self._lock:
+            self._workers.discard(worker)
+
+    def _close(self) -> None:
+        with self._lock:
+            self._closed = True
+            workers = list(self._workers)
+        for worker in workers:
+            worker.kill()
+        self._threads.shutdown()
+        for worker in workers:
+            self._drop(worker)
+
+
+class LimitedWorkers:
+    """Implements ``core.workers.Workers`` with a pool's workers and a limit of its own."""
+
+    def __init__(self, pool: WorkerPool, limit_seconds: float) -> None:
+        self._pool = pool
+        self._limit_seconds = limit_seconds
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``function`` as ``WorkerPool.run`` does."""
+        return cast(T, await self._pool._run(self._limit_seconds, (function, args, kwargs)))
+
+
+class _Worker:
+    """One worker process; one thread at a time calls it, any thread may kill it."""
+
+    def __init__(self) -> None:
+        self._process = Popen(
+            [sys.executable, "-P", "-c", _BOOT], stdin=PIPE, stdout=PIPE, env=_environment()
+        )
+        self._greeted = False
+        self._late = False
+        self._jobs = cast(BinaryIO, self._process.stdin)
+        self._answers = cast(BinaryIO, self._process.stdout)
+
+    def lives(self) -> bool:
+        """Say whether the process can take a job."""
+        return not self._late and self._process.poll() is None
+
+    def call(self, job: bytes, limit_seconds: float) -> bytes:
+        """Return the answer to ``job``.
+
+        Raises ``WorkerDied`` and, for a process that does not even start, ``RuntimeError``. After any error
+        only ``stop`` may be called.
+        """
+        if not self._greeted:
+            self._greet()
+        with self._killed_after(limit_seconds):
+            send(self._jobs, job)
+            return receive(self._answers)
+
+    def kill(self) -> None:
+        """End the process now, even a stopped one. A call that waits for it fails."""
+        self._process.kill()
+
+    def stop(self) -> None:
+        """Kill the process and release what belongs to it. May be called twice."""
+        self.kill()
+        self._process.wait()
+        self._answers.close()
+        with suppress(BrokenPipeError):  # half a job is still in the buffer
+            self._jobs.close()
+
+    def _greet(self) -> None:
+        try:
+            with self._killed_after(_START_SECONDS):
+                self._greeted = receive(self._answers) == READY
+        except WorkerDied as error:
+            raise RuntimeError("A worker process did not start.") from error
+
+    @contextmanager
+    def _killed_after(self, seconds: float) -> Iterator[None]:
+        timer = Timer(seconds, self._kill_late)
+        timer.start()
+        try:
+            yield
+        except (EOFError, OSError) as error:
+            raise WorkerDied(f"took longer than {seconds:g} s" if self._late else "was killed") from error
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def _kill_late(self) -> None:
+        self._late = True
+        self.kill()
+
+
+def _block_signals() -> None:
+    """Block the signals of the terminal and of service managers; workers inherit this from the thread.
+
+    The server drains on them, and needs its workers for that.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+
+
+def _environment() -> dict[str, str]:
+    """Return what an interpreter needs to find the same modules, and none of the server's secrets."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return inherited | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def _closing() -> Refusal:
+    return Refusal(Reason.DRAINING, "The server is shutting down.")

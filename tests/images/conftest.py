@@ -1,0 +1,40 @@
+"""What the room's tests share: a real photograph, real worker processes, a store on a real disk."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imageedit_server.images.blobs import BlobStore
+from imageedit_server.images.library import ImageLibrary
+from imageedit_server.images.workers import WorkerPool
+from tests.images.pictures import PHOTO
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A JPEG of 512 × 600 pixels."""
+    return PHOTO
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[WorkerPool]:
+    """One pool for a file's tests; it belongs to no event loop."""
+    pool = WorkerPool()
+    yield pool
+    asyncio.run(pool.aclose())
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> BlobStore:
+    """An empty store in ``tmp_path / "blobs"``."""
+    blobs = BlobStore(tmp_path / "blobs")
+    blobs.prepare()
+    return blobs
+
+
+@pytest.fixture
+def library(blobs: BlobStore, pool: WorkerPool) -> ImageLibrary:
+    """A library with the limits of DESIGN §6."""
+    return ImageLibrary(blobs, pool.within(10), max_bytes=20 * 1024 * 1024, max_pixels=50_000_000)

@@ -1,0 +1,212 @@
+"""A picture is looked at, kept and given back; what is refused leaves nothing (P1, P19, P20, F17)."""
+
+import asyncio
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.core.image import Image, Transparency
+from imageedit_server.core.workers import WorkerDied
+from imageedit_server.images import blobs as blobs_module
+from imageedit_server.images.blobs import BlobStore
+from imageedit_server.images.library import ImageLibrary
+from imageedit_server.images.workers import WorkerPool
+from tests.images.pictures import files
+
+
+async def one(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def test_a_photo_is_known_and_given_back(library: ImageLibrary, photo: bytes) -> None:
+    image = await library.add_bytes(photo, field="images[0].content")
+    assert image == Image(
+        image_id=f"sha256:{hashlib.sha256(photo).hexdigest()}",
+        media_type="image/jpeg",
+        width=512,
+        height=600,
+        size_bytes=len(photo),
+        transparency=Transparency.NONE,
+    )
+    assert library.path(image.image_id).read_bytes() == photo
+    assert b"".join([chunk async for chunk in library.read(image.image_id)]) == photo
+    assert b"".join([chunk async for chunk in library.read(image.image_id, 61_000)]) == photo[61_000:]
+
+
+@pytest.mark.parametrize("written", ["{}", "sha256:{}", "SHA256:{}", ""])
+async def test_the_expected_digest_may_be_given(library: ImageLibrary, photo: bytes, written: str) -> None:
+    expected = written.format(hashlib.sha256(photo).hexdigest())
+    await library.add(one(photo), field="chunk", expected_sha256=expected)
+
+
+async def test_another_digest_is_refused_before_anything_is_decoded(
+    library: ImageLibrary, tmp_path: Path
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        await library.add(one(b"not even a picture"), field="chunk", expected_sha256="0" * 64)
+    assert refused.value.reason is Reason.INVALID_FIELD
+    assert [violation.field for violation in refused.value.violations] == ["info.sha256"]
+    assert files(tmp_path) == []
+
+
+async def test_a_refusal_names_the_field(library: ImageLibrary, tmp_path: Path) -> None:
+    with pytest.raises(Refusal) as refused:
+        await library.add_bytes(b"text", field="images[0].content")
+    assert refused.value.reason is Reason.IMAGE_UNDECODABLE
+    assert refused.value.message == "images[0].content is not a PNG, JPEG or WebP picture"
+    assert [violation.field for violation in refused.value.violations] == ["images[0].content"]
+    assert files(tmp_path) == []
+
+
+async def test_bytes_are_counted_while_they_stream(
+    blobs: BlobStore, pool: WorkerPool, tmp_path: Path
+) -> None:
+    """An endless upload ends at the limit (P20)."""
+    library = ImageLibrary(blobs, pool, max_bytes=1_000_000, max_pixels=1)
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(300_000)
+
+    with pytest.raises(Refusal) as refused:
+        await library.add(endless(), field="chunk")
+    assert refused.value.reason is Reason.IMAGE_TOO_LARGE
+    assert refused.value.message == "chunk has more than 1000000 bytes, the most that is allowed"
+    assert files(tmp_path) == []
+
+
+async def test_exactly_the_limit_is_allowed(blobs: BlobStore, pool: WorkerPool, photo: bytes) -> None:
+    library = ImageLibrary(blobs, pool, max_bytes=len(photo), max_pixels=512 * 600)
+    await library.add_bytes(photo, field="chunk")
+
+
+class FailingWorkers:
+    """Stands in for a pool: raises what it is given, once it is let go."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.asked = asyncio.Event()
+
+    async def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        self.asked.set()
+        if self.error is None:
+            await asyncio.Event().wait()
+        raise self.error or AssertionError
+
+
+async def test_a_dead_worker_is_the_pictures_fault(blobs: BlobStore, tmp_path: Path, photo: bytes) -> None:
+    """F17: what kills its decoder or takes too long is not taken."""
+    library = ImageLibrary(blobs, FailingWorkers(WorkerDied("was killed")), max_bytes=10**6, max_pixels=10**6)
+    with pytest.raises(Refusal) as refused:
+        await library.add_bytes(photo, field="chunk")
+    assert refused.value.reason is Reason.IMAGE_UNDECODABLE
+    assert files(tmp_path) == []
+
+
+async def test_a_shutdown_is_nobodys_fault(blobs: BlobStore, tmp_path: Path, photo: bytes) -> None:
+    closed = WorkerPool()
+    await closed.aclose()
+    with pytest.raises(Refusal) as refused:
+        await ImageLibrary(blobs, closed, max_bytes=10**6, max_pixels=10**6).add_bytes(photo, field="chunk")
+    assert refused.value.reason is Reason.DRAINING
+    assert files(tmp_path) == []
+
+
+async def test_a_client_that_leaves_during_inspection_leaves_nothing(
+    blobs: BlobStore, tmp_path: Path, photo: bytes
+) -> None:
+    workers = FailingWorkers()
+    library = ImageLibrary(blobs, workers, max_bytes=10**6, max_pixels=10**6)
+    upload = asyncio.create_task(library.add_bytes(photo, field="chunk"))
+    await workers.asked.wait()
+    assert len(files(tmp_path)) == 1
+    upload.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await upload
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(("step", "stored"), [("write", 0), ("commit", 1), ("discard", 1)])
+async def test_a_client_that_leaves_while_the_disk_works_leaves_nothing_half_done(
+    library: ImageLibrary,
+    tmp_path: Path,
+    photo: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    stored: int,
+) -> None:
+    """Once the commit has begun, the whole file may stay, as after a crash there (F4)."""
+    steps = iter(["write", "commit", "discard"])
+    to_the_end = blobs_module._to_the_end
+
+    async def cancelled_at_step(function: Callable[..., Any], /, *args: Any) -> Any:
+        task = asyncio.current_task()
+        if next(steps) == step and task:
+            task.cancel()
+        return await to_the_end(function, *args)
+
+    monkeypatch.setattr(blobs_module, "_to_the_end", cancelled_at_step)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(library.add_bytes(photo, field="chunk"))
+    assert [path.read_bytes() for path in files(tmp_path)] == [photo] * stored
+    assert list((tmp_path / "blobs" / "tmp").iterdir()) == []
+
+
+async def test_a_picture_may_only_be_looked_at(library: ImageLibrary, tmp_path: Path, photo: bytes) -> None:
+    async with library.stage_bytes(photo, field="chunk") as pending:
+        assert len(files(tmp_path)) == 1
+    assert files(tmp_path) == []
+    assert pending.image == await library.add_bytes(photo, field="chunk")
+
+
+async def test_equal_pictures_at_once_are_one_file(
+    library: ImageLibrary, tmp_path: Path, photo: bytes
+) -> None:
+    images = await asyncio.gather(*(library.add_bytes(photo, field="chunk") for _ in range(10)))
+    assert len(set(images)) == 1
+    assert len(files(tmp_path)) == 1
+
+
+UPLOAD = """
+import asyncio, sys
+from pathlib import Path
+from imageedit_server.images import blobs as blobs_module
+from imageedit_server.images.blobs import BlobStore
+from imageedit_server.images.library import ImageLibrary
+from imageedit_server.images.workers import WorkerPool
+from tests.images.pictures import files
+async def main():
+    blobs = BlobStore(Path(sys.argv[1]))
+    blobs.prepare()
+    library = ImageLibrary(blobs, WorkerPool(), max_bytes=10**6, max_pixels=10**6)
+    await library.add_bytes(sys.stdin.buffer.read(), field="chunk")
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "temporary", "stored"), [("upload_before_fsync", 1, 0), ("upload_after_rename", 0, 1)]
+)
+def test_a_crash_leaves_what_is_promised(
+    tmp_path: Path, photo: bytes, failpoint: str, temporary: int, stored: int
+) -> None:
+    """F3: a temporary file, swept at the next start. F4: a whole file of which nothing speaks."""
+    crashed = subprocess.run(
+        [sys.executable, "-c", UPLOAD, str(tmp_path)],
+        input=photo,
+        env=os.environ | {"IMAGEEDIT_FAILPOINT": f"{failpoint}:kill"},
+        check=False,
+    )
+    assert crashed.returncode == -signal.SIGKILL
+    assert (len(files(tmp_path / "tmp")), len(files(tmp_path))) == (temporary, temporary + stored)
+    blobs = BlobStore(tmp_path)
+    blobs.prepare()
+    assert [path.read_bytes() for path in files(tmp_path)] == [photo] * stored

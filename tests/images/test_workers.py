@@ -1,0 +1,253 @@
+"""The worker pool keeps what it promises of its processes (DESIGN §7, P18, F17).
+
+The jobs are functions of the standard library, since a worker imports a job by its name.
+"""
+
+import asyncio
+import fcntl
+import operator
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.core.workers import WorkerDied, Workers
+from imageedit_server.images import workers
+from imageedit_server.images.workers import WorkerPool
+
+HANGS = "import os, signal\nwith open({fifo!r}, 'w') as fifo: fifo.write(str(os.getpid()))\nsignal.pause()"
+DEADLINE_SECONDS = 20
+
+linux_only = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
+
+
+def exited(pidfd: int) -> bool:
+    """Wait until the process is gone, with a deadline."""
+    return bool(select.select([pidfd], [], [], DEADLINE_SECONDS)[0])
+
+
+async def hang(workers: Workers, tmp_path: Path) -> tuple[asyncio.Task[None], int]:
+    """Start a job that never ends; return it and the pid of its process."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    job = asyncio.create_task(workers.run(exec, HANGS.format(fifo=str(fifo))))
+    pid = int(await asyncio.to_thread(fifo.read_text))
+    return job, pid
+
+
+async def test_a_job_runs_in_another_process(pool: WorkerPool) -> None:
+    pid = await pool.run(os.getpid)
+    assert pid != os.getpid()
+    assert await pool.run(os.getpid) == pid, "the process is used again"
+
+
+async def test_two_jobs_run_at_once(pool: WorkerPool, tmp_path: Path) -> None:
+    """Each waits for the other at a fifo: with one process neither would end."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    write = pool.run(exec, f"with open({str(fifo)!r}, 'w') as fifo: fifo.write('met')")
+    read = pool.run(eval, f"open({str(fifo)!r}).read()")
+    assert (await asyncio.gather(write, read))[1] == "met"
+
+
+async def test_an_error_of_the_job_is_the_callers(pool: WorkerPool) -> None:
+    with pytest.raises(ZeroDivisionError) as raised:
+        await pool.run(operator.truediv, 1, 0)
+    assert "In a worker process" in raised.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    ("job", "error"),
+    [
+        ((threading.Lock,), TypeError),
+        ((len, threading.Lock()), TypeError),
+        ((exec, "class Odd(Exception): ...\nraise Odd"), RuntimeError),
+        ((exec, "from imageedit_server.core.errors import invalid\nraise invalid('a', 'b')"), RuntimeError),
+        ((next, iter(())), RuntimeError),
+        ((exec, "raise MemoryError"), MemoryError),
+    ],
+    ids=["result", "argument", "error", "error that cannot be rebuilt", "StopIteration", "MemoryError"],
+)
+async def test_what_cannot_cross_the_border_is_an_error_and_poisons_nothing(
+    pool: WorkerPool, job: tuple[object, ...], error: type[Exception]
+) -> None:
+    before = await pool.run(os.getpid)
+    with pytest.raises(error):
+        await pool.run(*job)  # type: ignore[arg-type]
+    assert await pool.run(os.getpid) == before
+
+
+async def test_big_jobs_and_answers_pass(pool: WorkerPool) -> None:
+    assert await pool.run(bytes.swapcase, b"a" * 20_000_000) == b"A" * 20_000_000
+
+
+async def test_what_a_job_prints_is_no_answer(pool: WorkerPool) -> None:
+    assert await pool.run(os.write, 1, b"noise on stdout\n") == 16
+    await pool.run(print, "noise")
+    assert await pool.run(abs, -1) == 1
+
+
+@linux_only
+async def test_a_killed_worker_fails_its_own_job_alone(pool: WorkerPool, tmp_path: Path) -> None:
+    job, pid = await hang(pool, tmp_path)
+    os.kill(pid, signal.SIGKILL)
+    assert await pool.run(abs, -1) == 1
+    with pytest.raises(WorkerDied, match="was killed"):
+        await job
+    assert await asyncio.gather(*(pool.run(abs, -n) for n in range(20))) == list(range(20))
+
+
+@linux_only
+async def test_a_worker_killed_while_idle_fails_no_job(pool: WorkerPool) -> None:
+    pid = await pool.run(os.getpid)
+    pidfd = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert exited(pidfd)
+    os.close(pidfd)
+    assert await pool.run(os.getpid) != pid
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        "import signal; signal.pause()",
+        "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)",
+        "sum(range(10**18))",
+    ],
+    ids=["waiting", "stopped", "deaf to its other threads"],
+)
+async def test_a_job_is_killed_at_its_limit(pool: WorkerPool, job: str) -> None:
+    with pytest.raises(WorkerDied, match=r"took longer than 0\.1 s"):
+        await pool.within(0.1).run(exec, job)
+    assert await pool.run(abs, -1) == 1
+
+
+async def test_a_worker_that_leaves_is_a_dead_worker(pool: WorkerPool) -> None:
+    with pytest.raises(WorkerDied):
+        await pool.run(os._exit, 0)
+    with pytest.raises(WorkerDied):
+        await pool.run(sys.exit, 0)
+
+
+async def test_a_cancelled_caller_poisons_nothing(tmp_path: Path) -> None:
+    """The next callers of the same process get their own answers, not the late one."""
+    pool = WorkerPool(size=1)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    running = asyncio.create_task(pool.run(eval, f"open({str(fifo)!r}).read()"))
+    waiting = asyncio.create_task(pool.run(exec, "raise SystemExit"))
+    opened = await asyncio.to_thread(fifo.open, "w")
+    for task in (running, waiting):
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    opened.close()
+    assert await asyncio.gather(*(pool.run(abs, -n) for n in range(5))) == list(range(5))
+    await pool.aclose()
+
+
+async def test_closing_kills_all_and_blames_no_picture(tmp_path: Path) -> None:
+    pool = WorkerPool()
+    job, pid = await hang(pool, tmp_path)
+    await pool.aclose()
+    with pytest.raises(Refusal) as refused:
+        await job
+    assert refused.value.reason is Reason.DRAINING
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(Refusal):
+        await pool.run(abs, -1)
+    await pool.aclose()
+
+
+async def test_a_worker_that_cannot_start_is_our_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not WorkerDied, which would call every picture undecodable."""
+    monkeypatch.setattr(workers, "_BOOT", "raise SystemExit(1)")
+    pool = WorkerPool()
+    with pytest.raises(RuntimeError, match="did not start"):
+        await pool.run(abs, -1)
+    await pool.aclose()
+
+
+async def test_a_worker_knows_no_secret_and_little_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    pool = WorkerPool()
+    assert "secret" not in await pool.run(eval, "str(__import__('os').environ)")
+    modules = await pool.run(eval, "set(__import__('sys').modules)")
+    assert not modules & {"asyncio", "grpc", "google.protobuf", "sqlalchemy", "multiprocessing", "pytest"}
+    assert await pool.run(resource.getrlimit, resource.RLIMIT_CORE) == (0, 0)
+    await pool.aclose()
+
+
+async def test_signals_to_the_group_leave_the_workers_working(pool: WorkerPool) -> None:
+    """Ctrl-C and a service manager's SIGTERM reach workers too; the server drains with them."""
+    pid = await pool.run(os.getpid)
+    os.kill(pid, signal.SIGINT)
+    os.kill(pid, signal.SIGTERM)
+    assert await pool.run(os.getpid) == pid
+
+
+async def test_a_worker_does_not_inherit_the_lock_of_the_data_dir(tmp_path: Path) -> None:
+    pool = WorkerPool()
+    with (tmp_path / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        await pool.run(abs, -1)
+    with (tmp_path / "lock").open("w") as again:
+        fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    await pool.aclose()
+
+
+MAIN = """
+import asyncio, sys
+from imageedit_server.images.workers import WorkerPool
+print("main imported")
+async def main():
+    pool = WorkerPool()
+    print(await pool.run(abs, -7))
+    await pool.aclose()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("started_as", ["script without a guard", "-c", "-m"])
+def test_a_worker_never_runs_the_parents_main(tmp_path: Path, started_as: str) -> None:
+    (tmp_path / "unguarded.py").write_text(MAIN)
+    arguments = {"script without a guard": ["unguarded.py"], "-c": ["-c", MAIN], "-m": ["-m", "unguarded"]}
+    ran = subprocess.run(
+        [sys.executable, *arguments[started_as]], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("main imported\n7\n", "", 0)
+
+
+PARENT = """
+import asyncio
+from imageedit_server.images.workers import WorkerPool
+BUSY = "import os, sys; print(os.getpid(), file=sys.stderr, flush=True); "
+async def main():
+    pool = WorkerPool(size=3)
+    await asyncio.gather(
+        pool.run(exec, BUSY + "import signal; signal.pause()"),
+        pool.run(exec, BUSY + "sum(range(10**18))"),
+        pool.run(exec, BUSY),
+    )
+asyncio.run(main())
+"""
+
+
+@linux_only
+def test_workers_die_with_a_killed_parent() -> None:
+    """One that waits in the kernel, one that never lets another thread run, one that is idle."""
+    with subprocess.Popen([sys.executable, "-c", PARENT], stderr=subprocess.PIPE, text=True) as parent:
+        assert parent.stderr
+        pidfds = [os.pidfd_open(int(parent.stderr.readline())) for _ in range(3)]
+        parent.kill()
+    assert [exited(pidfd) for pidfd in pidfds] == [True, True, True]
+    for pidfd in pidfds:
+        os.close(pidfd)
