@@ -1,0 +1,1 @@
+"""The only room with httpx: the client of vendor APIs and the guarded fetch."""

@@ -1,0 +1,144 @@
+"""The guarded fetch: the one way to follow a URL that somebody else gave (PROMISES P17, §3).
+
+Per hop: the static rule, one resolution, the address rule over every answer, then a connection to the very
+addresses that were judged, with SNI, certificate and Host for the name. Nothing that is ours goes along: no
+credentials, no cookies, no proxy, no connection of an earlier fetch.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from contextlib import aclosing, asynccontextmanager
+
+import httpx
+
+from imageedit_server.outbound.addresses import is_denied, parse_allow, refuse_url
+from imageedit_server.outbound.errors import NameUnresolved, OutboundError, Unacceptable
+from imageedit_server.outbound.exchange import HEADERS, exchange
+from imageedit_server.outbound.network import Transport, Trust
+from imageedit_server.outbound.replies import RawBody
+from imageedit_server.outbound.urls import host_of, parse_url, place_of
+
+MAX_REDIRECTS = 3
+REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class UrlRefused(Exception):
+    """The rule forbids the URL, or one that it redirects to. The message is a sentence without the URL."""
+
+
+class FetchFailed(Exception):
+    """The URL is allowed and brought nothing.
+
+    ``status`` is what it answered, None when it did not; ``final`` says that trying again would not help: too
+    large, compressed, too many redirects. The message is a sentence without the URL.
+    """
+
+    def __init__(self, message: str, status: int | None = None, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.final = final
+
+
+class Fetched:
+    """A body that comes."""
+
+    def __init__(self, body: RawBody) -> None:
+        self._body = body
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body, once, in pieces of at most 64 KiB. Raises ``FetchFailed``.
+
+        A body shorter than its Content-Length fails. One without a Content-Length that the connection's end
+        cuts short looks whole here: the caller must decode all of it before believing it.
+        """
+        async with aclosing(self._body.chunks()) as chunks:
+            try:
+                async for chunk in chunks:
+                    yield chunk
+            except OutboundError as error:
+                final = isinstance(error, Unacceptable)
+                raise FetchFailed(f"The URL's content could not be fetched. {error}", final=final) from error
+
+
+class GuardedFetch:
+    """Fetches URLs. ``allow`` is ``fetch.allow``: the places exempt from https and from the address rule."""
+
+    def __init__(self, allow: Collection[str] = (), *, trust: Trust | None = None) -> None:
+        self._allow = parse_allow(allow)
+        self._trust = trust or Trust()
+
+    @asynccontextmanager
+    async def open(self, url: str, *, max_bytes: int, limit_seconds: float) -> AsyncIterator[Fetched]:
+        """Follow ``url`` to its content: status 200 and not compressed.
+
+        ``limit_seconds`` of wall time stand over everything up to the last chunk, ``max_bytes`` over the raw
+        body. Raises ``UrlRefused`` and ``FetchFailed``.
+        """
+        deadline = asyncio.get_running_loop().time() + limit_seconds
+        for hop in range(MAX_REDIRECTS + 1):
+            async with self._get(url, hop, deadline) as response:
+                location = _location(url, response)
+                if location is None:
+                    _check_status(response)
+                    yield Fetched(RawBody(response, deadline=deadline, max_bytes=max_bytes))
+                    return
+                url = location
+        raise FetchFailed(f"The URL redirects more than {MAX_REDIRECTS} times.", final=True)
+
+    @asynccontextmanager
+    async def _get(self, text: str, hop: int, deadline: float) -> AsyncIterator[httpx.Response]:
+        subject = "The URL redirects to one that" if hop else "The URL"
+        if reason := refuse_url(text, self._allow):
+            raise UrlRefused(f"{subject} {reason}.")
+        url = _named(httpx.URL(text))
+        addresses = await self._judged(url, subject, deadline)
+        transport = Transport(self._trust, addresses=addresses)
+        try:
+            response = await _sent(transport, httpx.Request("GET", url, headers=HEADERS), deadline)
+            try:
+                yield response
+            finally:
+                await response.aclose()
+        finally:
+            await transport.aclose()
+
+    async def _judged(self, url: httpx.URL, subject: str, deadline: float) -> tuple[str, ...]:
+        """Resolve once; every answer must pass, since the name's owner chose them all."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                addresses = await self._trust.network.resolve(host_of(url))
+        except (NameUnresolved, TimeoutError) as error:
+            raise FetchFailed("The URL's host has no address.") from error
+        if place_of(url) not in self._allow and any(map(is_denied, addresses)):
+            raise UrlRefused(f"{subject} leads to an address that is not public.")
+        return addresses
+
+
+def _named(url: httpx.URL) -> httpx.URL:
+    """Drop the dot of the root, which certificates do not have, and the fragment."""
+    return url.copy_with(host=host_of(url), fragment=None)
+
+
+async def _sent(transport: Transport, request: httpx.Request, deadline: float) -> httpx.Response:
+    try:
+        return await exchange(transport, request, deadline)
+    except OutboundError as error:
+        raise FetchFailed(f"The URL could not be fetched. {error}") from error
+
+
+def _location(url: str, response: httpx.Response) -> str | None:
+    if response.status_code not in REDIRECTS or "location" not in response.headers:
+        return None
+    location = response.headers["location"]
+    target = parse_url(location)
+    if target is None or target.scheme:  # what is not relative is judged as it was written
+        return location
+    try:
+        return str(httpx.URL(url).join(location))
+    except (httpx.InvalidURL, ValueError):
+        return location
+
+
+def _check_status(response: httpx.Response) -> None:
+    if response.status_code != httpx.codes.OK:
+        raise FetchFailed(f"The URL answered {response.status_code}.", response.status_code)

@@ -1,0 +1,75 @@
+"""JSON from a vendor, read so that nothing odd gets further than this page (F45)."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from imageedit_server.outbound.errors import BadBody
+
+MAX_DEPTH = 64
+MAX_NUMBER_CHARS = 64
+
+
+def read_json(body: bytes | str) -> Any:
+    """Read one JSON value of any type. Raises ``BadBody`` and nothing else.
+
+    Refused: what is not UTF-8, NaN and Infinity (also by overflow), numbers of more than
+    ``MAX_NUMBER_CHARS``, nesting deeper than ``MAX_DEPTH``. Forgiven: one byte order mark; a key that comes
+    twice, of which the last counts, as with every vendor's own client; half a surrogate pair, which
+    becomes U+FFFD. Takes text too, for JSON inside a string.
+    """
+    try:
+        text = body.decode("utf-8") if isinstance(body, bytes) else body
+        value = json.loads(
+            text.removeprefix("\ufeff"), parse_constant=_refuse, parse_int=_int, parse_float=_float
+        )
+    except (ValueError, RecursionError):
+        raise BadBody("The reply is not proper JSON.") from None
+    _check_depth(value)
+    return _without_surrogates(value) if isinstance(body, str) or "\\u" in text else value
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(constant)
+
+
+def _int(text: str) -> int:
+    if len(text) > MAX_NUMBER_CHARS:
+        raise ValueError("number too long")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    number = float(text) if len(text) <= MAX_NUMBER_CHARS else math.inf
+    if not math.isfinite(number):
+        raise ValueError("number too large")
+    return number
+
+
+def _check_depth(value: Any) -> None:
+    layer = [value]
+    for _ in range(MAX_DEPTH):
+        layer = [inner for outer in layer for inner in _inside(outer)]
+        if not layer:
+            return
+    raise BadBody("The reply's JSON is nested too deeply.")
+
+
+def _inside(value: Any) -> Iterator[Any]:
+    match value:
+        case dict():
+            yield from value.values()
+        case list():
+            yield from value
+
+
+def _without_surrogates(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case dict():
+            return {_without_surrogates(key): _without_surrogates(inner) for key, inner in value.items()}
+        case list():
+            return [_without_surrogates(inner) for inner in value]
+    return value

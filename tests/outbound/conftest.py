@@ -1,0 +1,25 @@
+"""What the room's tests share."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from imageedit_server.outbound.client import ApiClient
+from imageedit_server.outbound.network import Network
+from tests.outbound.worlds import trust
+
+MakeClient = Callable[..., ApiClient]
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[MakeClient]:
+    """Make clients of a base URL, over the machine's network or another one, and close them."""
+    made: list[ApiClient] = []
+
+    def make(base_url: str, network: Network | None = None, **headers: str) -> ApiClient:
+        made.append(ApiClient(base_url, headers or {"Authorization": "Bearer key"}, trust=trust(network)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.aclose()

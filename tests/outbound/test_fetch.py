@@ -1,0 +1,310 @@
+"""The guarded fetch: what it brings, and how it fails. What it may connect to is in ``test_fetch_rule``."""
+
+import asyncio
+import gzip
+import ssl
+import time
+
+import pytest
+
+from imageedit_server.outbound.fetch import FetchFailed, GuardedFetch, UrlRefused
+from imageedit_server.outbound.network import Trust
+from tests.outbound.servers import (
+    Handler,
+    Reader,
+    Server,
+    Writer,
+    read_call,
+    reply,
+    reset,
+    serve,
+    serve_raw,
+)
+from tests.outbound.worlds import PUBLIC, World, trust
+
+LIMIT = 0.5
+MAX = 100_000
+
+
+async def got(
+    fetch: GuardedFetch, url: str = "https://good.example/a.png", limit_seconds: float = LIMIT
+) -> bytes:
+    async with fetch.open(url, max_bytes=MAX, limit_seconds=limit_seconds) as fetched:
+        return b"".join([chunk async for chunk in fetched.chunks()])
+
+
+def fetch_from(server: Server) -> GuardedFetch:
+    return GuardedFetch(trust=trust(World({"good.example": [(PUBLIC,)]}, {PUBLIC: server.port})))
+
+
+async def test_the_content_comes_over_tls_for_the_name() -> None:
+    async with serve(reply(200, b"\x89PNG"), certificate="good.example") as server:
+        assert await got(fetch_from(server), "https://good.example/a.png?X-Signature=s#part") == b"\x89PNG"
+    [call] = server.calls
+    assert call.line == "GET /a.png?X-Signature=s HTTP/1.1"
+    assert call.header("host") == "good.example"
+
+
+async def test_nothing_of_ours_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    async with serve(
+        reply(302, b"", Location="/b", Set_Cookie="s=1"), reply(200, b"x"), certificate="good.example"
+    ) as server:
+        assert await got(fetch_from(server)) == b"x"
+    for call in server.calls:
+        names = {line.partition(":")[0].lower() for line in call.head.split("\r\n")[1:]}
+        assert names == {"host", "user-agent", "accept", "accept-encoding"}
+        assert call.header("accept-encoding") == "identity"
+
+
+async def test_the_dot_of_the_root_is_not_part_of_the_name() -> None:
+    async with serve(reply(200, b"x"), certificate="good.example") as server:
+        assert await got(fetch_from(server), "https://GOOD.example./a") == b"x"
+    assert server.calls[0].header("host") == "good.example"
+
+
+async def test_what_the_operator_allows_is_fetched_over_http() -> None:
+    async with serve(reply(200, b"x")) as server:
+        fetch = GuardedFetch([f"127.0.0.1:{server.port}", f"LocalHost:{server.port}"], trust=trust())
+        assert await got(fetch, f"{server.url}/a") == b"x"
+        assert await got(fetch, f"http://localhost:{server.port}/a") == b"x"
+
+
+def test_an_entry_that_is_no_place_is_refused() -> None:
+    with pytest.raises(ValueError, match="host:port"):
+        GuardedFetch(["https://good.example"], trust=trust())
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_up_to_three_redirects_are_followed(status: int) -> None:
+    hops = [reply(status, b"", Location=place) for place in ("/1", "2", "https://good.example/3")]
+    async with serve(*hops, reply(200, b"x"), certificate="good.example") as server:
+        assert await got(fetch_from(server)) == b"x"
+    assert [call.line.split()[1] for call in server.calls] == ["/a.png", "/1", "/2", "/3"]
+    assert server.connections == 4
+
+
+@pytest.mark.parametrize("location", ["/a.png", "https://good.example/a.png", "/next"])
+async def test_four_redirects_and_loops_fail(location: str) -> None:
+    async with serve(reply(302, b"", Location=location), certificate="good.example") as server:
+        with pytest.raises(FetchFailed, match="more than 3") as failed:
+            await got(fetch_from(server))
+    assert failed.value.final
+    assert len(server.calls) == 4
+
+
+async def test_a_location_beside_a_200_means_nothing() -> None:
+    async with serve(reply(200, b"x", Location="https://127.0.0.1/"), certificate="good.example") as server:
+        assert await got(fetch_from(server)) == b"x"
+
+
+@pytest.mark.parametrize("status", [204, 206, 300, 304, 400, 403, 404, 410, 429, 500, 503])
+async def test_any_other_status_fails_with_it(status: int) -> None:
+    async with serve(reply(status, b""), certificate="good.example") as server:
+        with pytest.raises(FetchFailed) as failed:
+            await got(fetch_from(server))
+    assert failed.value.status == status
+    assert str(failed.value) == f"The URL answered {status}."
+
+
+async def test_a_redirect_to_nowhere_fails() -> None:
+    async with serve(reply(302, b""), certificate="good.example") as server:
+        with pytest.raises(FetchFailed) as failed:
+            await got(fetch_from(server))
+    assert failed.value.status == 302
+
+
+async def endless(reader: Reader, writer: Writer) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        writer.write(bytes(4096))
+        await writer.drain()
+
+
+async def huge_length(reader: Reader, writer: Writer) -> None:
+    await read_call(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
+    await asyncio.sleep(5)
+
+
+async def gzip_bomb(reader: Reader, writer: Writer) -> None:
+    await read_call(reader)
+    writer.write(reply(200, gzip.compress(bytes(3_000_000)), Content_Encoding="gzip"))
+    await writer.drain()
+    await asyncio.sleep(0.05)
+
+
+async def drip(reader: Reader, writer: Writer) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    while True:
+        writer.write(b"x")
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
+async def hang(reader: Reader, writer: Writer) -> None:
+    await asyncio.sleep(5)
+
+
+async def rst(reader: Reader, writer: Writer) -> None:
+    await read_call(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+    await writer.drain()
+    await asyncio.sleep(0.02)
+    reset(writer)
+
+
+async def cut_short(reader: Reader, writer: Writer) -> None:
+    await read_call(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+    await writer.drain()
+
+
+@pytest.mark.parametrize(
+    ("handler", "final"),
+    [
+        (endless, True),
+        (huge_length, True),
+        (gzip_bomb, True),
+        (drip, False),
+        (hang, False),
+        (rst, False),
+        (cut_short, False),
+    ],
+    ids=lambda each: getattr(each, "__name__", str(each)),
+)
+async def test_a_bad_content_fails_in_time(handler: Handler, final: bool) -> None:
+    started = time.monotonic()
+    async with serve_raw(handler, certificate="good.example") as server:
+        with pytest.raises(FetchFailed) as failed:
+            await got(fetch_from(server), limit_seconds=0.25)
+    assert time.monotonic() - started < 0.6
+    assert (failed.value.status, failed.value.final) == (None, final)
+    assert server.connections == 1
+
+
+async def test_the_cap_is_met_to_the_byte() -> None:
+    async with serve(
+        reply(200, bytes(MAX)), reply(200, bytes(MAX + 1)), certificate="good.example"
+    ) as server:
+        fetch = fetch_from(server)
+        assert len(await got(fetch)) == MAX
+        with pytest.raises(FetchFailed, match=f"more than {MAX} bytes"):
+            await got(fetch)
+
+
+async def test_a_body_cut_short_without_a_length_looks_whole() -> None:
+    """Why the caller must decode all of it (PROMISES §3)."""
+
+    async def handler(reader: Reader, writer: Writer) -> None:
+        await read_call(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        await writer.drain()
+
+    async with serve_raw(handler, certificate="good.example") as server:
+        assert await got(fetch_from(server)) == b"half"
+
+
+async def test_the_content_streams() -> None:
+    async def handler(reader: Reader, writer: Writer) -> None:
+        await read_call(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
+        await writer.drain()
+        await first.wait()
+        writer.write(b"b")
+        await writer.drain()
+
+    first = asyncio.Event()
+    async with (
+        serve_raw(handler, certificate="good.example") as server,
+        fetch_from(server).open("https://good.example/", max_bytes=2, limit_seconds=LIMIT) as fetched,
+    ):
+        seen = []
+        async for chunk in fetched.chunks():
+            seen.append(chunk)
+            first.set()
+    assert seen == [b"a", b"b"]
+
+
+async def test_whoever_stops_reading_closes_the_connection() -> None:
+    async def handler(reader: Reader, writer: Writer) -> None:
+        await read_call(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\na")
+        await writer.drain()
+        await reader.read()
+        gone.set()
+
+    gone = asyncio.Event()
+    async with serve_raw(handler, certificate="good.example") as server:
+        with pytest.raises(KeyError):
+            await _stop_at_the_first(fetch_from(server))
+        await asyncio.wait_for(gone.wait(), 1)
+
+
+async def _stop_at_the_first(fetch: GuardedFetch) -> None:
+    async with fetch.open("https://good.example/", max_bytes=MAX, limit_seconds=LIMIT) as fetched:
+        async for _ in fetched.chunks():
+            raise KeyError
+
+
+async def test_a_cancelled_fetch_ends_at_once() -> None:
+    async with serve_raw(hang, certificate="good.example") as server:
+        task = asyncio.create_task(got(fetch_from(server), limit_seconds=30))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_a_name_without_an_address_fails() -> None:
+    with pytest.raises(FetchFailed, match="no address"):
+        await got(GuardedFetch(trust=trust(World({}))))
+
+
+async def test_looking_up_counts_towards_the_limit() -> None:
+    class Slow(World):
+        async def resolve(self, host: str) -> tuple[str, ...]:
+            await asyncio.sleep(2)
+            return (PUBLIC,)
+
+    started = time.monotonic()
+    with pytest.raises(FetchFailed):
+        await got(GuardedFetch(trust=trust(Slow({}))), limit_seconds=0.05)
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("certificate", ["expired", "other.example"])
+async def test_a_certificate_that_is_not_good_fails(certificate: str) -> None:
+    async with serve(reply(200, b"x"), certificate=certificate) as server:
+        with pytest.raises(FetchFailed, match="certificate is refused"):
+            await got(fetch_from(server))
+    assert server.calls == []
+
+
+async def test_no_message_holds_the_url() -> None:
+    secret = "https://good.example/canary?canary#canary"
+    async with serve(
+        reply(403, b"canary"),
+        reply(302, b"", Location="https://canary@good.example/canary"),
+        reply(302, b"", Location="https://canary..example/canary"),
+        certificate="good.example",
+    ) as server:
+        fetch = fetch_from(server)
+        for _ in range(3):
+            with pytest.raises((FetchFailed, UrlRefused)) as failed:
+                await got(fetch, secret)
+            assert "canary" not in str(failed.value)
+
+
+async def test_the_default_trust_is_the_public_one() -> None:
+    async with serve(reply(200, b"x"), certificate="good.example") as server:
+        world = World({"good.example": [(PUBLIC,)]}, {PUBLIC: server.port})
+        with pytest.raises(FetchFailed, match="certificate is refused"):
+            await got(GuardedFetch(trust=Trust(network=world)))
+
+
+def test_old_tls_and_unproved_hosts_are_refused() -> None:
+    default = Trust().tls
+    assert default.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert default.check_hostname
+    assert default.verify_mode is ssl.CERT_REQUIRED
