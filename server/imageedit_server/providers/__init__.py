@@ -1,0 +1,1 @@
+"""Vendor words: one adapter per vendor API behind the seam in ``base``, named in ``registry``."""

@@ -1,0 +1,277 @@
+"""The seam between the engine and the vendors. Everything an adapter must do stands on this page.
+
+The engine calls, in this order: ``check`` when a task is created, then per attempt ``prepare`` (before the
+intent to pay is durable), ``submit`` once (the paid call) and ``poll`` until the vendor is done. An adapter
+never retries a paid call and never stores anything; it raises one of
+
+    SubmitError
+     ├─ NotProcessed   proved that the vendor did nothing; may be sent again
+     ├─ Refused        proved that the vendor did nothing and will not; final
+     └─ Ambiguous      the vendor may or may not have taken it; never sent again unasked
+
+and any other exception out of ``submit`` counts as Ambiguous. ``PrepareError`` ends a task before anything
+was paid.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from imageedit_server.core.clock import Clock
+from imageedit_server.core.errors import FailureReason, Violation
+from imageedit_server.core.image import Image
+from imageedit_server.core.model import Model
+from imageedit_server.core.task import Request
+from imageedit_server.core.workers import Workers
+from imageedit_server.outbound.client import ApiClient
+
+
+class SubmitSafety(StrEnum):
+    """What can be done after a paid call whose outcome is unknown."""
+
+    NATIVE_KEY = "NATIVE_KEY"
+    """The vendor takes our attempt key: the same call again is the same work. It is sent again."""
+    CALLBACK_CORRELATED = "CALLBACK_CORRELATED"
+    """The attempt's token rides in the callback URL: a callback can tell the forgotten vendor id."""
+    NONE = "NONE"
+    """Nothing: an unknown outcome stays unknown."""
+
+
+class ProviderOptions(BaseModel):
+    """The settings that every provider takes; an adapter adds its own in a subclass."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    adapter: str
+    enabled: bool = True
+    base_url: str = ""
+    api_key: SecretStr = SecretStr("")
+    poll_seconds: tuple[float, float, float] = (2.5, 7, 20)
+    """Time between polls in the first 30 s, up to 2 minutes, and after."""
+    submit_seconds: float = Field(default=30, gt=0)
+    """Wall limit of the paid call."""
+    max_submits: str = ""
+    """Most paid calls in a sliding window: ``18/10s``. Empty: no limit."""
+    concurrency: int = Field(default=50, ge=1)
+    """Most tasks at this provider at once."""
+
+
+Connect = Callable[[str, Mapping[str, str]], ApiClient]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What the house lends an adapter. ``connect`` makes the client for a base URL, with its headers."""
+
+    provider: str
+    clock: Clock
+    workers: Workers
+    connect: Connect
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputImage:
+    """An input picture, verified, as a file that may be read but not changed."""
+
+    image: Image
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One attempt to carry out a task.
+
+    ``attempt_key`` is the same each time this attempt is tried again; ``callback_url`` is empty where no
+    callback can arrive. ``size`` is chosen already.
+    """
+
+    request: Request
+    model: Model
+    size: str
+    images: tuple[InputImage, ...]
+    mask: InputImage | None = None
+    reference_images: tuple[InputImage, ...] = ()
+    attempt_key: str
+    callback_url: str = ""
+    deadline: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """What ``prepare`` made of a job: ``payload`` is the adapter's own and goes back to its ``submit``."""
+
+    payload: object
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Output:
+    """One result picture: its bytes, or the URL to fetch it from."""
+
+    content: bytes = b""
+    url: str = ""
+    revised_prompt: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accepted:
+    """The vendor took the work; ``vendor_task_id`` names it in ``poll``."""
+
+    vendor_task_id: str
+    vendor_request_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Running:
+    """The vendor still works. ``progress_percent`` is None when it does not say."""
+
+    progress_percent: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """The vendor succeeded."""
+
+    outputs: tuple[Output, ...]
+    warnings: tuple[str, ...] = ()
+    vendor_request_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """The vendor took the work and failed it."""
+
+    reason: FailureReason
+    message: str
+    provider_code: str = ""
+    provider_message: str = ""
+    retryable: bool = False
+
+
+class PrepareError(Exception):
+    """The job cannot be prepared, and trying again would not help. Nothing was paid."""
+
+    def __init__(self, reason: FailureReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class SubmitError(Exception):
+    """The paid call brought no result."""
+
+    def __init__(
+        self,
+        reason: FailureReason,
+        message: str,
+        *,
+        provider_code: str = "",
+        provider_message: str = "",
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.provider_code = provider_code
+        self.provider_message = provider_message
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotProcessed(SubmitError):
+    """The vendor did nothing. ``reason`` is what the task fails with if this lasts to its deadline."""
+
+
+class Refused(SubmitError):
+    """The vendor did nothing and will not do this."""
+
+
+class Ambiguous(SubmitError):
+    """The vendor may or may not have taken the work."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureReason.SUBMIT_OUTCOME_UNKNOWN, message)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Callback:
+    """What a vendor's callback tells: only a hint to poll now, and the id of the work (DESIGN §4)."""
+
+    vendor_task_id: str
+
+
+class CallbackRefused(Exception):
+    """The callback is malformed (``forged`` False) or not the vendor's (``forged`` True)."""
+
+    def __init__(self, *, forged: bool) -> None:
+        super().__init__("forged" if forged else "malformed")
+        self.forged = forged
+
+
+class VendorTaskUnknown(Exception):
+    """The vendor does not know the id that it gave: not yet, or no more (F49)."""
+
+
+class Report(Protocol):
+    """Tells watchers how far the work is. May be called any time, also never. Does not raise."""
+
+    async def __call__(self, *, progress_percent: int | None = None, preview: bytes | None = None) -> None:
+        """Take a percentage (0 to 100; never shown falling) or a partial picture."""
+        ...
+
+
+class Adapter(ABC):
+    """One vendor API, configured as one provider. ``options`` is an instance of its ``Options``."""
+
+    Options: ClassVar[type[ProviderOptions]] = ProviderOptions
+    submit_safety: ClassVar[SubmitSafety] = SubmitSafety.NONE
+    free: ClassVar[bool] = False
+    """Whether nothing it does is ever billed."""
+    usual_key_variable: ClassVar[str] = ""
+    """The environment variable that usually holds this vendor's key; set, it adds the provider unasked."""
+    edits_own_bases_only: ClassVar[bool] = False
+    """Whether model edits name the base by the vendor's id, so that only this provider's bases will do."""
+
+    models: Sequence[Model]
+    """What this provider serves, under ``context.provider``."""
+
+    @abstractmethod
+    def __init__(self, options: Any, context: Context) -> None:
+        """Take the settings, an instance of ``Options``, and what the house lends. Must not call anyone."""
+
+    def check(self, request: Request, model: Model) -> Sequence[Violation]:
+        """Return what else breaks this vendor's rules, beyond the model's limits. Must not call anyone.
+
+        The images of ``request`` that are not URLs carry their facts; those of URLs are not known yet.
+        """
+        return ()
+
+    @abstractmethod
+    async def prepare(self, job: Job) -> Prepared:
+        """Do everything free and repeatable. Raises ``PrepareError``, or ``NotProcessed`` to try later."""
+
+    @abstractmethod
+    async def submit(self, prepared: Prepared, report: Report) -> Accepted | Finished:
+        """Make the paid call, once. Raises ``SubmitError``."""
+
+    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failed:
+        """Read how the accepted work stands. Any exception means: ask again later.
+
+        Raises ``VendorTaskUnknown``, which ends the task when the vendor had time enough to know.
+        """
+        raise NotImplementedError  # for adapters whose submit always finishes
+
+    def read_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
+        """Read a callback to ``Job.callback_url``; header names are lower-case. Raises ``CallbackRefused``.
+
+        Must not trust anything in it but the vendor's id of the work.
+        """
+        raise CallbackRefused(forged=False)
+
+    async def cancel(self, vendor_task_id: str) -> None:
+        """Ask the vendor to stop; does nothing when the vendor has no way to."""

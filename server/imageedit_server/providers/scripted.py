@@ -1,0 +1,83 @@
+"""The test double that ships: no vendor, echoes its first input. For load tests, demos and our own tests."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.model import MaskUse, Model
+from imageedit_server.core.sizes import AUTO
+from imageedit_server.core.task import Kind
+from imageedit_server.providers.base import (
+    Accepted,
+    Adapter,
+    Context,
+    Finished,
+    Job,
+    Output,
+    Prepared,
+    ProviderOptions,
+    Refused,
+    Report,
+    Running,
+    SubmitSafety,
+)
+
+MIB = 1024 * 1024
+
+
+class ScriptedOptions(ProviderOptions):
+    """``seconds`` is how long it works; ``steps`` how many progress events it makes on the way."""
+
+    seconds: float = Field(default=0.0, ge=0)
+    steps: int = Field(default=2, ge=0, le=100)
+
+
+class ScriptedAdapter(Adapter):
+    """``scripted/ok`` succeeds, ``scripted/fail`` is refused, ``scripted/never`` never ends."""
+
+    Options = ScriptedOptions
+    submit_safety: ClassVar[SubmitSafety] = SubmitSafety.NATIVE_KEY
+    free: ClassVar[bool] = True
+
+    def __init__(self, options: ScriptedOptions, context: Context) -> None:
+        self._options = options
+        self._clock = context.clock
+        self.models = [self._model(name, context.provider) for name in ("ok", "fail", "never")]
+
+    def _model(self, name: str, provider: str) -> Model:
+        return Model(
+            name=f"{provider}/{name}",
+            vendor_name=name,
+            provider=provider,
+            kinds=frozenset({Kind.EDIT_IMAGE, Kind.MODEL_EDIT}),
+            max_prompt_chars=32_000,
+            max_images=16,
+            max_reference_images=16,
+            mask=MaskUse.OPTIONAL,
+            sizes=(AUTO,),
+            max_n=10,
+            max_image_bytes=20 * MIB,
+        )
+
+    async def prepare(self, job: Job) -> Prepared:
+        """Keep the job as it is."""
+        return Prepared(payload=job)
+
+    async def submit(self, prepared: Prepared, report: Report) -> Accepted | Finished:
+        """Do what the model's name says."""
+        job = prepared.payload
+        assert isinstance(job, Job)
+        if job.model.vendor_name == "never":
+            return Accepted(vendor_task_id=job.attempt_key)
+        for step in range(1, self._options.steps + 1):
+            await self._clock.sleep(self._options.seconds / self._options.steps)
+            await report(progress_percent=100 * step // (self._options.steps + 1))
+        if job.model.vendor_name == "fail":
+            raise Refused(FailureReason.PROVIDER_REJECTED, "The scripted model refuses everything.")
+        content = job.images[0].path.read_bytes()
+        return Finished(outputs=tuple(Output(content=content) for _ in range(job.request.n)))
+
+    async def poll(self, vendor_task_id: str, report: Report) -> Running:
+        """Only ``scripted/never`` is ever polled."""
+        return Running()
