@@ -1,0 +1,111 @@
+"""``local/basic``: the embedded provider, which edits pictures with Pillow, offline and free (DESIGN §7)."""
+
+import logging
+from typing import ClassVar
+
+from imageedit_server.core.errors import FailureReason, Refusal
+from imageedit_server.core.model import MaskUse, Model
+from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO
+from imageedit_server.core.task import Kind
+from imageedit_server.core.workers import WorkerDied
+from imageedit_server.providers.base import (
+    Adapter,
+    Context,
+    Finished,
+    Job,
+    NotProcessed,
+    Output,
+    Prepared,
+    PrepareError,
+    ProviderOptions,
+    Refused,
+    Report,
+    SubmitSafety,
+)
+from imageedit_server.providers.local.edits import edit
+from imageedit_server.providers.local.language.instructions import Reading, understand
+from imageedit_server.providers.local.plan import Edited, PictureError, Plan
+
+MIB = 1024 * 1024
+_RETRY_SECONDS = 5.0
+
+ABILITIES = (
+    "brightness, contrast, saturation, warmth, black and white, sepia, fade, invert, tint with a color, "
+    "vignette, blur, sharpen, flip, rotate, crop; the same for skin, shadows or highlights alone; "
+    "inside a mask also fill and erase"
+)
+NO_CHANGE = "The instructions ask for no change, so the picture is as it was."
+
+_log = logging.getLogger(__name__)
+
+
+class LocalAdapter(Adapter):
+    """Edits one picture by instructions in English and Chinese, in a worker process."""
+
+    submit_safety: ClassVar[SubmitSafety] = SubmitSafety.NATIVE_KEY
+    free: ClassVar[bool] = True
+
+    def __init__(self, options: ProviderOptions, context: Context) -> None:
+        self._workers = context.workers
+        self.models = [
+            Model(
+                name=f"{context.provider}/basic",
+                vendor_name="basic",
+                provider=context.provider,
+                kinds=frozenset({Kind.EDIT_IMAGE, Kind.MODEL_EDIT}),
+                max_prompt_chars=4000,
+                mask=MaskUse.OPTIONAL,
+                sizes=(AUTO, ANY_PIXELS, ANY_RATIO),
+                max_image_bytes=20 * MIB,
+            )
+        ]
+
+    async def prepare(self, job: Job) -> Prepared:
+        """Understand the instructions. Raises ``PrepareError`` when nothing of them can be done."""
+        image, mask = job.images[0], job.mask
+        if mask and (mask.image.width, mask.image.height) != (image.image.width, image.image.height):
+            raise PrepareError(FailureReason.INVALID_FIELD, _sizes_differ(job))
+        reading = understand(job.request.prompt, masked=mask is not None)
+        warnings = reading.warnings(job.model.name)
+        if not reading.steps and not reading.content:
+            raise PrepareError(FailureReason.INSTRUCTION_NOT_UNDERSTOOD, _nothing(reading, job.model))
+        if not reading.steps:
+            warnings = (*warnings, NO_CHANGE)
+        plan = Plan(image=image.path, mask=mask.path if mask else None, steps=reading.steps, size=job.size)
+        return Prepared(payload=plan, warnings=warnings)
+
+    async def submit(self, prepared: Prepared, report: Report) -> Finished:
+        """Edit the picture. Done again, it gives the same bytes."""
+        plan = prepared.payload
+        assert isinstance(plan, Plan)
+        await report(progress_percent=10)
+        edited = await self._edited(plan)
+        await report(progress_percent=90)
+        return Finished(outputs=(Output(content=edited.content),), warnings=edited.warnings)
+
+    async def _edited(self, plan: Plan) -> Edited:
+        try:
+            return await self._workers.run(edit, plan)
+        except PictureError as error:
+            raise Refused(FailureReason.IMAGE_UNDECODABLE, str(error)) from error
+        except (WorkerDied, Refusal) as error:  # Refusal: the server is about to stop
+            message = "The worker process ended before the picture was done."
+            raise NotProcessed(
+                FailureReason.PROVIDER_UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS
+            ) from error
+        except Exception as error:  # a bug of ours would fail alike each time: not to be tried for ever
+            _log.exception("the edit failed: %s", plan.steps)
+            raise Refused(FailureReason.PROVIDER_FAILED, "The edit failed on this picture.") from error
+
+
+def _sizes_differ(job: Job) -> str:
+    assert job.mask is not None
+    mask, image = job.mask.image, job.images[0].image
+    return (
+        f"mask is {mask.width}x{mask.height}, but must be as large as the image: {image.width}x{image.height}"
+    )
+
+
+def _nothing(reading: Reading, model: Model) -> str:
+    why = " ".join(reading.warnings(model.name)[:3]) or "No instruction was understood."
+    return f"{why} {model.name} can do, in English and Chinese: {ABILITIES}."
