@@ -1,0 +1,149 @@
+"""kie.ai as a provider: what is called when. What its answers mean is in ``answers``.
+
+``nsfw_checker`` of seedream is on none of our pages and its default is off (VENDORS §2.1): it is sent only
+when the setting of that name says so.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from imageedit_server.core.errors import FailureReason, Violation
+from imageedit_server.core.model import Model
+from imageedit_server.core.task import Request
+from imageedit_server.outbound.client import OutboundError
+from imageedit_server.providers.base import (
+    Accepted,
+    Adapter,
+    Callback,
+    Context,
+    Failed,
+    Finished,
+    Job,
+    Prepared,
+    PrepareError,
+    ProviderOptions,
+    Report,
+    Running,
+    SubmitSafety,
+)
+from imageedit_server.providers.kie.answers import Answers, CreditsUnknown
+from imageedit_server.providers.kie.callbacks import read_callback
+from imageedit_server.providers.kie.models import REFERENCES_NEEDED, SEEDREAM, input_of, models_of
+from imageedit_server.providers.kie.uploads import Uploads
+from imageedit_server.providers.outcomes import paid_call_error
+
+CREATE_PATH = "/api/v1/jobs/createTask"
+RECORD_PATH = "/api/v1/jobs/recordInfo"
+CREDIT_PATH = "/api/v1/chat/credit"
+READ_SECONDS = 10.0
+
+
+class KieOptions(ProviderOptions):
+    """The settings of a kie.ai account."""
+
+    base_url: str = "https://api.kie.ai"
+    upload_url: str = "https://kieai.redpandaai.co"
+    api_key: SecretStr = Field(default=SecretStr(""), validate_default=True)
+    callback_hmac_key: SecretStr = SecretStr("")
+    """The account's webhookHmacKey. Set: a callback must be signed with it."""
+    mask_edit_color: Literal["black", "white"] = "black"
+    """Which colour of character-edit's mask means edit; the vendor does not say."""
+    nsfw_checker: bool | None = None
+    """Whether kie.ai filters seedream's results. None: the field is not sent, which means no."""
+    max_submits: str = "18/10s"
+
+    @field_validator("api_key")
+    @classmethod
+    def _can_be_sent(cls, key: SecretStr) -> SecretStr:
+        text = key.get_secret_value()
+        if not text:
+            raise ValueError("is needed; give api_key_env, the variable that holds it")
+        if not (text.isascii() and text.isprintable() and " " not in text):
+            raise ValueError("has characters that no key has")
+        return key
+
+
+class KieAdapter(Adapter):
+    """Uploads, creates a task, polls it. The paid call is createTask; no key makes it repeatable."""
+
+    Options = KieOptions
+    submit_safety: ClassVar[SubmitSafety] = SubmitSafety.CALLBACK_CORRELATED
+    usual_key_variable: ClassVar[str] = "KIE_API_KEY"
+
+    def __init__(self, options: KieOptions, context: Context) -> None:
+        self._options = options
+        self._clock = context.clock
+        key = options.api_key.get_secret_value()
+        self._hmac_key = options.callback_hmac_key.get_secret_value()
+        headers = {"Authorization": f"Bearer {key}"}
+        self._client = context.connect(options.base_url, headers)
+        self._answers = Answers((key, self._hmac_key), context.clock)
+        self._uploads = Uploads(
+            context.connect(options.upload_url, headers),
+            context.workers,
+            self._answers,
+            options.mask_edit_color,
+        )
+        self.models: Sequence[Model] = models_of(context.provider)
+
+    def check(self, request: Request, model: Model) -> Sequence[Violation]:
+        """Ask for the reference picture that character-edit cannot do without."""
+        needed = REFERENCES_NEEDED.get(model.vendor_name, 0)
+        if len(request.reference_images) >= needed:
+            return ()
+        description = f"has {len(request.reference_images)} pictures; {model.name} needs {needed}"
+        return (Violation(field="reference_images", description=description),)
+
+    async def prepare(self, job: Job) -> Prepared:
+        """Upload every input and write the body of the paid call."""
+        _check_mask_size(job)
+        uploaded, warnings = await self._uploads.upload(job)
+        given = input_of(job, uploaded)
+        if job.model.vendor_name == SEEDREAM and self._options.nsfw_checker is not None:
+            given["nsfw_checker"] = self._options.nsfw_checker
+        callback = {"callBackUrl": job.callback_url} if job.callback_url else {}
+        body = {"model": job.model.vendor_name, **callback, "input": given}
+        return Prepared(payload=body, warnings=warnings)
+
+    async def submit(self, prepared: Prepared, report: Report) -> Accepted:
+        """Create the task."""
+        body = prepared.payload
+        assert isinstance(body, dict)
+        try:
+            reply = await self._client.send(
+                "POST", CREATE_PATH, json=body, limit_seconds=self._options.submit_seconds
+            )
+        except OutboundError as error:
+            raise paid_call_error(error) from error
+        return self._answers.accepted(reply, callback_url=body.get("callBackUrl", ""))
+
+    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failed:
+        """Read the task's record. Raises ``AskAgain`` where its answer settles nothing."""
+        reply = await self._client.send(
+            "GET", RECORD_PATH, params={"taskId": vendor_task_id}, limit_seconds=READ_SECONDS
+        )
+        return self._answers.standing(vendor_task_id, reply)
+
+    def read_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
+        """Read the id of the work, and the signature where a key is set."""
+        return read_callback(headers, body, key=self._hmac_key, now=self._clock.now())
+
+    async def credits(self) -> float:
+        """Return what is left on the account. Raises ``CreditsUnknown`` with a sentence."""
+        try:
+            reply = await self._client.send("GET", CREDIT_PATH, limit_seconds=READ_SECONDS)
+        except OutboundError as error:
+            raise CreditsUnknown(str(error)) from error
+        return self._answers.credits(reply)
+
+
+def _check_mask_size(job: Job) -> None:
+    """The vendor's mask must be as large as the picture, whose size may be known only now."""
+    if job.mask is None:
+        return
+    mask, image = job.mask.image, job.images[0].image
+    if (mask.width, mask.height) != (image.width, image.height):
+        sizes = f"{mask.width}x{mask.height}, the image {image.width}x{image.height}"
+        raise PrepareError(FailureReason.INVALID_FIELD, f"The mask is {sizes}; they must be equally large.")

@@ -1,0 +1,246 @@
+"""What kie.ai's answers mean (VENDORS §2.2, §2.3; PROMISES §2).
+
+The code in the body decides; the HTTP status, mostly 200, does only where there is no such body.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from imageedit_server.core.clock import Clock
+from imageedit_server.core.errors import FailureReason
+from imageedit_server.outbound.client import Reply
+from imageedit_server.providers.base import (
+    Accepted,
+    Failed,
+    Finished,
+    NotProcessed,
+    Output,
+    PrepareError,
+    Refused,
+    Running,
+    SubmitError,
+    VendorTaskUnknown,
+)
+from imageedit_server.providers.kie.doubts import Doubts, Patience
+from imageedit_server.providers.kie.envelope import (
+    Envelope,
+    is_number,
+    is_url,
+    read_envelope,
+    read_object,
+    text_of,
+    vendor_id,
+)
+from imageedit_server.providers.outcomes import (
+    MESSAGES,
+    ambiguous,
+    not_processed,
+    parse_retry_after,
+    redact,
+    refusal_of,
+    refused,
+)
+
+SUCCESS = 200
+FORBIDDEN = 403
+GENERATION_FAILED = 501
+SERVER_ERROR = 500
+ID_NAMES = ("taskId", "task_id", "recordId")
+MAX_OUTPUTS = 16
+UPLOAD_RETRY_SECONDS = 10.0
+
+BLOCKED = "The provider's edge turned the request away before the provider saw it."
+"""An HTTP 403 that is not the vendor's JSON, such as Cloudflare's ``error code: 1010`` (VENDORS §2)."""
+
+NO_PICTURE = "The provider reported success without a picture."
+
+
+class AskAgain(Exception):
+    """The answer to a poll settles nothing. The message holds no secret."""
+
+
+class CreditsUnknown(Exception):
+    """The vendor did not say what is left on the account; the message is a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class End:
+    """What a poll's body code ends a task with, once it has kept coming for long enough."""
+
+    reason: FailureReason
+    patience: Patience
+
+
+_AT_ONCE = Patience(times=1)
+_THRICE = Patience(times=3)
+_MINUTES = Patience(times=3, seconds=300)
+
+POLL_ENDS: dict[int, End] = {
+    # The work is paid for: nothing is lost when the account is put in order within minutes.
+    401: End(reason=FailureReason.PROVIDER_CREDENTIALS, patience=_MINUTES),
+    403: End(reason=FailureReason.PROVIDER_CREDENTIALS, patience=_MINUTES),
+    402: End(reason=FailureReason.PROVIDER_CREDITS, patience=_MINUTES),
+    505: End(reason=FailureReason.PROVIDER_DISABLED, patience=_MINUTES),
+    408: End(reason=FailureReason.PROVIDER_FAILED, patience=_AT_ONCE),  # waited too long for its own result
+    501: End(reason=FailureReason.PROVIDER_FAILED, patience=_AT_ONCE),
+}
+"""What a code of recordInfo ends a task with. Every other one, such as 429, 455 and 500, says
+nothing of it: ask again."""
+
+UNKNOWN_TASK = frozenset({400, 404, 422})
+"""What recordInfo says of an id that it does not know: 422 "recordInfo is null", "Record does not exist"."""
+
+_CONTENT = re.compile(
+    r"(?<!case[-_ ])sensitive|nsfw|moderat|polic(y|ies)|prohibit|inappropriate|unsafe|safety|flagged"
+    r"|敏感|违规|审核|色情",
+    re.IGNORECASE,
+)
+"""Words of a moderation; the vendor has no code for it. Seen: ``CONTENT_POLICY_BLOCKED: the input was …``."""
+
+
+class Answers:
+    """Reads the answers to one account, whose ``secrets`` get no further than this."""
+
+    def __init__(self, secrets: tuple[str, ...], clock: Clock) -> None:
+        self._secrets = secrets
+        self._clock = clock
+        self._doubts = Doubts(clock)
+
+    def upload_url(self, reply: Reply) -> str:
+        """Return where an uploaded file is. Raises ``PrepareError`` or ``NotProcessed``; uploads are free."""
+        content = read_object(reply.body)
+        data = content.get("data")
+        url = data.get("downloadUrl") if isinstance(data, dict) else None
+        if content.get("success") is True and content.get("code") == SUCCESS and is_url(url):
+            return text_of(url)
+        raise _upload_error(self._refusal(reply, read_envelope(reply.body)))
+
+    def accepted(self, reply: Reply, *, callback_url: str) -> Accepted:
+        """Return the id of the created task. Raises ``SubmitError``, which never repeats ``callback_url``."""
+        envelope = read_envelope(reply.body)
+        if envelope is None or envelope.code != SUCCESS:
+            raise self._refusal(reply, envelope, callback_url, callback_url.rpartition("/")[2])
+        data = envelope.data if isinstance(envelope.data, dict) else {}
+        for name in ID_NAMES:
+            if found := vendor_id(data.get(name)):
+                return Accepted(vendor_task_id=found)
+        raise ambiguous("The provider reported success and named no task.", code=str(SUCCESS))
+
+    def standing(self, vendor_task_id: str, reply: Reply) -> Running | Finished | Failed:
+        """Return how a task stands. Raises ``AskAgain``."""
+        envelope = read_envelope(reply.body)
+        if envelope is None:
+            raise AskAgain(f"HTTP {reply.status} in a form that says nothing")
+        if envelope.code != SUCCESS:
+            return self._end_of(vendor_task_id, envelope)
+        record = envelope.data
+        if not isinstance(record, dict) or text_of(record.get("taskId")) not in ("", vendor_task_id):
+            raise AskAgain("the record of no task, or of another one")
+        match record.get("state"):
+            case "success":
+                return self._finished(vendor_task_id, record)
+            case "fail":
+                return self._failed(record)
+        self._doubts.dispel(vendor_task_id)
+        return Running(progress_percent=_percent(record.get("progress")))
+
+    def credits(self, reply: Reply) -> float:
+        """Return what is left on the account. Raises ``CreditsUnknown``."""
+        envelope = read_envelope(reply.body)
+        if envelope is not None and envelope.code == SUCCESS and is_number(envelope.data):
+            return float(envelope.data)
+        raise CreditsUnknown(self._refusal(reply, envelope).message)
+
+    def _refusal(self, reply: Reply, envelope: Envelope | None, *secrets: str) -> SubmitError:
+        retry_after = parse_retry_after(reply.headers.get("retry-after"), self._clock.now())
+        if envelope is None:
+            return _bare_refusal(reply.status, retry_after)
+        code, msg = str(envelope.code), redact(envelope.msg, (*self._secrets, *secrets))
+        if envelope.code in (400, 422) and _CONTENT.search(msg):
+            return refused(FailureReason.CONTENT_REFUSED, code=code, provider_message=msg)
+        if envelope.code == GENERATION_FAILED:
+            return refused(FailureReason.PROVIDER_FAILED, code=code, provider_message=msg)
+        return refusal_of(envelope.code, provider_message=msg, retry_after=retry_after)
+
+    def _end_of(self, vendor_task_id: str, envelope: Envelope) -> Failed:
+        if envelope.code in UNKNOWN_TASK:
+            raise self._unknown(vendor_task_id, envelope.code)
+        end = POLL_ENDS.get(envelope.code)
+        if end is None:
+            raise AskAgain(f"code {envelope.code}")
+        if not self._doubts.believe(vendor_task_id, end.reason, end.patience):
+            raise AskAgain(f"code {envelope.code}")
+        return Failed(
+            reason=end.reason,
+            message=MESSAGES[end.reason],
+            provider_code=str(envelope.code),
+            provider_message=redact(envelope.msg, self._secrets),
+        )
+
+    def _unknown(self, vendor_task_id: str, code: int) -> Exception:
+        """Doubt that the vendor forgot what it knew before, until it says so for the third time."""
+        if self._doubts.knows(vendor_task_id) and not self._doubts.believe(
+            vendor_task_id, "unknown", _THRICE
+        ):
+            return AskAgain(f"code {code} for a task that was known")
+        return VendorTaskUnknown(f"code {code}")
+
+    def _finished(self, vendor_task_id: str, record: dict[str, Any]) -> Finished | Failed:
+        urls = _result_urls(record.get("resultJson"))
+        if urls:
+            self._doubts.forget(vendor_task_id)
+            return Finished(outputs=tuple(Output(url=url) for url in urls[:MAX_OUTPUTS]))
+        if not self._doubts.believe(vendor_task_id, NO_PICTURE, _THRICE):
+            raise AskAgain("success without a picture")
+        return Failed(reason=FailureReason.PROVIDER_BAD_RESULT, message=NO_PICTURE)
+
+    def _failed(self, record: dict[str, Any]) -> Failed:
+        code = redact(text_of(record.get("failCode")), self._secrets)
+        msg = redact(text_of(record.get("failMsg")), self._secrets)
+        refuses = _CONTENT.search(f"{code} {msg}") is not None
+        reason = FailureReason.CONTENT_REFUSED if refuses else FailureReason.PROVIDER_FAILED
+        return Failed(
+            reason=reason,
+            message=MESSAGES[reason],
+            provider_code=code,
+            provider_message=msg,
+            retryable=not refuses and code.startswith("5"),  # 500: "Internal Error, Please try again later."
+        )
+
+
+def _bare_refusal(status: int, retry_after: float | None) -> SubmitError:
+    """Judge an answer that is not in the vendor's form by its HTTP status alone."""
+    if status == FORBIDDEN:
+        return not_processed(FailureReason.PROVIDER_UNAVAILABLE, BLOCKED, code=str(status))
+    if status >= SERVER_ERROR:  # 505 and the like mean something else in HTTP
+        return ambiguous(
+            f"The provider answered HTTP {status} in a form that says nothing.", code=str(status)
+        )
+    return refusal_of(status, retry_after=retry_after)
+
+
+def _upload_error(error: SubmitError) -> PrepareError | NotProcessed:
+    """Translate to a call that is free and can be repeated: only a refusal is final."""
+    if isinstance(error, Refused):
+        said = f" It said: {error.provider_message}" if error.provider_message else ""
+        return PrepareError(error.reason, f"An upload failed. {error.message}{said}")
+    waits = error.retry_after_seconds
+    return not_processed(
+        error.reason if isinstance(error, NotProcessed) else FailureReason.PROVIDER_UNAVAILABLE,
+        f"An upload failed. {error.message}",
+        code=error.provider_code,
+        provider_message=error.provider_message,
+        retry_after=UPLOAD_RETRY_SECONDS if waits is None else waits,
+    )
+
+
+def _result_urls(result: Any) -> list[str]:
+    """Return the URLs in ``resultJson``: JSON inside a string, empty or null until success."""
+    content = read_object(result) if isinstance(result, str) else result
+    urls = content.get("resultUrls") if isinstance(content, dict) else None
+    return [url for url in urls if is_url(url)] if isinstance(urls, list) else []
+
+
+def _percent(progress: Any) -> int | None:
+    return int(min(max(progress, 0), 100)) if is_number(progress) else None

@@ -1,0 +1,57 @@
+"""Callbacks: the vendor's id of the work, and the proof that the vendor knows the key (VENDORS §2.4).
+
+The signature covers the id and the time, not the body: nothing but the id is taken from it.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from imageedit_server.providers.base import Callback, CallbackRefused
+from imageedit_server.providers.kie.envelope import read_object, vendor_id
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_SKEW_SECONDS = 300
+
+_TIMESTAMP = re.compile(r"[0-9]{1,12}")
+
+
+def read_callback(headers: Mapping[str, str], body: bytes, *, key: str, now: datetime) -> Callback:
+    """Return what a callback tells; without a ``key`` no signature is asked for.
+
+    Raises ``CallbackRefused`` and nothing else: malformed when the body names no task, forged when the
+    signature is missing, stale or wrong.
+    """
+    found = _find_id(body)
+    if found is None:
+        raise CallbackRefused(forged=False)
+    if key and not _is_signed(headers, found, key=key, now=now):
+        raise CallbackRefused(forged=True)
+    return Callback(vendor_task_id=found)
+
+
+def _find_id(body: bytes) -> str | None:
+    """Look the id up where the vendor's pages and examples put it, in this order."""
+    if len(body) > MAX_BODY_BYTES:
+        return None
+    content = read_object(body)
+    data = content.get("data")
+    places: list[dict[str, Any]] = [data, content] if isinstance(data, dict) else [content]
+    candidates = (place.get(name) for place in places for name in ("taskId", "task_id"))
+    return next((found for value in candidates if (found := vendor_id(value))), None)
+
+
+def _is_signed(headers: Mapping[str, str], task_id: str, *, key: str, now: datetime) -> bool:
+    timestamp = headers.get("x-webhook-timestamp", "")
+    signature = headers.get("x-webhook-signature", "")
+    if not _TIMESTAMP.fullmatch(timestamp):
+        return False
+    if abs(now.timestamp() - int(timestamp)) > MAX_SKEW_SECONDS:
+        return False
+    digest = hmac.digest(key.encode(), f"{task_id}.{timestamp}".encode(), hashlib.sha256)
+    # As bytes: compare_digest raises for text that is not ASCII.
+    return hmac.compare_digest(base64.b64encode(digest), signature.encode("utf-8", "replace"))

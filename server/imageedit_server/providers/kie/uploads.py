@@ -1,0 +1,130 @@
+"""Inputs on their way to the vendor: bytes become URLs through its file-stream upload (VENDORS §2.7).
+
+Free and repeatable, so that whatever is not clearly final is tried again later. Each file has a name of its
+own: the vendor overwrites a name that comes twice and serves the old content for a while.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from imageedit_server.core.errors import FailureReason, Refusal
+from imageedit_server.core.image import EXTENSIONS
+from imageedit_server.core.workers import WorkerDied, Workers
+from imageedit_server.outbound.client import ApiClient, OutboundError, Part
+from imageedit_server.providers.base import InputImage, Job, NotProcessed, PrepareError
+from imageedit_server.providers.kie.answers import UPLOAD_RETRY_SECONDS, Answers
+from imageedit_server.providers.kie.models import MAX_FILE_BYTES, MIB, Uploaded
+from imageedit_server.providers.kie.pictures import EditColor, black_and_white, upright
+
+UPLOAD_PATH = "/api/file-stream-upload"
+FOLDER = "imageedit"
+AT_ONCE = 8
+UPLOAD_SECONDS = 60.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """Bytes to upload. ``field`` is the input's proto path, ``warning`` what was changed, if anything."""
+
+    field: str
+    content: bytes
+    media_type: str
+    warning: str = ""
+
+
+class Uploads:
+    """Uploads the inputs of jobs; of one provider, at most ``AT_ONCE`` files are in memory at once."""
+
+    def __init__(self, client: ApiClient, workers: Workers, answers: Answers, edit_color: EditColor) -> None:
+        self._client = client
+        self._workers = workers
+        self._answers = answers
+        self._edit_color = edit_color
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def upload(self, job: Job) -> tuple[Uploaded, tuple[str, ...]]:
+        """Return where a job's inputs are now, with a sentence for each that was changed on the way.
+
+        Raises ``PrepareError`` for what no later try can mend, ``NotProcessed`` for everything else.
+        """
+        images = [self._picture(f"images[{index}]", given) for index, given in enumerate(job.images)]
+        references = [
+            self._picture(f"reference_images[{index}]", given)
+            for index, given in enumerate(job.reference_images)
+        ]
+        masks = [self._mask(job.mask)] if job.mask else []
+        done = await _all([*images, *references, *masks])
+        urls = tuple(url for url, _ in done)
+        uploaded = Uploaded(
+            images=urls[: len(images)],
+            references=urls[len(images) : len(images) + len(references)],
+            mask=urls[-1] if masks else "",
+        )
+        return uploaded, tuple(warning for _, warning in done if warning)
+
+    async def _picture(self, field: str, given: InputImage) -> tuple[str, str]:
+        async with self._places:
+            return await self._send(await self._upright(field, given))
+
+    async def _mask(self, given: InputImage) -> tuple[str, str]:
+        async with self._places:
+            content = await self._work(black_and_white, given.path, self._edit_color)
+            warning = f"The mask was sent in black and white; {self._edit_color} marks what is edited."
+            return await self._send(
+                File(field="mask", content=content, media_type="image/png", warning=warning)
+            )
+
+    async def _upright(self, field: str, given: InputImage) -> File:
+        turned = await self._work(upright, given.path)
+        if turned is None:
+            content = await asyncio.to_thread(given.path.read_bytes)
+            return File(field=field, content=content, media_type=given.image.media_type)
+        warning = f"{field} was turned upright for the provider, without its metadata."
+        return File(field=field, content=turned, media_type=given.image.media_type, warning=warning)
+
+    async def _work(self, function: Callable[..., T], path: Path, *more: EditColor) -> T:
+        try:
+            return await self._workers.run(function, path, *more)
+        except (WorkerDied, Refusal) as error:  # Refusal: the server is about to stop
+            raise NotProcessed(
+                FailureReason.PROVIDER_UNAVAILABLE,
+                "The worker process ended before the picture was ready.",
+                retry_after_seconds=UPLOAD_RETRY_SECONDS,
+            ) from error
+        except Exception as error:
+            raise PrepareError(FailureReason.IMAGE_UNDECODABLE, "An input could not be read.") from error
+
+    async def _send(self, file: File) -> tuple[str, str]:
+        if len(file.content) > MAX_FILE_BYTES:
+            size = f"{len(file.content)} bytes; the provider takes at most {MAX_FILE_BYTES // MIB} MiB"
+            raise PrepareError(FailureReason.IMAGE_TOO_LARGE, f"{file.field} has {size}.")
+        name = f"{uuid.uuid4().hex}.{EXTENSIONS[file.media_type]}"
+        parts = [
+            Part("file", file.content, name, file.media_type),
+            Part("uploadPath", FOLDER.encode()),
+            Part("fileName", name.encode()),
+        ]
+        try:
+            reply = await self._client.send("POST", UPLOAD_PATH, parts=parts, limit_seconds=UPLOAD_SECONDS)
+        except OutboundError as error:
+            message = f"The provider did not take an upload: {error}"
+            raise NotProcessed(
+                FailureReason.PROVIDER_UNAVAILABLE, message, retry_after_seconds=UPLOAD_RETRY_SECONDS
+            ) from error
+        return self._answers.upload_url(reply), file.warning
+
+
+async def _all(work: Sequence[Coroutine[object, object, T]]) -> list[T]:
+    """Run side by side; the first error stops the others and is the one that is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]

@@ -1,0 +1,89 @@
+"""The adapter of OpenAI's image edits: one synchronous call, whole or streamed (vendor pages 1 and 3)."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from imageedit_server.core.errors import Violation
+from imageedit_server.core.model import MaskUse, Model
+from imageedit_server.core.task import Kind, Request
+from imageedit_server.outbound.client import OutboundError
+from imageedit_server.providers.base import (
+    Adapter,
+    Context,
+    Finished,
+    Job,
+    Prepared,
+    Report,
+    SubmitSafety,
+)
+from imageedit_server.providers.openai.answers import read_answer, reply_bytes
+from imageedit_server.providers.openai.calls import Call, prepare_call
+from imageedit_server.providers.openai.checking import check_request
+from imageedit_server.providers.openai.refusals import Judge
+from imageedit_server.providers.openai.rules import MAX_N, Rules, rules_of
+from imageedit_server.providers.openai.settings import OpenaiProviderOptions
+from imageedit_server.providers.outcomes import paid_call_error
+
+OPTION_FAMILY = "openai"
+
+
+class OpenaiAdapter(Adapter):
+    """Serves the models of one account under one rule set. No answer can be asked for again."""
+
+    Options = OpenaiProviderOptions
+    usual_key_variable: ClassVar[str] = "OPENAI_API_KEY"
+    submit_safety: ClassVar[SubmitSafety] = SubmitSafety.NONE
+
+    def __init__(self, options: OpenaiProviderOptions, context: Context) -> None:
+        key = options.api_key.get_secret_value()
+        served = options.served_models().items()
+        self._options = options
+        self._workers = context.workers
+        self._judge = Judge(clock=context.clock, secrets=(key,))
+        self._client = context.connect(options.base_url, {"Authorization": f"Bearer {key}"})
+        self._rules = {public: rules_of(options.rules, vendor) for public, vendor in served}
+        self.models = [
+            _model(public, vendor, context.provider, self._rules[public]) for public, vendor in served
+        ]
+
+    def check(self, request: Request, model: Model) -> Sequence[Violation]:
+        """Hold the request against the model's family (VENDORS §3.1)."""
+        return check_request(request, self._rules[model.name], model.name)
+
+    async def prepare(self, job: Job) -> Prepared:
+        """Bring the pictures into the vendor's formats and make the form."""
+        return await prepare_call(
+            job, self._rules[job.model.name], self._workers, self._options.response_format
+        )
+
+    async def submit(self, prepared: Prepared, report: Report) -> Finished:
+        """Make the call and read its answer."""
+        call = prepared.payload
+        assert isinstance(call, Call)
+        try:
+            async with self._client.stream(
+                "POST",
+                self._options.path,
+                parts=call.parts,
+                limit_seconds=self._options.submit_seconds,
+                max_body_bytes=reply_bytes(call),
+            ) as reply:
+                return await read_answer(reply, call, report, self._judge)
+        except OutboundError as error:
+            raise paid_call_error(error) from error
+
+
+def _model(public: str, vendor: str, provider: str, rules: Rules) -> Model:
+    return Model(
+        name=public,
+        vendor_name=vendor,
+        provider=provider,
+        kinds=frozenset({Kind.EDIT_IMAGE, Kind.MODEL_EDIT}),
+        option_family=OPTION_FAMILY,
+        max_prompt_chars=rules.max_prompt_chars,
+        max_images=rules.max_images,
+        mask=MaskUse.OPTIONAL,
+        sizes=rules.sizes,
+        max_n=MAX_N,
+        max_image_bytes=rules.max_image_bytes,
+    )

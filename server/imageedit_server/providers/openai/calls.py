@@ -1,0 +1,119 @@
+"""One paid call made ready: pictures in the vendor's formats, and the form."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from imageedit_server.core.errors import FailureReason, Refusal
+from imageedit_server.core.options import OpenaiOptions
+from imageedit_server.core.task import Input
+from imageedit_server.core.workers import WorkerDied, Workers
+from imageedit_server.outbound.client import Part
+from imageedit_server.providers.base import Job, NotProcessed, Prepared, PrepareError
+from imageedit_server.providers.openai.checking import check_pictures, picture_field
+from imageedit_server.providers.openai.form import fields_of, parts_of, size_of
+from imageedit_server.providers.openai.pictures import Ready, make_mask_ready, make_ready
+from imageedit_server.providers.openai.results import COMPARED, Ask
+from imageedit_server.providers.openai.rules import Rules
+
+MASK = "mask"
+_WORKER_RETRY_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One paid call, ready to be sent. ``previews`` is how many partial pictures were asked for."""
+
+    parts: tuple[Part, ...] = field(repr=False)
+    ask: Ask
+    previews: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Files:
+    """The pictures of a job as they will be sent."""
+
+    images: tuple[Ready, ...]
+    mask: Ready | None
+
+
+async def prepare_call(job: Job, rules: Rules, workers: Workers, response_format: str) -> Prepared:
+    """Return the call for ``submit``. Raises ``PrepareError``, and ``NotProcessed`` when a worker ended."""
+    _refuse_pictures(job, rules)
+    files = _Files(
+        images=tuple(
+            [await _run(workers, make_ready, given.path, rules.media_types) for given in job.images]
+        ),
+        mask=await _run(workers, make_mask_ready, job.mask.path) if job.mask else None,
+    )
+    _refuse_files(job, rules, files)
+    fields = fields_of(job, rules, response_format)
+    options = job.request.options
+    call = Call(
+        parts=parts_of(fields, files.images, files.mask),
+        ask=Ask(n=job.request.n, words={name: fields.get(name, "") for name in COMPARED}),
+        previews=options.partial_images if isinstance(options, OpenaiOptions) else 0,
+    )
+    return Prepared(payload=call, warnings=tuple(_warnings(job, rules, files)))
+
+
+async def _run(workers: Workers, function: Callable[..., Ready], *args: Any) -> Ready:
+    try:
+        return await workers.run(function, *args)
+    except (WorkerDied, Refusal) as error:  # Refusal: the server is about to stop
+        raise NotProcessed(
+            FailureReason.PROVIDER_UNAVAILABLE,
+            "The worker process ended before the pictures were ready to be sent.",
+            retry_after_seconds=_WORKER_RETRY_SECONDS,
+        ) from error
+    except Exception as error:  # Pillow raises many kinds; the same picture would fail alike each time
+        _log.exception("a picture could not be made ready")
+        raise PrepareError(FailureReason.IMAGE_UNDECODABLE, "A picture cannot be read.") from error
+
+
+def _refuse_pictures(job: Job, rules: Rules) -> None:
+    """Refuse what ``check`` could not see: the pictures that came by URL."""
+    request = replace(
+        job.request,
+        images=tuple(Input(image=given.image) for given in job.images),
+        mask=Input(image=job.mask.image) if job.mask else None,
+    )
+    if violations := check_pictures(request, rules, job.model.name):
+        message = "; ".join(f"{violation.field} {violation.description}" for violation in violations)
+        raise PrepareError(FailureReason.INVALID_FIELD, message)
+
+
+def _refuse_files(job: Job, rules: Rules, files: _Files) -> None:
+    """Refuse a picture that became too large on the way."""
+    for name, ready in _named(job, files):
+        most = rules.max_mask_bytes if ready is files.mask else rules.max_image_bytes
+        if len(ready.content) > most:
+            size = f"has {len(ready.content)} bytes as {ready.media_type}"
+            message = f"{name} {size}; {job.model.name} takes at most {most}"
+            raise PrepareError(FailureReason.INVALID_FIELD, message)
+
+
+def _warnings(job: Job, rules: Rules, files: _Files) -> Iterator[str]:
+    """Say what was changed on the way."""
+    for name, ready in _named(job, files):
+        if ready.turned:
+            yield f"{_shown(name)} was turned upright before it was sent."
+        if ready.converted:
+            yield f"{_shown(name)} was converted to {ready.media_type}, which {job.model.name} needs."
+    size = size_of(job, rules)
+    if size != job.size:
+        yield f"The size {job.size} was sent as {size}."
+
+
+def _shown(name: str) -> str:
+    return "The mask" if name == MASK else f"The picture {name}"
+
+
+def _named(job: Job, files: _Files) -> Iterator[tuple[str, Ready]]:
+    for index, ready in enumerate(files.images):
+        yield picture_field(job.request.kind, index), ready
+    if files.mask is not None:
+        yield MASK, files.mask

@@ -1,0 +1,97 @@
+"""Jobs for the adapter, around pictures that are really there."""
+
+import io
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageOps
+
+from imageedit_server.core.image import Image
+from imageedit_server.core.task import Input, Kind, Request
+from imageedit_server.providers.base import InputImage, Job
+from imageedit_server.providers.kie import KieAdapter
+from imageedit_server.providers.kie.models import CHARACTER_EDIT, SEEDREAM
+
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+CALLBACK_URL = "http://127.0.0.1:9/callbacks/kie/callback-token-that-nobody-may-see"
+MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+
+
+def picture(name: str = "JPEG", size: tuple[int, int] = (64, 48), **options: Any) -> bytes:
+    """A picture whose left half is red and whose right half is blue."""
+    image = Pillow.new("RGB", size, "red")
+    ImageDraw.Draw(image).rectangle((size[0] // 2, 0, *size), fill="blue")
+    return encoded(image, name, **options)
+
+
+def mask(size: tuple[int, int] = (64, 48), name: str = "PNG") -> bytes:
+    """A mask that edits the left half, keeps the right one, and has a half-transparent column between."""
+    alpha = Pillow.new("L", size, 255)
+    draw = ImageDraw.Draw(alpha)
+    draw.rectangle((0, 0, size[0] // 2 - 1, size[1]), fill=0)
+    draw.line((size[0] // 2, 0, size[0] // 2, size[1]), fill=128)
+    image = Pillow.new("RGBA", size, "green")
+    image.putalpha(alpha)
+    return encoded(image, name, **({"lossless": True} if name == "WEBP" else {}))
+
+
+def encoded(image: Pillow.Image, name: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, name, **options)
+    return out.getvalue()
+
+
+class Jobs:
+    """Makes jobs; their pictures are files in ``folder``."""
+
+    def __init__(self, folder: Path, adapter: KieAdapter) -> None:
+        self._folder = folder
+        self._models = {model.name: model for model in adapter.models}
+
+    def seedream(self, *pictures: bytes, size: str = "4:3", **request: Any) -> Job:
+        return self._job(SEEDREAM, pictures or (picture(),), size, request)
+
+    def character(self, base: bytes | None = None, **request: Any) -> Job:
+        job = self._job(CHARACTER_EDIT, (base or picture(),), "", request)
+        with_reference = replace(job, reference_images=(self.input(picture("WEBP")),))
+        return replace(with_reference, mask=self.input(mask()))
+
+    def input(self, content: bytes) -> InputImage:
+        """Store a picture and return what the engine would say of it."""
+        path = self._folder / secrets.token_hex(8)
+        path.write_bytes(content)
+        with Pillow.open(path) as image:
+            name = str(image.format)
+            width, height = ImageOps.exif_transpose(image).size
+        facts = Image(
+            image_id=f"sha256:{path.name}",
+            media_type=MEDIA_TYPES[name],
+            width=width,
+            height=height,
+            size_bytes=len(content),
+        )
+        return InputImage(image=facts, path=path)
+
+    def _job(self, model: str, pictures: tuple[bytes, ...], size: str, request: dict[str, Any]) -> Job:
+        images = tuple(map(self.input, pictures))
+        fields: dict[str, Any] = {"prompt": "Make it a summer evening.", **request}
+        return Job(
+            request=Request(
+                kind=Kind.EDIT_IMAGE,
+                model=model,
+                provider="kie",
+                images=tuple(Input(image=given.image) for given in images),
+                size=size,
+                **fields,
+            ),
+            model=self._models[model],
+            size=size,
+            images=images,
+            attempt_key="task_1-1",
+            callback_url=CALLBACK_URL,
+            deadline=NOW + timedelta(minutes=15),
+        )

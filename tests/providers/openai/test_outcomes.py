@@ -1,0 +1,326 @@
+"""The paid call: what each way that it can end means, and that it is made once (PROMISES §2, F40 to F54)."""
+
+import base64
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from imageedit_server.core.errors import FailureReason
+from imageedit_server.providers.base import Ambiguous, NotProcessed, Refused, SubmitError, SubmitSafety
+from imageedit_server.providers.openai import OpenaiAdapter
+from imageedit_server.providers.openai.refusals import DOUBTS, REFUSALS
+from tests.providers.openai.conftest import MakeAdapter, Reports
+from tests.providers.openai.jobs import Jobs
+from tests.vendors.openai.behaviours import (
+    BROKEN_WIRES,
+    UNREADABLE,
+    Behaviour,
+    busy,
+    error,
+    on_the_wire,
+    page,
+    replies,
+    rewrites,
+    sends,
+)
+from tests.vendors.openai.server import FORBIDDEN_WORD, OpenaiVendor, Personality
+from tests.vendors.serving import Line
+
+Reason = FailureReason
+SIZE = "640x480"
+"""Small, so that the vendor's work is quick."""
+
+
+def name_of(value: object) -> str:
+    return str(getattr(value, "name", value)).replace("\n", " ")
+
+
+async def outcome(adapter: OpenaiAdapter, jobs: Jobs, **request: Any) -> SubmitError:
+    prepared = await adapter.prepare(jobs.make(adapter, size=SIZE, **request))
+    with pytest.raises(SubmitError) as raised:
+        await adapter.submit(prepared, Reports())
+    return raised.value
+
+
+def test_no_outcome_can_be_asked_for_again() -> None:
+    """The vendor takes no key and calls nobody back (VENDORS §3.4)."""
+    assert OpenaiAdapter.submit_safety is SubmitSafety.NONE
+    assert not OpenaiAdapter.free
+
+
+REFUSED = [
+    (error(400), Reason.PROVIDER_REJECTED),
+    (error(400, "invalid_value", param="size"), Reason.PROVIDER_REJECTED),
+    (error(404, "model_not_found"), Reason.PROVIDER_REJECTED),
+    (error(413), Reason.PROVIDER_REJECTED),
+    (error(415), Reason.PROVIDER_REJECTED),
+    (error(422), Reason.PROVIDER_REJECTED),
+    (page(400), Reason.PROVIDER_REJECTED),
+    (page(413), Reason.PROVIDER_REJECTED),
+    (error(401, "invalid_api_key"), Reason.PROVIDER_CREDENTIALS),
+    (error(401), Reason.PROVIDER_CREDENTIALS),
+    (error(403, "unsupported_country_region_territory"), Reason.PROVIDER_CREDENTIALS),
+    (page(403, "error code: 1010"), Reason.PROVIDER_CREDENTIALS),
+    (error(402), Reason.PROVIDER_CREDITS),
+    (error(429, "insufficient_quota", kind="insufficient_quota"), Reason.PROVIDER_CREDITS),
+    (error(429, None, kind="insufficient_quota"), Reason.PROVIDER_CREDITS),
+    (error(400, "billing_hard_limit_reached"), Reason.PROVIDER_CREDITS),
+    (error(400, "moderation_blocked", kind="image_generation_user_error"), Reason.CONTENT_REFUSED),
+    (error(400, None, kind="image_generation_user_error"), Reason.CONTENT_REFUSED),
+    (error(400, "content_policy_violation"), Reason.CONTENT_REFUSED),
+    (error(400, message="Your request was rejected by the safety system."), Reason.CONTENT_REFUSED),
+    (error(400, message="Rejected. safety_violations=[sexual]."), Reason.CONTENT_REFUSED),
+    # What only a relay says (VENDORS §4)
+    (error(500, "invalid_request", kind="new_api_error"), Reason.PROVIDER_REJECTED),
+    (error(500, "convert_request_failed", kind="new_api_error"), Reason.PROVIDER_REJECTED),
+    (error(500, "model_price_error", kind="new_api_error"), Reason.PROVIDER_REJECTED),
+    (error(503, "model_not_found", kind="new_api_error"), Reason.PROVIDER_REJECTED),
+    (error(500, "sensitive_words_detected", kind="new_api_error"), Reason.CONTENT_REFUSED),
+    (error(500, "prompt_blocked", kind="new_api_error"), Reason.CONTENT_REFUSED),
+    (error(403, "insufficient_user_quota", kind="new_api_error"), Reason.PROVIDER_CREDITS),
+    (error(500, "insufficient_user_quota", kind="new_api_error"), Reason.PROVIDER_CREDITS),
+    (error(403, "pre_consume_token_quota_failed", kind="one_api_error"), Reason.PROVIDER_CREDITS),
+    (error(403, "access_denied", kind="new_api_error"), Reason.PROVIDER_CREDENTIALS),
+    (error(401, kind="one_api_error", message="无效的令牌"), Reason.PROVIDER_CREDENTIALS),
+    (error(501, "api_not_implemented", kind="one_api_error"), Reason.PROVIDER_DISABLED),
+    (error(400, 4, kind="upstream_error"), Reason.PROVIDER_REJECTED),
+    (error(400, "bad_response_status_code", kind="upstream_error", param="400"), Reason.PROVIDER_REJECTED),
+    (error(404, "", message="Invalid URL (POST /v1/images/edits)"), Reason.PROVIDER_REJECTED),
+    # A body that contradicts its status
+    (error(200, "moderation_blocked"), Reason.CONTENT_REFUSED),
+    (error(200, 400), Reason.PROVIDER_REJECTED),
+    (error(200, "402"), Reason.PROVIDER_CREDITS),
+    (error(200), Reason.PROVIDER_REJECTED),
+    # Other shapes
+    (sends("text error", b'{"error":"no such model"}', status=404, works=False), Reason.PROVIDER_REJECTED),
+    (
+        sends("midjourney", b'{"description":"banned","type":"x","code":4}', status=400, works=False),
+        Reason.PROVIDER_REJECTED,
+    ),
+    (sends("empty 400", b"", status=400, works=False), Reason.PROVIDER_REJECTED),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "reason"), REFUSED, ids=name_of)
+async def test_a_refusal_ends_the_attempt_unpaid(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, behaviour: Behaviour, reason: FailureReason
+) -> None:
+    vendor.misbehave(behaviour)
+    failure = await outcome(adapter, jobs)
+    assert (type(failure), failure.reason) == (Refused, reason)
+    assert len(vendor.requests) == 1
+    assert vendor.ledger == []
+
+
+LATER = [
+    (busy({"retry-after": "20"}), 20),
+    (busy({"retry-after": "0"}), 0),
+    (busy({"retry-after": "1000000000"}), 1e9),
+    (busy({"retry-after": "Sat, 21 Nov 2026 09:01:00 GMT"}), 60),
+    (busy({"retry-after": "-1"}), None),
+    (busy({"retry-after": "soon"}), None),
+    (busy({}), None),
+    (busy({"retry-after-ms": "1500", "retry-after": "20"}), 1.5),
+    (busy({"retry-after-ms": "soon", "retry-after": "20"}), 20),
+    (error(429, kind="one_api_error", message="当前分组上游负载已饱和，请稍后再试"), None),
+    (page(429), None),
+    (error(200, "rate_limit_exceeded"), None),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "seconds"), LATER, ids=name_of)
+async def test_a_full_vendor_is_asked_again_when_it_says(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, behaviour: Behaviour, seconds: float | None
+) -> None:
+    """F40; the engine clamps what the vendor says."""
+    vendor.misbehave(behaviour)
+    failure = await outcome(adapter, jobs)
+    assert (type(failure), failure.reason) == (NotProcessed, Reason.PROVIDER_RATE_LIMITED)
+    assert failure.retry_after_seconds == seconds
+    assert vendor.ledger == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(401, "channel:invalid_key"), (403, "channel:no_available_key"), (429, "get_channel_failed")],
+)
+async def test_trouble_of_the_relay_s_own_accounts_may_pass(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, status: int, code: str
+) -> None:
+    vendor.misbehave(error(status, code, kind="new_api_error"))
+    failure = await outcome(adapter, jobs)
+    assert (type(failure), failure.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
+
+
+DOUBTFUL = [
+    *(page(status) for status in (500, 502, 503, 504, 520, 599)),
+    *(page(status, works=True) for status in (500, 502, 504)),
+    *(error(status) for status in (408, 409, 405, 500, 503)),
+    *(error(500, code, kind="new_api_error") for code in (None, "server_error", "get_channel_failed", 400)),
+    *(error(400, code, kind="upstream_error", works=True) for code in sorted(DOUBTS)),
+    error(500, None, kind="server_error"),
+    error(500, message="Your request was rejected by the safety system."),
+    error(200, "server_error", kind="server_error", works=True),
+    error(200, 500, kind="upstream_error", works=True),
+    sends("200 with an error text", b'{"error":"upstream trouble"}'),
+    sends("moved", b"", status=301, headers={"location": "https://elsewhere.example/"}, works=False),
+    sends("moved elsewhere", b"", status=308, headers={"location": "http://127.0.0.2:1/"}, works=False),
+    sends("no content", b"", status=204),
+]
+
+
+@pytest.mark.parametrize("behaviour", DOUBTFUL, ids=name_of)
+async def test_what_proves_nothing_is_never_sent_again(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, behaviour: Behaviour
+) -> None:
+    """F42; the charge may be there, and one more call would be one more charge."""
+    vendor.misbehave(behaviour)
+    failure = await outcome(adapter, jobs)
+    assert (type(failure), failure.reason) == (Ambiguous, Reason.SUBMIT_OUTCOME_UNKNOWN)
+    assert len(vendor.requests) == 1
+    assert len(vendor.ledger) == int(behaviour.works)
+
+
+@pytest.mark.parametrize("behaviour", BROKEN_WIRES, ids=name_of)
+async def test_a_lost_reply_proves_nothing(
+    make_adapter: MakeAdapter, vendor: OpenaiVendor, jobs: Jobs, behaviour: Behaviour
+) -> None:
+    """F43, F44: whatever the network does, within the wall limit and with one call."""
+    adapter = make_adapter(vendor, submit_seconds=0.3)
+    vendor.misbehave(behaviour)
+    assert isinstance(await outcome(adapter, jobs), Ambiguous)
+    assert len(vendor.requests) == 1
+    assert len(vendor.ledger) == int(behaviour.works)
+
+
+@pytest.mark.parametrize("behaviour", UNREADABLE, ids=name_of)
+async def test_a_success_without_a_picture_proves_nothing(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, behaviour: Behaviour
+) -> None:
+    """F45."""
+    vendor.misbehave(behaviour)
+    assert isinstance(await outcome(adapter, jobs), Ambiguous)
+    assert len(vendor.ledger) == 1
+
+
+async def test_a_reply_of_a_hundred_megabytes_is_not_read(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs
+) -> None:
+    """F53: the announced length is enough to refuse it."""
+
+    async def announce(line: Line) -> None:
+        await line.send(b"HTTP/1.1 200 X\r\ncontent-length: 100000000\r\n\r\n{")
+        await line.client_is_gone()
+
+    vendor.misbehave(on_the_wire("100 MB", announce))
+    failure = await outcome(adapter, jobs)
+    assert isinstance(failure, Ambiguous)
+    assert "bytes" in failure.message
+
+
+async def test_a_vendor_that_is_not_there_did_nothing(make_adapter: MakeAdapter, jobs: Jobs) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        adapter = make_adapter(base_url=f"http://127.0.0.1:{closed.getsockname()[1]}")
+        failure = await outcome(adapter, jobs)
+    assert (type(failure), failure.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
+
+
+# The vendors' own refusals
+
+
+async def test_openai_refuses_content(adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs) -> None:
+    failure = await outcome(adapter, jobs, prompt=f"something {FORBIDDEN_WORD}")
+    assert (type(failure), failure.reason) == (Refused, Reason.CONTENT_REFUSED)
+    assert failure.provider_code == "moderation_blocked"
+    assert "safety_violations" in failure.provider_message
+    assert vendor.ledger == []
+
+
+async def test_a_relay_refuses_content_as_http_500(
+    make_adapter: MakeAdapter, relay: OpenaiVendor, jobs: Jobs
+) -> None:
+    failure = await outcome(make_adapter(relay), jobs, prompt=f"something {FORBIDDEN_WORD}")
+    assert (type(failure), failure.reason) == (Refused, Reason.CONTENT_REFUSED)
+    assert failure.provider_code == "sensitive_words_detected"
+    assert relay.ledger == []
+
+
+async def test_a_relay_refuses_a_field_as_http_500(
+    make_adapter: MakeAdapter, relay: OpenaiVendor, jobs: Jobs
+) -> None:
+    failure = await outcome(make_adapter(relay), jobs, n=11)  # which the limits would have refused
+    assert (type(failure), failure.reason) == (Refused, Reason.PROVIDER_REJECTED)
+    assert relay.ledger == []
+
+
+@pytest.mark.parametrize("personality", [Personality.OPENAI, Personality.RELAY])
+async def test_a_model_that_is_not_there(
+    make_adapter: MakeAdapter, jobs: Jobs, personality: Personality
+) -> None:
+    """HTTP 404 from OpenAI, HTTP 503 from a relay that has no channel for it."""
+    async with OpenaiVendor(personality=personality) as vendor:
+        adapter = make_adapter(vendor, models={"public/name": "gpt-image-1-removed"})
+        failure = await outcome(adapter, jobs)
+    assert (type(failure), failure.reason) == (Refused, Reason.PROVIDER_REJECTED)
+    assert failure.message == "The provider does not have this model."
+
+
+# Secrets
+
+
+async def test_the_key_is_in_no_error(make_adapter: MakeAdapter, vendor: OpenaiVendor, jobs: Jobs) -> None:
+    """Even when the vendor repeats it."""
+    key = "secret-key-nobody-may-see"
+    adapter = make_adapter(vendor, api_key=key)
+    for behaviour in (
+        error(
+            401, "invalid_api_key", message=f"Incorrect API key provided: {key}. See https://x.example/a?k=v"
+        ),
+        error(500, key, message=f"Bearer {key}", kind=key),
+        error(400, param=key),
+    ):
+        vendor.misbehave(behaviour)
+        failure = await outcome(adapter, jobs)
+        shown = f"{failure!r} {failure.message} {failure.provider_message} {failure.__cause__!r}"
+        assert key not in shown
+        assert "k=v" not in shown
+
+
+def test_every_word_has_one_meaning() -> None:
+    assert not DOUBTS & set(REFUSALS)
+
+
+# Successes that are nearly right
+
+
+async def test_any_2xx_with_a_picture_is_a_success(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs
+) -> None:
+    def created(honest: Any) -> Any:
+        return type(honest)(status=201, body=honest.body, headers=honest.headers)
+
+    vendor.misbehave(replies("201", created))
+    finished = await adapter.submit(await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
+    assert len(finished.outputs) == 1
+
+
+@pytest.mark.parametrize("nothing", [None, "", {}], ids=repr)
+async def test_an_empty_error_member_is_none(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, nothing: object
+) -> None:
+    vendor.misbehave(rewrites("empty error", lambda body: body | {"error": nothing}))
+    finished = await adapter.submit(await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
+    assert len(finished.outputs) == 1
+
+
+async def test_a_byte_order_mark_costs_nothing(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs
+) -> None:
+    content = base64.b64encode(b"picture").decode()
+    body = b"\xef\xbb\xbf" + json.dumps({"data": [{"b64_json": content}]}).encode()
+    vendor.misbehave(sends("BOM", body))
+    finished = await adapter.submit(await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
+    assert finished.outputs[0].content == b"picture"
