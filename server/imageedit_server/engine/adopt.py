@@ -1,0 +1,42 @@
+"""Tasks that nobody has to be called for: a default model that is the caller's own picture."""
+
+import asyncio
+import logging
+
+from imageedit_server.core.errors import FailureReason
+from imageedit_server.engine.ledger import Ledger, Tools
+from imageedit_server.providers.base import NotProcessed, PrepareError
+from imageedit_server.store.claims import Claimed
+from imageedit_server.store.log import LeaseLost
+
+NO_PROVIDER = ""
+"""The provider of such a task."""
+
+_log = logging.getLogger(__name__)
+
+
+async def adopt(claimed: Claimed, tools: Tools) -> None:
+    """Finish a task without a provider: its input is its result. One whose model left fails."""
+    ledger = Ledger(claimed, tools)
+    try:
+        if ledger.task.request.provider == NO_PROVIDER:
+            await _adopt(ledger, tools)
+        else:
+            gone = f"The model {ledger.task.request.model} is no longer served here."
+            await ledger.fail_because(FailureReason.PROVIDER_DISABLED, gone)
+    except LeaseLost:
+        _log.info("task %s was finished by somebody else", ledger.task.task_id)
+
+
+async def _adopt(ledger: Ledger, tools: Tools) -> None:
+    try:
+        async with asyncio.timeout(ledger.remaining()):
+            request = await tools.inputs.fetched(ledger.task.request)
+    except TimeoutError:
+        await ledger.expire()
+    except PrepareError as error:
+        await ledger.fail_because(error.reason, error.message)
+    except NotProcessed as error:
+        await ledger.give_back(error)
+    else:
+        await ledger.succeed(tuple(given.image for given in request.images if given.image))

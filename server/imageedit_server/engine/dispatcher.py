@@ -1,0 +1,207 @@
+"""Hands tasks to runs: claims what can be worked on, renews leases, stops what was ended by others."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from imageedit_server.core.errors import Refusal
+from imageedit_server.core.failpoints import failpoint
+from imageedit_server.core.task import Stage, State
+from imageedit_server.engine.adopt import NO_PROVIDER, adopt
+from imageedit_server.engine.gates import Gate
+from imageedit_server.engine.late import collect_late
+from imageedit_server.engine.ledger import Tools
+from imageedit_server.engine.run import Run
+from imageedit_server.engine.schedule import seconds_until
+from imageedit_server.providers.catalog import Catalog
+from imageedit_server.store.claims import Claimed, Lease, claim, forget_leases, open_providers, renew
+from imageedit_server.store.decisions import release
+from imageedit_server.store.feed import Change
+
+SWEEP_SECONDS = 5.0
+"""Longest time between two looks at the store, whatever the hints say (P7)."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Running:
+    provider: str
+    lease: Lease
+    work: asyncio.Task[None]
+    run: Run | None
+    probe: bool
+
+
+class Dispatcher:
+    """Keeps up to ``concurrency`` tasks moving. Start it with ``serve``, end it with ``drain``."""
+
+    def __init__(
+        self, tools: Tools, catalog: Catalog, *, concurrency: int = 64, lease_seconds: float = 30
+    ) -> None:
+        self._tools = tools
+        self._catalog = catalog
+        self._concurrency = concurrency
+        self._lease = timedelta(seconds=lease_seconds)
+        self._gates = {
+            name: Gate(provider.options, tools.clock) for name, provider in catalog.providers.items()
+        }
+        self._gone: set[str] = set()
+        self._running: dict[str, _Running] = {}
+        self._late: dict[str, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._draining = False
+        self._renew_time = tools.clock.now() + self._lease / 2
+        tools.database.feed.listen(self._on_changes)
+
+    async def serve(self) -> None:
+        """Recover what a former owner left, then work until cancelled. The file lock proves it dead (P7)."""
+        await self._tools.database.record(forget_leases)
+        self._gone = await self._tools.database.read(open_providers) - {NO_PROVIDER, *self._gates}
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._claim_for_ever())
+            group.create_task(self._renew_for_ever())
+
+    async def drain(self, seconds: float) -> None:
+        """Claim nothing more, wait for paid calls at most ``seconds``, let go of everything else."""
+        self._draining = True
+        leases = [running.lease for running in self._running.values()]
+        for running in self._running.values():
+            if running.run is not None:
+                running.run.leave()
+        paying = {running.work for running in self._running.values() if self._stop_unless_paying(running)}
+        if paying:
+            await asyncio.wait(paying, timeout=seconds)
+        rest = [*(running.work for running in self._running.values()), *self._late.values()]
+        for work in rest:
+            work.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await self._let_go(leases)
+
+    async def _let_go(self, leases: Iterable[Lease]) -> None:
+        with suppress(Refusal):  # on a full disk they run out by themselves
+            for lease in leases:
+                await self._tools.database.record(release, lease)
+
+    # Claiming
+
+    async def _claim_for_ever(self) -> None:
+        while not self._draining:
+            self._wake.clear()
+            try:
+                pause = await self._claim()
+            except Refusal as refusal:  # a full disk passes (F19)
+                _log.warning("nothing can be claimed: %s", refusal)
+                pause = SWEEP_SECONDS
+            await self._pause(pause)
+
+    async def _claim(self) -> float:
+        """Claim what there is room for; return the seconds until it may be worth looking again."""
+        room = max(self._concurrency - len(self._running), 0)  # without any, what is overdue still ends
+        now = self._tools.clock.now()
+        if now >= self._renew_time:  # first, so that what was paused does not take over from itself (F34)
+            await self._renew()
+        busy = Counter(running.provider for running in self._running.values())
+        free = {name: gate.places(busy[name]) for name, gate in self._gates.items()}
+        claims = await self._tools.database.record(
+            claim,
+            now=now,
+            lease_until=now + self._lease,
+            free_by_provider={**free, **dict.fromkeys((NO_PROVIDER, *self._gone), room)},
+            submits_by_provider={name: gate.submits(busy[name]) for name, gate in self._gates.items()},
+            most=room,
+        )
+        if self._draining:
+            await self._let_go(claimed.lease for claimed in claims.claimed)
+            return SWEEP_SECONDS
+        for claimed in claims.claimed:
+            failpoint("claim_before_intent")
+            self._start(claimed)
+        due = (
+            SWEEP_SECONDS
+            if claims.next_due is None
+            else seconds_until(claims.next_due, self._tools.clock.now())
+        )
+        return min(due, SWEEP_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait for a hint, but not longer than ``seconds``: the store is the truth, the hint is not."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await self._tools.clock.sleep(self._lease.total_seconds() / 3)
+            try:
+                await self._renew()
+            except Refusal as refusal:
+                _log.warning("leases cannot be renewed: %s", refusal)
+
+    async def _renew(self) -> None:
+        leases = [running.lease for running in self._running.values()]
+        now = self._tools.clock.now()
+        await self._tools.database.record(renew, leases, now + self._lease)
+        self._renew_time = now + self._lease / 2
+
+    # Running
+
+    def _start(self, claimed: Claimed) -> None:
+        request = claimed.task.request
+        offer, gate = self._catalog.find(request.model), self._gates.get(request.provider)
+        served = offer and gate and offer.provider.name == request.provider  # another knows nothing of it
+        run = Run(claimed, offer, gate, self._tools) if offer and gate and served else None
+        is_new = claimed.task.status.stage is Stage.PREPARING  # what is only polled is no probe
+        probe = gate is not None and is_new and gate.breaker.begin()
+        work = asyncio.create_task(
+            run.carry_on() if run else adopt(claimed, self._tools), name=f"run {claimed.task.task_id}"
+        )
+        running = _Running(request.provider, claimed.lease, work, run, probe)
+        self._running[claimed.task.task_id] = running
+        work.add_done_callback(partial(self._finished, running))
+
+    def _finished(self, running: _Running, work: asyncio.Task[None]) -> None:
+        task_id = running.lease.task_id
+        if self._running.get(task_id) is running:  # one that was let go of may have been claimed anew already
+            del self._running[task_id]
+        if running.probe:
+            self._gates[running.provider].breaker.leave()
+        self._wake.set()
+        if not work.cancelled() and (error := work.exception()):
+            _log.error("work on task %s broke off; its lease will run out", task_id, exc_info=error)
+
+    def _on_changes(self, changes: Sequence[Change]) -> None:
+        """Look again when there may be something to claim; tell runs what happened to their tasks."""
+        for changed in changes:
+            running = self._running.get(changed.task_id)
+            if changed.called_back and changed.state.terminal:
+                self._collect_late(changed.task_id)
+            elif changed.called_back and running and running.run:
+                running.run.called_back()
+            elif changed.called_back or changed.state is State.QUEUED:
+                self._wake.set()
+            elif changed.state is State.CANCELLED and running:
+                self._stop_unless_paying(running)
+
+    def _collect_late(self, task_id: str) -> None:
+        """Fetch a result that a vendor finished after its task had ended."""
+        if task_id not in self._late:
+            work = asyncio.create_task(
+                collect_late(task_id, self._catalog, self._tools), name=f"late {task_id}"
+            )
+            self._late[task_id] = work
+            work.add_done_callback(lambda _: self._late.pop(task_id))
+
+    def _stop_unless_paying(self, running: _Running) -> bool:
+        """Stop a run, but let a paid call end so that its outcome is recorded; say whether it goes on."""
+        if running.run is not None and running.run.paying:
+            return True
+        running.work.cancel()
+        return False

@@ -1,0 +1,37 @@
+"""Where to go on with a claimed task: read off its attempts alone, so that any worker can (DESIGN §4)."""
+
+from enum import Enum, auto
+
+from imageedit_server.core.task import Outcome, Task
+from imageedit_server.providers.base import SubmitSafety
+
+
+class Step(Enum):
+    """What to do next with a claimed task."""
+
+    SUBMIT = auto()
+    """Begin a new attempt."""
+    SUBMIT_AGAIN = auto()
+    """Make the same attempt's call again: the vendor knows its key."""
+    POLL = auto()
+    """The vendor has it; ask how it stands."""
+    DECIDE_UNKNOWN = auto()
+    """A call was begun and nobody knows how it ended."""
+    FETCH = auto()
+    """The vendor finished and said where the results are."""
+    GIVE_UP = auto()
+    """The vendor finished, and its answer died with the process that held it."""
+
+
+def next_step(task: Task, safety: SubmitSafety, *, has_result_urls: bool) -> Step:
+    """Choose the step for a task that was just claimed."""
+    last = task.status.attempts[-1] if task.status.attempts else None
+    if last is None or last.outcome in (Outcome.NOT_PROCESSED, Outcome.FAILED):
+        return Step.SUBMIT
+    if last.vendor_task_id:
+        return Step.POLL
+    if safety is SubmitSafety.NATIVE_KEY:
+        return Step.SUBMIT_AGAIN
+    if last.outcome is Outcome.SUCCEEDED:
+        return Step.FETCH if has_result_urls else Step.GIVE_UP
+    return Step.DECIDE_UNKNOWN

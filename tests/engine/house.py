@@ -1,0 +1,451 @@
+"""The house as tests run it: the real store, library and engine around a vendor that does as it is told."""
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, cast
+
+import pytest
+from PIL import Image as Pillow
+
+from imageedit_server.core.draft import Content, Draft
+from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.core.model import MaskUse, Model
+from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO
+from imageedit_server.core.task import TRANSITIONS, Event, Kind, Stage, State, Task
+from imageedit_server.editing import Callbacks, Creating, Heartbeat, Pictures, Tasks
+from imageedit_server.editing.creating import Defaults
+from imageedit_server.engine import dispatcher as dispatcher_module
+from imageedit_server.engine import run as run_module
+from imageedit_server.engine.dispatcher import Dispatcher
+from imageedit_server.engine.gates import Gate
+from imageedit_server.engine.inputs import Inputs
+from imageedit_server.engine.ledger import Tools
+from imageedit_server.engine.results import Results
+from imageedit_server.images.blobs import BlobStore
+from imageedit_server.images.library import ImageLibrary
+from imageedit_server.outbound.fetch import FetchFailed
+from imageedit_server.providers.base import (
+    Accepted,
+    Adapter,
+    Callback,
+    Context,
+    Failed,
+    Finished,
+    Job,
+    Output,
+    Prepared,
+    ProviderOptions,
+    Report,
+    Running,
+    SubmitSafety,
+)
+from imageedit_server.providers.catalog import Catalog, Provider
+from imageedit_server.store.queries import events_after, find_task
+from imageedit_server.store.sqlite import SqliteDatabase
+from tests.engine.virtual_time import VirtualClock, VirtualTimeLoop
+
+TENANT = "acme"
+PUBLIC_URL = "https://edits.test"
+MINUTE = timedelta(minutes=1)
+ALL = 10_000
+
+
+def picture(colour: str = "white", size: tuple[int, int] = (4, 3)) -> bytes:
+    """A small PNG."""
+    out = io.BytesIO()
+    Pillow.new("RGB", size, colour).save(out, "PNG")
+    return out.getvalue()
+
+
+INPUT = picture()
+RESULT = picture("red")
+RESULT_ID = f"sha256:{sha256(RESULT).hexdigest()}"
+DONE = Finished(outputs=(Output(content=RESULT),))
+
+
+class Door:
+    """Where a test stops somebody: ``await door`` inside, ``await door.reached`` and ``open`` outside."""
+
+    def __init__(self) -> None:
+        self.arrived = asyncio.Event()
+        self._open = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Stand here until the door is opened."""
+        self.arrived.set()
+        await self._open.wait()
+
+    def open(self) -> None:
+        """Let everybody go on."""
+        self._open.set()
+
+
+Submit = Callable[[Job, Report], Awaitable[Accepted | Finished]]
+Poll = Callable[[str, Report], Awaitable[Running | Finished | Failed]]
+Prepare = Callable[[Job], Awaitable[Prepared]]
+
+
+async def accept(job: Job, report: Report) -> Accepted:
+    """Take the work, under an id of the attempt's key."""
+    return Accepted(vendor_task_id=f"v-{job.attempt_key}")
+
+
+async def finish_now(job: Job, report: Report) -> Finished:
+    """Do the work while the caller waits."""
+    return DONE
+
+
+async def finish_poll(vendor_task_id: str, report: Report) -> Finished:
+    """Be done."""
+    return DONE
+
+
+async def just_prepare(job: Job) -> Prepared:
+    """Prepare nothing."""
+    return Prepared(payload=job)
+
+
+@dataclass
+class Vendor:
+    """The vendor's side, which outlives every crash of ours. ``paid`` is its ledger, by attempt key."""
+
+    submit: Submit = accept
+    poll: Poll = finish_poll
+    prepare: Prepare = just_prepare
+    paid: list[str] = field(default_factory=list)
+    callback_urls: list[str] = field(default_factory=list)
+    polled: list[str] = field(default_factory=list)
+    files: dict[str, bytes | int] = field(default_factory=dict)
+    """What its URLs give: bytes or an HTTP status."""
+
+    @asynccontextmanager
+    async def open(self, url: str, *, max_bytes: int, limit_seconds: float) -> Any:
+        """Stand in for the guarded fetch."""
+        found = self.files.get(url, 404)
+        if isinstance(found, int):
+            raise FetchFailed(f"answered {found}", status=found)
+        yield _Reply(found)
+
+
+@dataclass
+class _Reply:
+    data: bytes
+
+    async def chunks(self) -> Any:
+        yield self.data
+
+
+class Puppet(Adapter):
+    """An adapter that asks its vendor at every step."""
+
+    vendor: ClassVar[Vendor]
+
+    def __init__(self, options: ProviderOptions, context: Context) -> None:
+        self.models = [
+            Model(
+                name=f"{context.provider}/m",
+                provider=context.provider,
+                kinds=frozenset({Kind.EDIT_IMAGE, Kind.MODEL_EDIT}),
+                max_prompt_chars=100,
+                max_images=2,
+                max_reference_images=1,
+                mask=MaskUse.OPTIONAL,
+                sizes=(AUTO, ANY_PIXELS, ANY_RATIO),
+                max_n=4,
+                max_image_bytes=10_000,
+            )
+        ]
+
+    async def prepare(self, job: Job) -> Prepared:
+        return await self.vendor.prepare(job)
+
+    async def submit(self, prepared: Prepared, report: Report) -> Accepted | Finished:
+        job = cast(Job, prepared.payload)
+        self.vendor.paid.append(job.attempt_key)
+        self.vendor.callback_urls.append(job.callback_url)
+        return await self.vendor.submit(job, report)
+
+    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failed:
+        self.vendor.polled.append(vendor_task_id)
+        return await self.vendor.poll(vendor_task_id, report)
+
+    def read_callback(self, headers: Any, body: bytes) -> Callback:
+        return Callback(vendor_task_id=body.decode())
+
+
+class Keyed(Puppet):
+    """One that takes our key."""
+
+    submit_safety = SubmitSafety.NATIVE_KEY
+
+
+class Correlated(Puppet):
+    """One that calls back."""
+
+    submit_safety = SubmitSafety.CALLBACK_CORRELATED
+
+
+class Free(Keyed):
+    """One that never bills."""
+
+    free = True
+
+
+class Jealous(Puppet):
+    """One that makes default models and edits only those."""
+
+    edits_own_bases_only = True
+
+    def __init__(self, options: ProviderOptions, context: Context) -> None:
+        super().__init__(options, context)
+        self.models = [replace(each, kinds=frozenset(Kind)) for each in self.models]
+
+
+ADAPTERS: dict[str, type[Puppet]] = {
+    "plain": Puppet,
+    "keyed": Keyed,
+    "correlated": Correlated,
+    "free": Free,
+    "jealous": Jealous,
+}
+
+
+class Killed(BaseException):
+    """The process was killed here."""
+
+
+class MortalDatabase(SqliteDatabase):
+    """A database whose process can be killed: from then on nothing reaches it. Its disk can be full."""
+
+    dead = False
+    full = False
+
+    async def _submit(self, unit: Any, *, patient: bool) -> Any:
+        await self._if_alive()
+        if self.full:
+            raise Refusal(Reason.STORAGE_FULL, "The disk is full.")
+        return await super()._submit(unit, patient=patient)
+
+    async def read(self, query: Any, /, *args: Any, **kwargs: Any) -> Any:
+        await self._if_alive()
+        return await super().read(query, *args, **kwargs)
+
+    async def _if_alive(self) -> None:
+        if self.dead:
+            await asyncio.get_running_loop().create_future()
+
+
+class InlineWorkers:
+    """Looks into pictures on the spot."""
+
+    async def run(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Call ``function``."""
+        return function(*args, **kwargs)
+
+
+class House:
+    """Everything that serves. ``restart`` after ``kill`` builds it anew on the same folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        vendor: Vendor,
+        *,
+        concurrency: int = 64,
+        concurrency_each: int = 50,
+        providers: Sequence[str] = tuple(ADAPTERS),
+        public_url: str = "",
+        **options: Any,
+    ) -> None:
+        self.folder = folder
+        self.images = (
+            folder.parent / "images"
+        )  # shared by all tests: what a file is called says what it holds
+        self.vendor = vendor
+        self.concurrency = concurrency
+        self.providers: dict[str, type[Puppet]] = {name: ADAPTERS[name] for name in providers}
+        self.public_url = public_url
+        self.options = {"submit_seconds": 60, "concurrency": concurrency_each, **options}
+        self.rename: dict[str, str] = {}
+        self.clock = VirtualClock()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "House":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self, *, serve: bool = True) -> None:
+        """Open the store and begin to work."""
+        loop = cast(VirtualTimeLoop, asyncio.get_running_loop())
+        self.database = MortalDatabase(self.folder, synchronous="OFF")  # these crashes are not power cuts
+        await self.database.open()
+        database = self.database
+        loop.outside.append(lambda: database._waiting > 0)
+        blobs = BlobStore(self.images)
+        if not self.images.exists():
+            await asyncio.to_thread(blobs.prepare)
+        self.library = ImageLibrary(blobs, InlineWorkers(), max_bytes=100_000, max_pixels=10_000)
+        self.catalog = self._catalog()
+        self.tasks = Tasks(self.database, self.clock)
+        self.pictures = Pictures(self.database, self.library, self.clock)
+        self.callbacks = Callbacks(self.database, self.catalog, self.clock)
+        self.creating = Creating(
+            database=self.database,
+            library=self.library,
+            catalog=self.catalog,
+            tasks=self.tasks,
+            pictures=self.pictures,
+            clock=self.clock,
+            defaults=Defaults(edit_model="plain/m", model_edit_model="plain/m"),
+            refuse_url=lambda url: None if url.startswith("https://") else "is not https",
+        )
+        fetch = cast(Any, self.vendor)
+        tools = Tools(
+            database=self.database,
+            inputs=Inputs(self.library, fetch, max_bytes=100_000),
+            results=Results(self.library, fetch, self.clock, max_bytes=100_000),
+            clock=self.clock,
+            public_url=self.public_url,
+            unknown_window=30 * MINUTE,
+        )
+        self.dispatcher = Dispatcher(tools, self.catalog, concurrency=self.concurrency, lease_seconds=30)
+        self.dispatcher._gates = {
+            name: Gate(provider.options, self.clock, loop.time)
+            for name, provider in self.catalog.providers.items()
+        }
+        if serve:
+            self.serving = asyncio.create_task(self.dispatcher.serve(), name="serve")
+
+    def _catalog(self) -> Catalog:
+        providers = []
+        for name, adapter in self.providers.items():
+            options = ProviderOptions(adapter=name, **self.options)
+            context = Context(
+                provider=name, clock=self.clock, workers=InlineWorkers(), connect=cast(Any, None)
+            )
+            made = type(adapter.__name__, (adapter,), {"vendor": self.vendor})(options, context)
+            made.models = [replace(each, name=self.rename.get(each.name, each.name)) for each in made.models]
+            providers.append(Provider(name=name, adapter=made, options=options))
+        return Catalog(providers)
+
+    async def stop(self, drain_seconds: float = 0) -> None:
+        """End in order: drain, stop serving, close the store."""
+        if not self.database.dead:
+            await self.dispatcher.drain(drain_seconds)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """Die: nothing that is under way writes any more. The folder stays as it is."""
+        self.database.dead = True
+        work = [running.work for running in self.dispatcher._running.values()]
+        for task in (self.serving, *work):
+            task.cancel()
+        await asyncio.gather(self.serving, *work, return_exceptions=True)
+        await self.database.close()
+
+    async def restart(self) -> None:
+        """Start again on what the killed house left."""
+        if not self.database.dead:
+            await self.kill()
+        await self.start()
+
+    def kill_at(self, point: str, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+        """Die at the first pass through a failpoint; the event says that it happened."""
+        killed = asyncio.Event()
+
+        def failpoint(name: str) -> None:
+            if name == point and not killed.is_set():
+                self.die(killed)
+
+        for module in (run_module, dispatcher_module):
+            monkeypatch.setattr(module, "failpoint", failpoint)
+        return killed
+
+    def die(self, killed: asyncio.Event) -> None:
+        """Die here and now."""
+        self.database.dead = True
+        killed.set()
+        raise Killed
+
+    # What tests do
+
+    async def create(self, provider: str = "plain", **fields: Any) -> str:
+        """Create a task of one picture; return its id."""
+        draft = Draft(
+            **{"kind": Kind.EDIT_IMAGE, "prompt": "x", "images": (Content(INPUT),), "model": f"{provider}/m"}
+            | fields
+        )
+        return (await self.creating.create(TENANT, draft)).task_id
+
+    async def get(self, task_id: str) -> Task:
+        """Return a task."""
+        return await self.tasks.get(TENANT, task_id)
+
+    async def ended(self, task_id: str) -> Task:
+        """Follow a task to its end."""
+        return await self._until(task_id, lambda task: task.status.state.terminal)
+
+    async def reached(self, task_id: str, stage: Stage | State) -> Task:
+        """Follow a task until it stands at ``stage``."""
+        return await self._until(task_id, lambda task: stage in (task.status.stage, task.status.state))
+
+    async def _until(self, task_id: str, condition: Callable[[Task], bool]) -> Task:
+        async for item in self.tasks.watch(TENANT, task_id, 0):
+            if not isinstance(item, Heartbeat) and condition(item.task):
+                return await self.get(task_id)
+        raise AssertionError(f"ended as {(await self.get(task_id)).status}")
+
+    async def events_now(self, task_id: str) -> list[Event]:
+        """Return the log of a task."""
+        events: list[Event] = await self.database.read(events_after, task_id, 0, ALL)
+        return events
+
+    async def events(self, task_id: str) -> list[Event]:
+        """Return the log of a task at rest, after looking whether it is sound."""
+        events = await self.events_now(task_id)
+        check(events, await self.database.read(find_task, task_id))
+        return events
+
+    async def story(self, task_id: str) -> list[str]:
+        """Return the log in short: the state, or the stage within RUNNING, without repetitions."""
+        steps = [
+            str(event.task.status.stage or event.task.status.state) for event in await self.events(task_id)
+        ]
+        return [step for step, before in zip(steps, [None, *steps], strict=False) if step != before]
+
+
+def check(events: Sequence[Event], task: Task) -> None:
+    """Hold a task's log against P9, P12 and DESIGN §4."""
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    statuses = [event.task.status for event in events]
+    assert statuses[0].state is State.QUEUED
+    for before, after in pairwise(statuses):
+        assert after.state in TRANSITIONS[before.state]
+        assert after.progress_percent >= before.progress_percent
+        assert [each.number for each in after.attempts] == list(range(1, len(after.attempts) + 1))
+        assert len(before.attempts) <= len(after.attempts)
+        assert set(before.warnings) <= set(after.warnings)
+        assert (after.stage is None) == (after.state is not State.RUNNING)
+        assert (after.billing is None) == (not after.state.terminal)
+    last = statuses[-1]
+    assert task.seq == len(events)
+    assert (task.status.state, task.status.images, task.status.billing) == (
+        last.state,
+        last.images,
+        last.billing,
+    )
+    assert (last.state is State.SUCCEEDED) == bool(last.images)
+    assert (last.state is State.FAILED) == (last.error is not None)
