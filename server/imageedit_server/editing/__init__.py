@@ -1,0 +1,9 @@
+"""The use cases, without transport and without SQL: create, get, list, cancel, watch, upload, download."""
+
+from imageedit_server.editing.callbacks import Callbacks
+from imageedit_server.editing.creating import Creating
+from imageedit_server.editing.pictures import Pictures
+from imageedit_server.editing.tasks import Heartbeat, Tasks
+from imageedit_server.editing.use_cases import UseCases
+
+__all__ = ["Callbacks", "Creating", "Heartbeat", "Pictures", "Tasks", "UseCases"]

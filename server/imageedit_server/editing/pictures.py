@@ -1,0 +1,49 @@
+"""What callers do with pictures: upload and download. Each within its tenant."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from imageedit_server.core.clock import Clock
+from imageedit_server.core.errors import Reason, Refusal, image_not_found
+from imageedit_server.core.failpoints import failpoint
+from imageedit_server.core.image import IMAGE_ID, Image
+from imageedit_server.images.library import ImageLibrary
+from imageedit_server.store.creation import add_images
+from imageedit_server.store.database import Database
+from imageedit_server.store.queries import get_image
+
+
+class Pictures:
+    """Stores and hands out pictures."""
+
+    def __init__(self, database: Database, library: ImageLibrary, clock: Clock) -> None:
+        self._database = database
+        self._library = library
+        self._clock = clock
+
+    async def upload(self, tenant: str, chunks: AsyncIterator[bytes], *, expected_sha256: str) -> Image:
+        """Store a picture: its bytes are durable before the row that gives the tenant the right to it.
+
+        Raises IMAGE_UNDECODABLE, IMAGE_TOO_LARGE, INVALID_FIELD, STORAGE_FULL; then nothing is kept.
+        """
+        image = await self._library.add(chunks, field="chunk", expected_sha256=expected_sha256)
+        failpoint("upload_before_row")
+        await self._database.write(add_images, tenant, [image], self._clock.now())
+        return image
+
+    async def find(self, tenant: str, image_id: str) -> Image:
+        """Return an image. Raises IMAGE_NOT_FOUND, also for an id that is not well formed."""
+        image = None
+        if IMAGE_ID.fullmatch(image_id):
+            image = await self._database.read(get_image, tenant, image_id)
+        if image is None:
+            raise image_not_found()
+        return image
+
+    def read(self, image: Image, offset: int) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes from ``offset`` on. Raises OFFSET_OUT_OF_RANGE, IMAGE_CORRUPT."""
+        if not 0 <= offset <= image.size_bytes:
+            raise Refusal(
+                Reason.OFFSET_OUT_OF_RANGE,
+                f"offset is {offset}; this image has {image.size_bytes} bytes.",
+            )
+        return self._library.read(image.image_id, offset)

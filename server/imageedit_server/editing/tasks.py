@@ -1,0 +1,153 @@
+"""What callers do with tasks that exist: get, list, cancel, watch. Each within its tenant."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+
+from imageedit_server.core.clock import Clock
+from imageedit_server.core.errors import Reason, Refusal, invalid, task_not_found
+from imageedit_server.core.task import TASK_ID, Event, State, Task
+from imageedit_server.store.database import Database
+from imageedit_server.store.decisions import cancel_task
+from imageedit_server.store.queries import events_after, get_task, list_tasks
+
+DEFAULT_PAGE = 50
+MAX_PAGE = 1000
+EVENTS_PER_READ = 100
+MAX_NUMBER = 2**63 - 1
+DRAIN_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Every event up to ``seq`` was handed out, and there is none after it yet."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Tasks, newest first. ``next_token`` is empty on the last page."""
+
+    tasks: tuple[Task, ...]
+    next_token: str
+
+
+class Tasks:
+    """Reads, ends and follows tasks. ``heartbeat_seconds`` is the longest silence of a watch."""
+
+    def __init__(self, database: Database, clock: Clock, *, heartbeat_seconds: float = 15) -> None:
+        self._database = database
+        self._clock = clock
+        self._heartbeat_seconds = heartbeat_seconds
+
+    async def get(self, tenant: str, task_id: str) -> Task:
+        """Return a task as it is now. Raises TASK_NOT_FOUND, also for an id that is not well formed."""
+        _check_task_id(task_id)
+        task = await self._database.read(get_task, tenant, task_id)
+        if task is None:
+            raise task_not_found()
+        return task
+
+    async def list(
+        self, tenant: str, *, user_id: str, states: Sequence[State], page_size: int, page_token: str
+    ) -> Page:
+        """Return one page. Raises INVALID_FIELD for a negative size or a token that ``list`` did not give."""
+        if page_size < 0:
+            raise invalid("page_size", "must not be negative")
+        size = min(page_size or DEFAULT_PAGE, MAX_PAGE)
+        found = await self._database.read(
+            list_tasks,
+            tenant,
+            user_id=user_id,
+            states=tuple(dict.fromkeys(states)) or tuple(State),
+            before=_number_of(page_token) if page_token else None,
+            most=size + 1,
+        )
+        shown = found[:size]
+        more = len(found) > size
+        return Page(tuple(task for _, task in shown), _token_of(shown[-1][0]) if more else "")
+
+    async def cancel(self, tenant: str, task_id: str) -> Task:
+        """End a task; a finished one is returned as it is. Raises TASK_NOT_FOUND."""
+        _check_task_id(task_id)
+        return await self._database.write(cancel_task, tenant, task_id, self._clock.now())
+
+    async def watch(
+        self, tenant: str, task_id: str, after_seq: int
+    ) -> AsyncGenerator[Event | Heartbeat, None]:
+        """Yield every event after ``after_seq`` once, in order; end after the terminal one (P9, P12).
+
+        Subscribes before it reads, so that nothing falls between. Raises TASK_NOT_FOUND, SEQ_OUT_OF_RANGE,
+        and DRAINING when the server stops before the task is finished.
+        """
+        _check_task_id(task_id)
+        with self._database.feed.follow(task_id) as hint:
+            task = await self.get(tenant, task_id)
+            _check_seq(after_seq, task.seq)
+            seq, ended = after_seq, task.status.state.terminal and after_seq == task.seq
+            due = self._heartbeat_due()
+            while not ended:
+                hint.clear()
+                events = await self._database.read(events_after, task_id, seq, EVENTS_PER_READ)
+                for event in events:
+                    yield event
+                    seq, ended = event.seq, event.task.status.state.terminal
+                if events:
+                    due = self._heartbeat_due()
+                else:
+                    self._check_open()
+                    if not await _changed(hint, due):
+                        yield Heartbeat(seq)
+                        due = self._heartbeat_due()
+                if not ended:
+                    self._check_open()
+
+    def _heartbeat_due(self) -> float:
+        return asyncio.get_running_loop().time() + self._heartbeat_seconds
+
+    def _check_open(self) -> None:
+        if self._database.feed.closed:
+            raise Refusal(
+                Reason.DRAINING,
+                "The server is stopping; resume this watch.",
+                retry_after_seconds=DRAIN_RETRY_SECONDS,
+            )
+
+
+async def _changed(hint: asyncio.Event, due: float) -> bool:
+    """Wait for a hint; False when there was none by ``due``: the log is read all the same."""
+    try:
+        async with asyncio.timeout_at(due):
+            return await hint.wait()
+    except TimeoutError:
+        return False
+
+
+def _check_task_id(task_id: str) -> None:
+    if not TASK_ID.fullmatch(task_id):
+        raise task_not_found()
+
+
+def _check_seq(after_seq: int, last: int) -> None:
+    if not 0 <= after_seq <= last:
+        raise Refusal(
+            Reason.SEQ_OUT_OF_RANGE,
+            f"after_seq is {after_seq}; this task has events 1 to {last}, and 0 starts from the beginning.",
+        )
+
+
+def _token_of(number: int) -> str:
+    return base64.urlsafe_b64encode(str(number).encode()).decode()
+
+
+def _number_of(token: str) -> int:
+    try:
+        number = int(base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode("ascii"))
+    except (ValueError, binascii.Error):
+        number = 0
+    if not 0 < number <= MAX_NUMBER or _token_of(number) != token:
+        raise invalid("page_token", "was not given by this method; start again without one")
+    return number
