@@ -1,0 +1,258 @@
+"""The one wiring diagram: the only place that reads settings and names concrete classes.
+
+One exit stack holds everything that must be closed; read backwards, it is the order of the shutdown.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from imageedit_server.core.clock import Clock, SystemClock
+from imageedit_server.core.task import Kind
+from imageedit_server.core.workers import Workers
+from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
+from imageedit_server.editing.creating import Defaults
+from imageedit_server.engine.dispatcher import Dispatcher
+from imageedit_server.engine.inputs import Inputs
+from imageedit_server.engine.ledger import Tools
+from imageedit_server.engine.results import Results
+from imageedit_server.images.blobs import BlobStore
+from imageedit_server.images.library import ImageLibrary
+from imageedit_server.images.workers import WorkerPool
+from imageedit_server.outbound.addresses import parse_allow, refuse_url
+from imageedit_server.outbound.client import ApiClient, Trust
+from imageedit_server.outbound.fetch import GuardedFetch
+from imageedit_server.providers.base import Connect, Context
+from imageedit_server.providers.catalog import Catalog, Provider
+from imageedit_server.providers.registry import ADAPTERS
+from imageedit_server.rpc.server import grpc_door
+from imageedit_server.settings import Settings, SettingsError, parse_address
+from imageedit_server.store.sqlite import SqliteDatabase
+from imageedit_server.web.app import http_app
+from imageedit_server.web.server import http_door
+
+INSPECTION_SECONDS = 10.0
+EDIT_SECONDS = 60.0
+GRPC_GRACE_SECONDS = 5.0
+RESULT_MAX_BYTES = 64 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Running:
+    """A server that serves. ``drain`` stops it in order; ``broken`` is done when it must not go on."""
+
+    grpc_address: str
+    http_address: str
+    broken: asyncio.Future[BaseException]
+    drain: Callable[[], Coroutine[Any, Any, None]]
+    use_cases: UseCases
+
+
+async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain at once (F18).
+
+    ``announce`` gets the one line that says ready. Raises the error of a store that can no longer be trusted.
+    """
+    stop, hurry = _signals()
+    async with running(settings) as server:
+        announce(f"ready grpc={server.grpc_address} http={server.http_address}")
+        await _first(stop, server.broken)
+        if stop.done():
+            _log.info("draining")
+            drain = asyncio.create_task(server.drain(), name="drain")
+            await _first(drain, hurry, server.broken)
+            await _cancel(drain)
+        if server.broken.done():
+            raise server.broken.result()
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Running]:
+    """Build and start everything; stop it when the block ends.
+
+    Raises ``SettingsError``, ``StoreRefused``, ``ModelClash`` and ``CannotListen`` when it cannot start.
+    """
+    clock = clock or SystemClock()
+    server = settings.server
+    async with AsyncExitStack() as stack:
+        database = SqliteDatabase(server.data_dir)
+        await database.open()
+        stack.push_async_callback(database.close)
+        pool = WorkerPool(limit_seconds=EDIT_SECONDS)
+        stack.push_async_callback(pool.aclose)
+        blobs = BlobStore(server.data_dir / "images")
+        await asyncio.to_thread(blobs.prepare)
+        library, results_library = (
+            ImageLibrary(
+                blobs,
+                pool.within(INSPECTION_SECONDS),
+                max_bytes=max_bytes,
+                max_pixels=settings.images.max_pixels,
+                on_broken=partial(_settle, database.broken),
+            )
+            for max_bytes in (settings.images.max_bytes, RESULT_MAX_BYTES)
+        )
+        fetch = GuardedFetch(settings.fetch.allow)
+        catalog = _catalog(settings, clock, pool, _connector(stack))
+        use_cases = _use_cases(settings, database, library, catalog, clock)
+        dispatcher = Dispatcher(
+            Tools(
+                database=database,
+                inputs=Inputs(library, fetch, max_bytes=settings.images.max_bytes),
+                results=Results(results_library, fetch, clock, max_bytes=RESULT_MAX_BYTES),
+                clock=clock,
+                public_url=server.public_url.rstrip("/"),
+                unknown_window=timedelta(seconds=settings.engine.unknown_window_seconds),
+            ),
+            catalog,
+            concurrency=settings.engine.concurrency,
+            lease_seconds=settings.engine.lease_seconds,
+        )
+        draining = _Draining()
+        http = parse_address(server.http_listen)
+        http_port = await stack.enter_async_context(
+            http_door(http.host, http.port, http_app(draining.reason, use_cases.callbacks.receive))
+        )
+        grpc = parse_address(server.listen)
+        door = await stack.enter_async_context(
+            grpc_door(grpc.host, grpc.port, use_cases, max_watches=settings.limits.watches)
+        )
+        engine = asyncio.create_task(dispatcher.serve(), name="engine")
+        stack.push_async_callback(_cancel, engine)
+        broken = _first_of(database.broken, engine)
+
+        async def drain() -> None:
+            draining.started = True
+            await door.announce_drain()
+            database.feed.close()
+            await asyncio.gather(door.server.stop(GRPC_GRACE_SECONDS), dispatcher.drain(server.drain_seconds))
+
+        yield Running(f"{grpc.host}:{door.port}", f"{http.host}:{http_port}", broken, drain, use_cases)
+
+
+def _catalog(settings: Settings, clock: Clock, workers: Workers, connect: Connect) -> Catalog:
+    providers = []
+    for name, options in settings.providers.items():
+        context = Context(provider=name, clock=clock, workers=workers, connect=connect)
+        try:
+            adapter = ADAPTERS[options.adapter](options, context)
+        except ValueError as error:
+            raise SettingsError(f"providers.{name}: {error}") from None
+        providers.append(Provider(name=name, adapter=adapter, options=options))
+    return Catalog(providers)
+
+
+def _connector(stack: AsyncExitStack) -> Connect:
+    trust = Trust()
+
+    def connect(base_url: str, headers: Mapping[str, str]) -> ApiClient:
+        client = ApiClient(base_url, headers, trust=trust)
+        stack.push_async_callback(client.aclose)
+        return client
+
+    return connect
+
+
+def _use_cases(
+    settings: Settings, database: SqliteDatabase, library: ImageLibrary, catalog: Catalog, clock: Clock
+) -> UseCases:
+    defaults = Defaults(
+        edit_model=settings.server.default_model,
+        model_edit_model=settings.server.default_model_edit_model,
+    )
+    _check_defaults(defaults, catalog)
+    tasks = Tasks(database, clock)
+    pictures = Pictures(database, library, clock)
+    creating = Creating(
+        database=database,
+        library=library,
+        catalog=catalog,
+        tasks=tasks,
+        pictures=pictures,
+        clock=clock,
+        defaults=defaults,
+        refuse_url=partial(refuse_url, allow=parse_allow(settings.fetch.allow)),
+    )
+    return UseCases(
+        creating=creating,
+        tasks=tasks,
+        pictures=pictures,
+        callbacks=Callbacks(database, catalog, clock),
+        catalog=catalog,
+    )
+
+
+def _check_defaults(defaults: Defaults, catalog: Catalog) -> None:
+    for setting, kind, model in (
+        ("default_model", Kind.EDIT_IMAGE, defaults.edit_model),
+        ("default_model_edit_model", Kind.MODEL_EDIT, defaults.model_edit_model),
+    ):
+        offer = catalog.find(model)
+        if offer is None:
+            raise SettingsError(f"server.{setting}: no provider here serves {model!r}")
+        if kind not in offer.model.kinds:
+            raise SettingsError(f"server.{setting}: {model!r} does not serve {kind} tasks")
+
+
+class _Draining:
+    """Whether the server was asked to stop."""
+
+    def __init__(self) -> None:
+        self.started = False
+
+    def reason(self) -> str:
+        """Return why no traffic is wanted, empty when it is."""
+        return "draining" if self.started else ""
+
+
+def _signals() -> tuple[asyncio.Future[None], asyncio.Future[None]]:
+    """Return what is done at the first, and at the second signal to stop."""
+    loop = asyncio.get_running_loop()
+    first: asyncio.Future[None] = loop.create_future()
+    second: asyncio.Future[None] = loop.create_future()
+
+    def hear() -> None:
+        heard = second if first.done() else first
+        if not heard.done():
+            heard.set_result(None)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, hear)
+    return first, second
+
+
+def _first_of(
+    broken: asyncio.Future[BaseException], engine: asyncio.Task[None]
+) -> asyncio.Future[BaseException]:
+    """Done when the store broke or the engine ended, which it never does by itself."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            _settle(broken, task.exception() or RuntimeError("the engine ended"))
+
+    engine.add_done_callback(ended)
+    return broken
+
+
+def _settle(broken: asyncio.Future[BaseException], error: BaseException) -> None:
+    if not broken.done():
+        broken.set_result(error)
+
+
+async def _first(*futures: asyncio.Future[Any]) -> None:
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled() and (error := task.exception()):
+        _log.error("%s broke off", task.get_name(), exc_info=error)

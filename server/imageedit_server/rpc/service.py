@@ -1,0 +1,157 @@
+"""The handlers of ImageEditService: convert, call, convert."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from itertools import accumulate
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from imageedit.v1 import image_edit_service_pb2 as pb
+from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
+from imageedit.v1 import task_pb2
+from imageedit_server.core.errors import Reason, Refusal, invalid
+from imageedit_server.editing import UseCases
+from imageedit_server.rpc.answers import image_message, model_message, task_message, watch_message
+from imageedit_server.rpc.drafts import (
+    default_model_draft,
+    edit_image_draft,
+    model_edit_draft,
+    states_of,
+    user_filter_of,
+)
+from imageedit_server.rpc.errors import abort
+from imageedit_server.rpc.watches import WatchBudget
+
+KIB = 1024
+MAX_CHUNK_BYTES = 1024 * KIB
+MAX_PAGE_BYTES = 3 * 1024 * KIB
+SLOW_CONSUMER_SECONDS = 60.0
+LAST_SEQ = "last-seq"
+
+DEFAULT_TENANT = "default"
+"""The tenant of every caller while nobody has to show who they are."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ImageEditService(pb_grpc.ImageEditServiceServicer):
+    """Serves the use cases."""
+
+    def __init__(self, use_cases: UseCases, watches: WatchBudget) -> None:
+        self._creating = use_cases.creating
+        self._tasks = use_cases.tasks
+        self._pictures = use_cases.pictures
+        self._catalog = use_cases.catalog
+        self._watches = watches
+
+    async def EditImage(self, request: pb.EditImageRequest, context: Context) -> pb.EditImageResponse:
+        task = await self._creating.create(DEFAULT_TENANT, edit_image_draft(request))
+        return pb.EditImageResponse(task=task_message(task))
+
+    async def CreateModelEdit(
+        self, request: pb.CreateModelEditRequest, context: Context
+    ) -> pb.CreateModelEditResponse:
+        task = await self._creating.create(DEFAULT_TENANT, model_edit_draft(request))
+        return pb.CreateModelEditResponse(task=task_message(task))
+
+    async def CreateDefaultModel(
+        self, request: pb.CreateDefaultModelRequest, context: Context
+    ) -> pb.CreateDefaultModelResponse:
+        task = await self._creating.create(DEFAULT_TENANT, default_model_draft(request))
+        return pb.CreateDefaultModelResponse(task=task_message(task))
+
+    async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
+        task = await self._tasks.get(DEFAULT_TENANT, request.task_id)
+        return pb.GetTaskResponse(task=task_message(task))
+
+    async def ListTasks(self, request: pb.ListTasksRequest, context: Context) -> pb.ListTasksResponse:
+        page_size = request.page_size
+        while True:
+            page = await self._tasks.list(
+                DEFAULT_TENANT,
+                user_id=user_filter_of(request.user_id),
+                states=states_of(request.states),
+                page_size=page_size,
+                page_token=request.page_token,
+            )
+            tasks = list(map(task_message, page.tasks))
+            page_size = _fitting(tasks)
+            if page_size == len(tasks):
+                return pb.ListTasksResponse(tasks=tasks, next_page_token=page.next_token)
+
+    async def CancelTask(self, request: pb.CancelTaskRequest, context: Context) -> pb.CancelTaskResponse:
+        task = await self._tasks.cancel(DEFAULT_TENANT, request.task_id)
+        return pb.CancelTaskResponse(task=task_message(task))
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
+        return pb.ListModelsResponse(models=map(model_message, self._catalog.models()))
+
+    async def WatchTask(  # type: ignore[override]  # the stubs know only handlers that yield
+        self, request: pb.WatchTaskRequest, context: Context
+    ) -> None:
+        seq = request.after_seq
+        try:
+            with self._watches.spend(context.peer(), DEFAULT_TENANT):
+                async with aclosing(self._tasks.watch(DEFAULT_TENANT, request.task_id, seq)) as items:
+                    async for item in items:
+                        await _send(context, watch_message(item))
+                        seq = item.seq
+        except Refusal as refusal:
+            await abort(context, refusal, [(LAST_SEQ, str(seq))])
+
+    async def UploadImage(
+        self, requests: AsyncIterator[pb.UploadImageRequest], context: Context
+    ) -> pb.UploadImageResponse:
+        expected_sha256 = await _read_info(requests)
+        image = await self._pictures.upload(
+            DEFAULT_TENANT, _chunks(requests), expected_sha256=expected_sha256
+        )
+        return pb.UploadImageResponse(image=image_message(image))
+
+    async def DownloadImage(  # type: ignore[override]  # the stubs know only handlers that yield
+        self, request: pb.DownloadImageRequest, context: Context
+    ) -> None:
+        image = await self._pictures.find(DEFAULT_TENANT, request.image_id)
+        chunks = self._pictures.read(image, request.offset)
+        await context.write(pb.DownloadImageResponse(info=image_message(image)))
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                await _send(context, pb.DownloadImageResponse(chunk=chunk))
+
+
+def _fitting(tasks: Sequence[task_pb2.Task]) -> int:
+    """Return how many of the tasks fit into one message: prompts may be long, and a page short."""
+    ends = accumulate(task.ByteSize() for task in tasks)
+    return max(sum(end <= MAX_PAGE_BYTES for end in ends), min(len(tasks), 1))
+
+
+async def _send(context: Context, message: Message) -> None:
+    """Write to a stream. Raises SLOW_CONSUMER when nobody reads it (P13)."""
+    try:
+        async with asyncio.timeout(SLOW_CONSUMER_SECONDS):
+            await context.write(message)
+    except TimeoutError:
+        raise Refusal(Reason.SLOW_CONSUMER, "This stream was not read for a minute; resume it.") from None
+
+
+async def _read_info(requests: AsyncIterator[pb.UploadImageRequest]) -> str:
+    """Read the first message of an upload; return the SHA-256 that it announces, in hex, or nothing."""
+    first = await anext(requests, None)
+    if first is None or first.WhichOneof("payload") != "info":
+        raise Refusal(Reason.MALFORMED_REQUEST, "The first message of an upload must be info.")
+    sha256 = first.info.sha256.removeprefix("sha256:").lower()
+    if sha256 and not (len(sha256) == 64 and all(char in "0123456789abcdef" for char in sha256)):
+        raise invalid("info.sha256", "must be 64 hex digits")
+    return sha256
+
+
+async def _chunks(requests: AsyncIterator[pb.UploadImageRequest]) -> AsyncIterator[bytes]:
+    async for request in requests:
+        if request.WhichOneof("payload") != "chunk":
+            raise Refusal(Reason.MALFORMED_REQUEST, "After info, every message of an upload must be a chunk.")
+        if len(request.chunk) > MAX_CHUNK_BYTES:
+            raise invalid("chunk", f"has {len(request.chunk)} bytes; at most {MAX_CHUNK_BYTES} are allowed")
+        yield request.chunk

@@ -1,0 +1,306 @@
+"""Every setting: its name, its default, and where it comes from (DESIGN §6).
+
+A TOML file, then environment variables over it: ``IMAGEEDIT_SERVER__LISTEN`` is ``[server] listen``; only
+variables with ``__`` are settings. A secret is given as NAME, as NAME_env (the name of a variable that holds
+it) or as NAME_file. Whatever is wrong stops the start with one sentence that names it.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from imageedit_server.engine.gates import parse_rate
+from imageedit_server.outbound.addresses import check_base_url, parse_allow
+from imageedit_server.providers.base import ProviderOptions
+from imageedit_server.providers.registry import ADAPTERS
+
+ENV_PREFIX = "IMAGEEDIT_"
+LOCAL = "local"
+URL_SETTINGS = ("base_url", "upload_url")
+SECRETS = ("api_key", "callback_hmac_key")
+HOUR = 3600
+DAY = 24 * HOUR
+_PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})")
+
+
+class SettingsError(Exception):
+    """The server cannot start like this; the message is the whole sentence for the operator, on one line."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(" ".join(sentence.split()))
+
+
+class Address(BaseModel):
+    """A host and a port to listen on; port 0 is any free one."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+
+def parse_address(text: str) -> Address:
+    """Read ``HOST:PORT``. Raises ``ValueError`` with a sentence."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError("must be HOST:PORT")
+    return Address(host=match["host"], port=int(match["port"]))
+
+
+def _is_address(text: str) -> str:
+    parse_address(text)
+    return text
+
+
+def _is_allow(entries: tuple[str, ...]) -> tuple[str, ...]:
+    parse_allow(entries)
+    return entries
+
+
+ListenAddress = Annotated[str, AfterValidator(_is_address)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Section):
+    """``[server]``."""
+
+    listen: ListenAddress = "127.0.0.1:50051"
+    http_listen: ListenAddress = "127.0.0.1:8080"
+    public_url: str = ""
+    data_dir: Path = Path("./data")
+    default_model: str = "local/basic"
+    default_model_edit_model: str = "local/basic"
+    drain_seconds: float = Field(default=20, ge=0, le=HOUR)
+
+
+class ImagesSettings(_Section):
+    """``[images]``. Files are the one place for pictures that there is."""
+
+    url: Literal["file"] = "file"
+    max_bytes: int = Field(default=20 * 1024 * 1024, ge=1)
+    max_pixels: int = Field(default=50_000_000, ge=1)
+
+
+class EngineSettings(_Section):
+    """``[engine]``."""
+
+    concurrency: int = Field(default=64, ge=1)
+    lease_seconds: float = Field(default=30, ge=3, le=HOUR)
+    unknown_window_seconds: float = Field(default=1800, ge=0, le=7 * DAY)
+
+
+class StoreSettings(_Section):
+    """``[store]``. SQLite is the one store there is."""
+
+    url: Literal["sqlite"] = "sqlite"
+
+
+class AuthSettings(_Section):
+    """``[auth]``. Callers are not asked who they are."""
+
+    mode: Literal["none"] = "none"
+
+
+class FetchSettings(_Section):
+    """``[fetch]``."""
+
+    allow: Annotated[tuple[str, ...], AfterValidator(_is_allow)] = ()
+
+
+class LimitsSettings(_Section):
+    """``[limits]``, per tenant; 0 is no limit."""
+
+    watches: int = Field(default=2000, ge=0)
+
+
+class Settings(_Section):
+    """All settings. ``providers`` holds each adapter's own options, checked by the adapter's own model."""
+
+    server: ServerSettings = ServerSettings()
+    store: StoreSettings = StoreSettings()
+    images: ImagesSettings = ImagesSettings()
+    auth: AuthSettings = AuthSettings()
+    fetch: FetchSettings = FetchSettings()
+    engine: EngineSettings = EngineSettings()
+    limits: LimitsSettings = LimitsSettings()
+    providers: dict[str, Any] = {}
+
+
+def load_settings(
+    config: Path | None, environment: Mapping[str, str], overrides: Mapping[str, Any]
+) -> Settings:
+    """Read the file, the environment and the command line's ``overrides`` of ``[server]``; later ones win."""
+    raw = _read_file(config) if config else {}
+    for variable, value in environment.items():
+        if variable.startswith(ENV_PREFIX) and "__" in variable:
+            _set(raw, variable, value)
+    if overrides and isinstance(server := raw.setdefault("server", {}), dict):
+        server.update(overrides)
+    if config is None:
+        _add_usual_vendors(raw, environment)
+    settings: Settings = _validated(Settings, raw, "")
+    _check_exposure(settings)
+    _check_url("server.public_url", settings.server.public_url, settings.fetch.allow)
+    providers = _providers(settings.providers, environment, settings.fetch.allow)
+    return settings.model_copy(update={"providers": providers})
+
+
+def _add_usual_vendors(raw: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Add every vendor whose usual variable holds a key, for a server that was given no file."""
+    for name, adapter in ADAPTERS.items():
+        if environment.get(adapter.usual_key_variable):
+            table = raw.setdefault("providers", {}).setdefault(name, {})
+            if isinstance(table, dict):
+                table |= {"adapter": name, "api_key_env": adapter.usual_key_variable, **table}
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+
+
+def _set(raw: dict[str, Any], variable: str, value: str) -> None:
+    *path, name = variable.removeprefix(ENV_PREFIX).lower().split("__")
+    section = raw
+    for part in path:
+        section = section.setdefault(part, {})
+        if not isinstance(section, dict):
+            raise SettingsError(f"{variable} sets something inside {part}, which is a single value")
+    section[name] = _toml_value(value)
+
+
+def _toml_value(text: str) -> Any:
+    """Read lists and tables as TOML writes them; everything else stays text, which the models convert."""
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _validated(model: type[Any], raw: Mapping[str, Any], prefix: str) -> Any:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([*filter(None, [prefix]), *map(str, first["loc"])])
+        if first["type"] == "extra_forbidden":
+            raise SettingsError(f"unknown setting {where}") from None
+        if first["type"] == "path_type":  # pydantic would show a class
+            raise SettingsError(f"{where}: must be a path") from None
+        raise SettingsError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _check_exposure(settings: Settings) -> None:
+    if not parse_address(settings.server.listen).is_loopback:
+        raise SettingsError(
+            f"server.listen: {settings.server.listen} can be reached from other machines, and callers are not"
+            " asked who they are; listen on 127.0.0.1"
+        )
+
+
+def _providers(
+    raw: Mapping[str, Any], environment: Mapping[str, str], allow: Collection[str]
+) -> dict[str, ProviderOptions]:
+    tables = {LOCAL: {}, **raw}
+    if isinstance(tables[LOCAL], dict):
+        tables[LOCAL] = {"adapter": LOCAL, **tables[LOCAL]}
+    options = {name: _provider(name, table, environment, allow) for name, table in tables.items()}
+    return {name: found for name, found in options.items() if found.enabled}
+
+
+def _provider(
+    name: str, table: Any, environment: Mapping[str, str], allow: Collection[str]
+) -> ProviderOptions:
+    where = f"providers.{name}"
+    if not _PROVIDER_NAME.fullmatch(name):
+        raise SettingsError(f"{where}: a provider's name is lower-case letters, digits and _")
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where}: must be a table of settings")
+    if table.get("adapter") not in list(ADAPTERS):  # a list, since what stands there may not be hashable
+        raise SettingsError(f"{where}.adapter: must be one of {', '.join(sorted(ADAPTERS))}")
+    filled = _with_secrets(where, table, environment)
+    options: ProviderOptions = _validated(ADAPTERS[table["adapter"]].Options, filled, where)
+    for setting in URL_SETTINGS:
+        _check_url(f"{where}.{setting}", getattr(options, setting, ""), allow)
+    _check_times(where, options)
+    return options
+
+
+def _check_times(where: str, options: ProviderOptions) -> None:
+    if not all(0 < seconds <= DAY for seconds in options.poll_seconds):
+        raise SettingsError(f"{where}.poll_seconds: each time must be above 0 and at most a day")
+    try:
+        parse_rate(options.max_submits)
+    except ValueError as error:
+        raise SettingsError(f"{where}.max_submits: {error}") from None
+
+
+def _check_url(where: str, url: str, allow: Collection[str]) -> None:
+    try:
+        check_base_url(url, parse_allow(allow))
+    except ValueError as error:
+        raise SettingsError(f"{where}: {error}") from None
+
+
+def _with_secrets(where: str, table: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Look up every secret that is named and not given itself."""
+    filled = dict(table)
+    for name in SECRETS:
+        variable = _text(f"{where}.{name}_env", filled.pop(f"{name}_env", ""))
+        path = _text(f"{where}.{name}_file", filled.pop(f"{name}_file", ""))
+        if filled.get(name):
+            continue
+        if variable:
+            if not environment.get(variable):
+                raise SettingsError(f"{where}.{name}_env: the variable {variable} is not set")
+            filled[name] = environment[variable]
+        elif path:
+            filled[name] = _read_secret(f"{where}.{name}_file", Path(path))
+    return filled
+
+
+def _text(where: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise SettingsError(f"{where}: must be a text")
+    return value
+
+
+def _read_secret(where: str, path: Path) -> str:
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{where}: cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        raise SettingsError(f"{where}: {path} is not a text file") from None
+    if not secret:
+        raise SettingsError(f"{where}: {path} is empty")
+    return secret
+
+
+def settings_from_environment(config: Path | None, overrides: Mapping[str, Any]) -> Settings:
+    """Load with the variables of this process."""
+    return load_settings(config, os.environ, overrides)

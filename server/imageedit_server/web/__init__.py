@@ -1,0 +1,1 @@
+"""The HTTP door: health now, vendor callbacks and metrics as they arrive."""

@@ -1,0 +1,26 @@
+"""The routes of the HTTP door."""
+
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from imageedit_server.web.callbacks import Receive, callback_route
+
+NotReady = Callable[[], str]
+"""Returns why the server should get no traffic, empty when it should."""
+
+
+def http_app(not_ready: NotReady, receive: Receive) -> Starlette:
+    """Build the application. ``/healthz`` says alive, ``/readyz`` whether traffic is wanted."""
+
+    async def healthz(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_request: Request) -> Response:
+        reason = not_ready()
+        return PlainTextResponse(f"{reason or 'ready'}\n", status_code=503 if reason else 200)
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), callback_route(receive)])

@@ -1,0 +1,53 @@
+"""Runs the HTTP door on uvicorn, in the same loop as everything else."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+BACKLOG = 128
+
+
+class CannotListen(Exception):
+    """The address cannot be bound; the message is the whole sentence for the operator."""
+
+
+class _Server(uvicorn.Server):
+    """Leaves the process's signals to whoever owns the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def http_door(host: str, port: int, app: Starlette) -> AsyncIterator[int]:
+    """Serve ``app`` on ``host``:``port`` (0: any free port) until the block ends; yield the port."""
+    listener = _bind(host, port)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http door")
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
+    except (OSError, ValueError):  # ValueError for what can be no host name
+        raise CannotListen(f"cannot listen on {host}:{port}; is another server running there?") from None

@@ -1,0 +1,136 @@
+"""kill -9 of a real server in the middle of tasks: a restart loses and repeats nothing (F1 to F14)."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from imageedit.v1 import task_pb2
+from imageedit_client import AsyncClient, Pace
+from tests.process.servers import Place, Servers
+from tests.process.watching import SUCCEEDED, Story, assert_paid_once, assert_told_once, follow
+from tests.rpc.pictures import PNG
+
+TASKS = 100
+KILLED = -9
+PICK_UP_SECONDS = 5.0
+LEASE_SECONDS = 30.0
+"""P7 says 2 s after a restart: the file lock proves the owner dead. The rest is for a busy test machine."""
+
+
+async def test_tasks_and_watchers_survive_kill_9(servers: Servers, place: Place) -> None:
+    """Issue 2, "Done when": killing the server mid-way changes nothing for its clients but the delay."""
+    place = Place(folder=place.folder, seconds=1.0, steps=8)
+    server = await servers.start(place)
+    standby = await servers.standby(place)
+    seen: asyncio.Queue[float] = asyncio.Queue()
+    stories: list[Story] = []
+
+    async def work(client: AsyncClient, image_id: str) -> None:
+        task = await client.edit_image("make it warmer", [image_id])
+        story = Story()
+        stories.append(story)
+        story.task_id = task.task_id
+        async for event in client.watch(task.task_id):
+            story.events.append(event)
+            seen.put_nowait(time.monotonic())
+
+    async with AsyncClient(server.grpc) as client:
+        image = await client.upload(PNG)
+        working = asyncio.gather(*(work(client, image.image_id) for _ in range(TASKS)))
+        for _ in range(TASKS * 3):  # some are done, most are not, and more wait in the queue
+            await seen.get()
+        await server.kill()
+        killed = time.monotonic()
+        while not seen.empty():
+            seen.get_nowait()
+        finished = sum(story.events[-1].task.state == SUCCEEDED for story in stories if story.events)
+        assert finished < TASKS
+        again = await standby.begin(server.grpc)
+        serving = time.monotonic()
+        await working
+        assert time.monotonic() - serving < LEASE_SECONDS / 2
+        first = await seen.get()
+        assert first - serving < PICK_UP_SECONDS
+        assert len({story.task_id for story in stories}) == TASKS
+        for story in stories:
+            assert story.last.state == SUCCEEDED
+            assert_paid_once(story.last)
+            await assert_told_once(client, story)
+        listed = [task.task_id async for task in client.list()]
+        assert sorted(listed) == sorted(story.task_id for story in stories)
+    print(
+        f"from the kill to the ready line {serving - killed:.2f} s, to the next event {first - killed:.2f} s"
+    )
+    print(f"peak memory of the second server {again.memory_kib()} KiB")
+    assert "Traceback" not in again.stderr()
+
+
+# At named points: one edit meets them all, one after the other
+
+POINTS = (
+    ("upload_before_fsync", "F3: the bytes are written, none is promised"),
+    ("upload_after_rename", "F4: the file is durable, nothing speaks of it"),
+    ("upload_before_row", "F4: the same, a step later"),
+    ("create_before_commit", "F1: nothing is stored; the retry makes exactly one task"),
+    ("create_after_commit", "F2: stored, not answered; the retry answers it"),
+    *[("claim_before_intent", "F5, F14: claimed, nobody works on it; and again while that is taken up")] * 5,
+    ("submit_before_intent", "F5: prepared, nothing is paid"),
+    ("submit_after_intent", "F6: the intent is durable, the call did not leave"),
+    ("submit_after_reply", "F8: the reply is read, nothing is stored"),
+    ("download_before_commit", "F12: the result is a file, the task does not know"),
+    ("download_after_commit", "F13: finished, no watcher saw it"),
+)
+
+
+async def test_one_edit_survives_a_kill_at_every_point(servers: Servers, place: Place) -> None:
+    """Its client sees only a delay: one task, one attempt, one story; the store holds one of each."""
+    place = Place(folder=place.folder, seconds=0, steps=2)
+    standbys = [await servers.standby(place, failpoint=name) for name, _ in POINTS]
+    last = await servers.standby(place)
+    server = await standbys[0].begin("127.0.0.1:0")
+    address = server.grpc
+    patient = Pace(call_seconds=100, patience_seconds=100)
+    async with AsyncClient(address, pace=patient) as client:
+
+        async def whole() -> Story:
+            task = await client.edit_image("make it warmer", [PNG])
+            return await follow(client, task.task_id)
+
+        working = asyncio.ensure_future(whole())
+        for (name, meaning), standby, following in zip(POINTS, standbys, [*standbys[1:], last], strict=True):
+            assert await standby.server.ended() == KILLED, (name, meaning)
+            if name == "upload_before_fsync":
+                assert len(_files(place)) == 1
+            await following.begin(address)
+        story = await working
+        assert story.last.state == SUCCEEDED
+        assert story.last.billing == task_pb2.Task.BILLING_NOT_CHARGED
+        assert_paid_once(story.last)
+        await assert_told_once(client, story)
+        assert [task.task_id async for task in client.list()] == [story.task_id]
+        assert await client.download(story.last.images[0].image_id) == PNG
+    assert _files(place) == {story.last.images[0].image_id.removeprefix("sha256:")}
+
+
+async def test_a_kill_after_the_vendor_took_it_polls_on(servers: Servers, place: Place) -> None:
+    """F9: the vendor's id is stored; after the restart the same attempt is polled, till it is cancelled."""
+    server, standby = await asyncio.gather(
+        servers.start(place, failpoint="submit_after_accepted"), servers.standby(place)
+    )
+    async with AsyncClient(server.grpc) as client:
+        task = await client.edit_image("make it warmer", [PNG], model="scripted/never")
+        working = asyncio.ensure_future(follow(client, task.task_id))
+        assert await server.ended() == KILLED
+        await standby.begin(server.grpc)
+        accepted = await client.get(task.task_id)
+        assert accepted.attempts[0].vendor_task_id
+        cancelled = await client.cancel(task.task_id)
+        assert cancelled.attempts[0].vendor_task_id == accepted.attempts[0].vendor_task_id
+        story = await working
+        assert_paid_once(story.last)
+        await assert_told_once(client, story)
+
+
+def _files(place: Place) -> set[str]:
+    """Names of the files of the image library."""
+    return {path.name for path in Path(place.data_dir / "images").rglob("*") if path.is_file()}

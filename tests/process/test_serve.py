@@ -1,0 +1,191 @@
+"""``imageedit-server serve`` as a real process: one line, clear refusals, orderly ends (F18, F24, P24)."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+
+from imageedit.v1 import image_edit_service_pb2 as pb
+from imageedit.v1 import image_pb2
+from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
+from imageedit_client import AsyncClient
+from tests.process.servers import Place, Server, Servers
+from tests.rpc.calls import outcome_of
+from tests.rpc.pictures import PNG
+
+CANARY = "canary-77aa51"
+TERM, INT = signal.SIGTERM, signal.SIGINT
+
+
+# The line
+
+
+async def test_it_prints_one_line_with_the_ports_and_serves_there(servers: Servers, tmp_path: Path) -> None:
+    """Without a config: ``local``, data in ./data; nothing else goes to stdout; SIGTERM ends it with 0."""
+    server = await servers.run("serve", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
+    await server.ready()
+    assert (tmp_path / "data" / "imageedit.sqlite3").exists()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(f"http://{server.http}/readyz")).status_code == 200
+    async with AsyncClient(server.grpc) as client:
+        task = await client.edit_image("make it warmer", [PNG])
+        assert (await client.wait(task.task_id)).model == "local/basic"
+    server.send(TERM)
+    assert await server.ended(5) == 0
+    assert await server.rest_of_stdout() == ""
+    assert "Traceback" not in server.stderr()
+
+
+# Refusing to start
+
+
+async def refused(server: Server, *words: str) -> None:
+    """It ends with 2 and one sentence, which has the words; no traceback, nothing on stdout."""
+    assert await server.ended() == 2, server.stderr()
+    sentences = [line for line in server.stderr().splitlines() if line.startswith("imageedit-server: ")]
+    assert len(sentences) == 1, server.stderr()
+    assert sentences[0] == server.stderr().splitlines()[-1]
+    assert all(word in sentences[0] for word in words), sentences
+    assert "Traceback" not in server.stderr()
+    assert await server.rest_of_stdout() == ""
+
+
+async def test_a_second_server_is_kept_out(servers: Servers, place: Place) -> None:
+    """F24: of the data dir and of both ports, each time by name; the first one does not notice."""
+    first = await servers.start(place)
+    other = Place(folder=place.folder / "other")
+    other.folder.mkdir()
+    data, grpc_port, http_port = await asyncio.gather(
+        servers.run(*place.arguments()),
+        servers.run(*other.arguments(listen=first.grpc)),
+        servers.run(
+            *place.arguments(http_listen=first.http)[:3], "--data-dir", "third", "--http-listen", first.http
+        ),
+    )
+    await refused(data, "another server is using", str(place.data_dir))
+    await refused(grpc_port, "cannot listen on", first.grpc)
+    await refused(http_port, "cannot listen on", first.http)
+    async with AsyncClient(first.grpc) as client:
+        assert await client.list_models()
+
+
+async def test_what_is_wrong_is_one_sentence(servers: Servers, place: Place) -> None:
+    """A bad setting beside a secret, and a data dir whose images are something else."""
+    config = place.folder / "bad.toml"
+    config.write_text(f'[providers.x]\nadapter = "scripted"\napi_key = "{CANARY}"\nsteps = -1\n')
+    bad = await servers.run("serve", "--config", str(config))
+    place.data_dir.mkdir()
+    (place.data_dir / "images").write_text("mine")
+    occupied = await servers.run(*place.arguments())
+    await refused(bad, "providers.x.steps")
+    assert CANARY not in bad.stderr()
+    await refused(occupied, str(place.data_dir))
+
+
+# Ending
+
+
+@pytest.mark.parametrize("number", [TERM, INT])
+async def test_a_signal_drains(servers: Servers, place: Place, number: signal.Signals) -> None:
+    """P24, F18: watchers are told to resume, tasks stay for the next start, exit 0 within seconds."""
+    server = await servers.start(place)
+    async with AsyncClient(server.grpc) as client:
+        image = await client.upload(PNG)
+        tasks = [await client.edit_image("wait", [image.image_id], model="scripted/never") for _ in range(20)]
+    async with grpc.aio.insecure_channel(server.grpc) as channel:
+        stub = ImageEditServiceStub(channel)
+        watches = [stub.WatchTask(pb.WatchTaskRequest(task_id=task.task_id)) for task in tasks]
+        for watch in watches:
+            await watch.read()
+        server.send(number)
+        started = time.monotonic()
+        outcomes = await asyncio.gather(*(_end(watch) for watch in watches))
+        assert time.monotonic() - started < 1
+    assert {(outcome.code, outcome.reason) for outcome in outcomes} == {
+        (grpc.StatusCode.UNAVAILABLE, "DRAINING")
+    }
+    assert all(int(outcome.trailer["last-seq"]) >= 1 for outcome in outcomes)
+    assert await server.ended(5) == 0
+    assert await server.rest_of_stdout() == ""
+    assert "Traceback" not in server.stderr()
+
+
+async def _end(watch):
+    try:
+        while await watch.read() is not grpc.aio.EOF:
+            pass
+    except grpc.aio.AioRpcError:
+        pass
+    return await outcome_of(watch)
+
+
+async def test_a_second_signal_ends_it_at_once(servers: Servers, place: Place) -> None:
+    """F18: while it waits for a call that does not end, a second SIGTERM is the last word, and clean."""
+    server = await servers.start(place)
+    async with grpc.aio.insecure_channel(server.grpc) as channel:
+        begun = asyncio.Event()
+
+        async def endless():
+            yield pb.UploadImageRequest(info=image_pb2.UploadImageInfo())
+            begun.set()
+            await asyncio.Event().wait()
+
+        upload = ImageEditServiceStub(channel).UploadImage(endless())
+        await begun.wait()
+        await ImageEditServiceStub(channel).ListModels(pb.ListModelsRequest())
+        server.send(TERM)
+        await server.logs("draining")
+        assert server.process.returncode is None
+        server.send(TERM)
+        assert await server.ended(2) in (0, 143, -TERM)
+        upload.cancel()
+    assert "Traceback" not in server.stderr()
+
+
+async def test_a_signal_during_the_start_ends_it(servers: Servers, place: Place) -> None:
+    """F18: as early as it can come, and in the middle; the next start finds everything well."""
+    early = await servers.run(*place.arguments())
+    early.send(TERM)
+    middle = await servers.run(*place.arguments())
+    await middle.logs("store opened")
+    middle.send(TERM)
+    for server in (early, middle):
+        assert await server.ended() in (0, 143, -TERM)
+        assert "Traceback" not in server.stderr()
+    assert (await servers.start(place)).grpc
+
+
+# What it shows
+
+
+async def test_no_secret_and_no_prompt_is_logged_or_handed_on(servers: Servers, place: Place) -> None:
+    """P26: not in the logs, not in the command line, not in the worker processes' environment."""
+    key = {"IMAGEEDIT_PROVIDERS__SCRIPTED__API_KEY": CANARY}
+    server = await servers.start(place, environment=key)
+    async with AsyncClient(server.grpc) as client:
+        task = await client.edit_image(f"prompt {CANARY}", [PNG], user_id=f"u-{CANARY}", model="local/basic")
+        await client.wait(task.task_id)
+    for folder in _children(server.process.pid):
+        assert CANARY.encode() not in _read(folder / "environ") + _read(folder / "cmdline")
+    server.send(TERM)
+    assert await server.ended(5) == 0
+    assert CANARY not in server.stderr()
+
+
+def _children(pid: int) -> list[Path]:
+    """The folders in /proc of the processes that it started, at least one."""
+    states = Path("/proc").glob("[0-9]*/status")
+    children = [path.parent for path in states if f"PPid:\t{pid}\n".encode() in _read(path)]
+    assert children
+    return children
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # that process has ended
+        return b""

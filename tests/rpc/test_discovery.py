@@ -1,0 +1,185 @@
+"""Health and reflection, and a stranger with ``buf curl`` who knows nothing but the address."""
+
+import asyncio
+import base64
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
+
+from tests.rpc.calls import METHODS
+from tests.rpc.pictures import PNG
+from tests.rpc.serving import SCRIPTED, SERVICE, Served, serving
+from tests.rpc.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CURL = ("curl", "--http2-prior-knowledge", "--protocol", "grpc")
+BUF = Path(sys.executable).with_name("buf")
+SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
+
+
+# Health
+
+
+@pytest.mark.parametrize("name", ["", SERVICE.full_name])
+async def test_health_says_serving_for_the_server_and_the_service(served: Served, name: str) -> None:
+    """grpc.health.v1 Check."""
+    answer = await _check(served, name)
+    assert answer.status == SERVING
+
+
+async def test_health_of_an_unknown_service_is_not_found(served: Served) -> None:
+    """As the health protocol says."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await _check(served, "nobody")
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_health_watch_learns_of_the_drain_at_once(tmp_path: Path) -> None:
+    """P24: readiness turns before anything else ends."""
+    async with serving(tmp_path, SCRIPTED) as served:
+        path = "/grpc.health.v1.Health/Watch"
+        stream = served.channel.unary_stream(path, bytes, HealthCheckResponse.FromString)
+        watch = stream(HealthCheckRequest(service=SERVICE.full_name).SerializeToString())
+        first = await watch.read()
+        assert isinstance(first, HealthCheckResponse)
+        assert first.status == SERVING
+        draining = asyncio.ensure_future(served.server.drain())
+        async with asyncio.timeout(1):
+            second = await watch.read()
+        assert isinstance(second, HealthCheckResponse)
+        assert second.status == NOT_SERVING
+        watch.cancel()
+        await draining
+
+
+async def _check(served: Served, name: str) -> HealthCheckResponse:
+    call = served.channel.unary_unary("/grpc.health.v1.Health/Check", bytes, HealthCheckResponse.FromString)
+    return await call(HealthCheckRequest(service=name).SerializeToString())
+
+
+# Reflection
+
+
+async def test_reflection_lists_the_services(served: Served) -> None:
+    """Ours, health and reflection itself."""
+    (answer,) = await _reflect(served, ServerReflectionRequest(list_services=""))
+    assert {service.name for service in answer.list_services_response.service} == {
+        SERVICE.full_name,
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+
+
+async def test_reflection_describes_every_rpc(served: Served) -> None:
+    """The descriptors that a client gets are the ones that we were built from."""
+    symbol = ServerReflectionRequest(file_containing_symbol=SERVICE.full_name)
+    (answer,) = await _reflect(served, symbol)
+    files = map(FileDescriptorProto.FromString, answer.file_descriptor_response.file_descriptor_proto)
+    methods = [method.name for file in files for service in file.service for method in service.method]
+    assert methods == list(METHODS)
+
+
+async def _reflect(served: Served, request: ServerReflectionRequest) -> list[ServerReflectionResponse]:
+    path = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+    stream = served.channel.stream_stream(path, bytes, ServerReflectionResponse.FromString)
+    return [answer async for answer in stream(iter([request.SerializeToString()]))]
+
+
+# buf curl
+
+
+async def buf(*arguments: str | Path, stdin: str = "") -> tuple[int, str, str]:
+    """Run ``buf``; return its exit code, stdout and stderr."""
+    process = await asyncio.create_subprocess_exec(
+        BUF,
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(30):
+            out, err = await process.communicate(stdin.encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def curl(served: Served, method: str, request: object) -> tuple[int, list[dict[str, object]], str]:
+    """Call with JSON through reflection; return the exit code, the answers and stderr."""
+    url = f"http://{served.server.grpc_address}/{SERVICE.full_name}/{method}"
+    data = "\n".join(map(json.dumps, request if isinstance(request, list) else [request]))
+    code, out, err = await buf(*CURL, "--data", "@-", url, stdin=data)
+    return code, [answer async for answer in _objects(out)], err
+
+
+async def _objects(text: str) -> AsyncIterator[dict[str, object]]:
+    decoder, rest = json.JSONDecoder(), text.strip()
+    while rest:
+        value, end = decoder.raw_decode(rest)
+        yield value
+        rest = rest[end:].strip()
+
+
+async def test_buf_lists_and_describes(served: Served) -> None:
+    """``--list-methods`` finds every RPC by reflection alone."""
+    address = f"http://{served.server.grpc_address}"
+    code, out, err = await buf(*CURL, "--list-methods", address)
+    assert code == 0, err
+    assert {f"{SERVICE.full_name}/{method}" for method in METHODS} <= set(out.split())
+    code, out, err = await buf(*CURL, "--list-services", address)
+    assert code == 0, err
+    assert SERVICE.full_name in out.split()
+
+
+async def test_buf_calls_a_unary_method(served: Served) -> None:
+    """ListModels, in JSON."""
+    code, (answer,), err = await curl(served, "ListModels", {})
+    assert code == 0, err
+    assert "scripted/ok" in json.dumps(answer)
+
+
+async def test_buf_uploads_creates_and_watches(served: Served) -> None:
+    """The whole way of the README: a client stream, a unary call and a server stream."""
+    photo = [{"info": {}}, {"chunk": base64.b64encode(PNG).decode()}]
+    code, (uploaded,), err = await curl(served, "UploadImage", photo)
+    assert code == 0, err
+    image_id = uploaded["image"]["imageId"]  # type: ignore[index]
+    request = {"prompt": "make it warmer", "images": [{"imageId": image_id}]}
+    code, (created,), err = await curl(served, "EditImage", request)
+    assert code == 0, err
+    code, events, err = await curl(served, "WatchTask", {"taskId": created["task"]["taskId"]})  # type: ignore[index]
+    assert code == 0, err
+    assert [event["event"]["seq"] for event in events] == [str(seq + 1) for seq in range(len(events))]  # type: ignore[index]
+    assert events[-1]["event"]["task"]["state"] == "STATE_SUCCEEDED"  # type: ignore[index]
+
+
+async def test_buf_shows_the_details_of_an_error(served: Served, world: World) -> None:
+    """The code, and ErrorInfo and BadRequest decoded."""
+    request = {"prompt": "x", "images": [{"imageId": world.png}], "model": "nobody"}
+    code, answers, err = await curl(served, "EditImage", request)
+    assert code == 8 * grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert not answers
+    error = json.loads(err)
+    assert error["code"] == "invalid_argument"
+    details = {detail["type"]: _unpadded(detail["value"]) for detail in error["details"]}
+    info = ErrorInfo.FromString(details["google.rpc.ErrorInfo"])
+    assert info == ErrorInfo(reason="UNKNOWN_MODEL", domain="imageedit")
+    (violation,) = BadRequest.FromString(details["google.rpc.BadRequest"]).field_violations
+    assert violation.field == "model"
+
+
+def _unpadded(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4))
