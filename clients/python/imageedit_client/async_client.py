@@ -1,0 +1,201 @@
+"""The async face: it sends, sleeps and hands on; what to send and when is shared with the sync face."""
+
+import asyncio
+import io
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, BinaryIO, Self, TypeVar, Unpack
+
+import grpc
+
+from imageedit.v1 import image_edit_service_pb2 as service_pb2
+from imageedit.v1 import image_pb2, model_pb2, task_pb2
+from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
+
+from . import requests
+from .connection import DEFAULT_ADDRESS, Connection
+from .downloads import DownloadCursor, PartialFile, Saved
+from .errors import ImageEditError, translated
+from .requests import DefaultModelSettings, EditSettings, State, TaskSettings
+from .retry import Pace, Retry, Tries
+from .streams import Cursor, StreamRetry
+from .uploads import ImageInput, Upload, source_or_upload
+from .watching import WatchCursor
+
+Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+
+
+class AsyncClient:
+    """A connection to an imageedit service. Make it inside the event loop that uses it, best by `async with`.
+
+    Every method raises ImageEditError. UNAVAILABLE is retried, for 60 seconds unless `pace` says otherwise.
+    """
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        tls: bool = False,
+        ca_file: Path | None = None,
+        api_key: str | None = None,
+        channel: grpc.aio.Channel | None = None,
+        pace: Pace | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`address` is HOST:PORT; a `channel` is used instead of it and stays the caller's to close."""
+        connection = Connection(address=address, tls=tls, ca_file=ca_file, api_key=api_key)
+        self._owns_channel = channel is None
+        self._channel = _open(connection) if channel is None else channel
+        self._stub = ImageEditServiceStub(self._channel)
+        self._metadata = connection.metadata()
+        self._pace = pace or Pace()
+        self._sleep = sleep
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends all calls. Does nothing to a channel that was handed in."""
+        if self._owns_channel:
+            await self._channel.close()
+
+    async def edit_image(
+        self,
+        prompt: str,
+        images: Iterable[ImageInput],
+        *,
+        mask: ImageInput | None = None,
+        reference_images: Iterable[ImageInput] = (),
+        **settings: Unpack[EditSettings],
+    ) -> task_pb2.Task:
+        """Starts an edit; uploads files and bytes first. The task is durable when this returns."""
+        request = requests.edit_image(prompt, settings)
+        request.images.extend([await self._source(each) for each in images])
+        request.reference_images.extend([await self._source(each) for each in reference_images])
+        if mask is not None:
+            request.mask.CopyFrom(await self._source(mask))
+        return (await self._call(self._stub.EditImage, request)).task
+
+    async def create_model_edit(
+        self, base_model_task_id: str, edit_instructions: str, **settings: Unpack[TaskSettings]
+    ) -> task_pb2.Task:
+        """Starts an edit of a default model; `user_id` is required."""
+        request = requests.create_model_edit(base_model_task_id, edit_instructions, settings)
+        return (await self._call(self._stub.CreateModelEdit, request)).task
+
+    async def create_default_model(
+        self, image: ImageInput, **settings: Unpack[DefaultModelSettings]
+    ) -> task_pb2.Task:
+        """Makes the picture that create_model_edit starts from; `user_id` is required."""
+        request = requests.create_default_model(settings)
+        request.image.CopyFrom(await self._source(image))
+        return (await self._call(self._stub.CreateDefaultModel, request)).task
+
+    async def watch(self, task_id: str, *, after_seq: int = 0) -> AsyncGenerator[task_pb2.TaskEvent, None]:
+        """Yields every event once and in order, to the terminal one; broken streams are resumed unseen."""
+        cursor = WatchCursor(task_id, after_seq, self._pace)
+        async with aclosing(self._follow(self._stub.WatchTask, cursor)) as events:
+            async for event in events:
+                if event is not None:
+                    yield event
+
+    async def wait(self, task_id: str) -> task_pb2.Task:
+        """Follows the task to its end and answers it, succeeded or not; see succeeded()."""
+        async for event in self.watch(task_id):
+            last = event
+        return last.task
+
+    async def get(self, task_id: str) -> task_pb2.Task:
+        """The task as it is now."""
+        return (await self._call(self._stub.GetTask, service_pb2.GetTaskRequest(task_id=task_id))).task
+
+    async def cancel(self, task_id: str) -> task_pb2.Task:
+        """Ends the task if it is not finished; its billing says who pays."""
+        return (await self._call(self._stub.CancelTask, service_pb2.CancelTaskRequest(task_id=task_id))).task
+
+    async def list_models(self) -> tuple[model_pb2.Model, ...]:
+        """The models that can be used now, with their limits."""
+        return tuple((await self._call(self._stub.ListModels, service_pb2.ListModelsRequest())).models)
+
+    async def list(
+        self, *, user_id: str = "", states: Iterable[State] = (), page_size: int = 0
+    ) -> AsyncIterator[task_pb2.Task]:
+        """Yields the tasks, newest first; asks for the next page when it is needed."""
+        request = requests.list_tasks(user_id, states, page_size)
+        while True:
+            page = await self._call(self._stub.ListTasks, request)
+            for task in page.tasks:
+                yield task
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def upload(self, picture: Path | bytes) -> image_pb2.Image:
+        """Stores a picture; the same bytes always answer the same image. Raises OSError for the file."""
+        return await self._upload(await asyncio.to_thread(Upload, picture))
+
+    async def download(self, image_id: str) -> bytes:
+        """The bytes of an image, checked against its SHA-256."""
+        sink = io.BytesIO()
+        await self._download(image_id, sink)
+        return sink.getvalue()
+
+    async def download_to(self, image_id: str, path: Path) -> Saved:
+        """Writes the image to `path`, or into it when it is a folder; whole or not at all."""
+        with PartialFile(path) as partial:
+            return partial.keep(await self._download(image_id, partial.sink))
+
+    async def _source(self, image: ImageInput) -> image_pb2.ImageSource:
+        source = await asyncio.to_thread(source_or_upload, image)
+        if isinstance(source, Upload):
+            return image_pb2.ImageSource(image_id=(await self._upload(source)).image_id)
+        return source
+
+    async def _upload(self, upload: Upload) -> image_pb2.Image:
+        tries = StreamRetry(self._pace, try_seconds=self._pace.call_seconds + upload.extra_seconds())
+        return (await self._try(lambda **how: self._stub.UploadImage(upload.messages(), **how), tries)).image
+
+    async def _download(self, image_id: str, sink: BinaryIO) -> image_pb2.Image:
+        cursor = DownloadCursor(image_id, sink, self._pace)
+        async for _ in self._follow(self._stub.DownloadImage, cursor):
+            pass
+        return cursor.image
+
+    async def _call(self, method: Callable[..., Awaitable[Answer]], request: object) -> Answer:
+        tries = Retry(self._pace, self._pace.call_seconds)
+        return await self._try(lambda **how: method(request, **how), tries)
+
+    async def _try(self, send: Callable[..., Awaitable[Answer]], tries: Tries) -> Answer:
+        while True:
+            try:
+                return await send(timeout=tries.try_seconds, metadata=self._metadata)
+            except grpc.RpcError as error:
+                await self._sleep(tries.delay_after(translated(error)))
+
+    async def _follow(
+        self, method: Callable[..., Any], cursor: Cursor[Any, Item]
+    ) -> AsyncGenerator[Item, None]:
+        while not cursor.finished:
+            stream = method(cursor.request(), timeout=cursor.try_seconds, metadata=self._metadata)
+            try:
+                async for response in stream:
+                    yield cursor.accept(response)
+                    if cursor.finished:
+                        return
+                cursor.ended()
+            except (grpc.RpcError, ImageEditError) as error:
+                await self._sleep(cursor.resume_after(translated(error)))
+            finally:
+                stream.cancel()
+
+
+def _open(connection: Connection) -> grpc.aio.Channel:
+    credentials = connection.credentials()
+    if credentials is None:
+        return grpc.aio.insecure_channel(connection.address, options=connection.options())
+    return grpc.aio.secure_channel(connection.address, credentials, options=connection.options())

@@ -1,0 +1,93 @@
+"""What an error means to a shell: one sentence on stderr and one exit code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+
+import grpc
+import typer
+
+from imageedit_client.errors import (
+    DeadlineExceeded,
+    ImageEditError,
+    Internal,
+    TaskFailed,
+    Unauthenticated,
+    Unavailable,
+)
+
+from . import words
+from .output import note
+
+DONE = 0
+TASK_FAILED = 1
+USAGE = 2
+UNREACHABLE = 3
+REFUSED = 4
+INTERRUPTED = 130
+
+# Most specific first.
+CODES: tuple[tuple[type[Exception], int], ...] = (
+    (TaskFailed, TASK_FAILED),
+    (Unavailable, UNREACHABLE),
+    (DeadlineExceeded, UNREACHABLE),
+    (ImageEditError, REFUSED),
+    (OSError, USAGE),
+    (ValueError, USAGE),
+)
+
+
+@contextmanager
+def sentences(address: str) -> Iterator[None]:
+    """Turns the errors that a command can meet into a sentence and an exit code."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # The reader of our output left: that is no news to anyone.
+    except (ImageEditError, OSError, ValueError) as error:
+        note(sentence(error, address))
+        raise typer.Exit(code_of(error)) from error
+
+
+def code_of(error: Exception) -> int:
+    """The exit code of DESIGN section 6."""
+    return next(code for kind, code in CODES if isinstance(error, kind))
+
+
+def sentence(error: Exception, address: str) -> str:
+    """What went wrong and what mends it, without internals."""
+    match error:
+        case TaskFailed():
+            return words.ending(error.task)
+        case Unavailable() | DeadlineExceeded():
+            return _out_of_reach(error, address)
+        case ImageEditError():
+            return f"{_verdict(error)}: {_words(error)}{_remedy(error)}"
+        case OSError(strerror=str(), filename=str() | PathLike()):
+            return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _out_of_reach(error: ImageEditError, address: str) -> str:
+    if error.reason:
+        return f"the server at {address} cannot serve now: {_words(error)}"
+    return f"could not reach {address}: {_last_part(error.message)}"
+
+
+def _verdict(error: ImageEditError) -> str:
+    failed = isinstance(error, Internal) or error.code is grpc.StatusCode.UNKNOWN
+    return "the server failed" if failed else "refused"
+
+
+def _remedy(error: ImageEditError) -> str:
+    wants_key = isinstance(error, Unauthenticated)
+    return "; give a key by --api-key-file or IMAGEEDIT_API_KEY" if wants_key else ""
+
+
+def _words(error: ImageEditError) -> str:
+    return str(error).rstrip(".") + (f" ({error.reason})" if error.reason else "")
+
+
+def _last_part(message: str) -> str:
+    # gRPC nests: "failed to connect ...; last error: UNKNOWN: ipv4:...: Connection refused".
+    return message.rstrip(". ]").rsplit(": ", 1)[-1]

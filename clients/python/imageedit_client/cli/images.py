@@ -1,0 +1,49 @@
+"""The commands about pictures and models: upload, download, models."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imageedit_client.errors import succeeded
+
+from . import words
+from .saving import Destination, save
+from .session import Session, command
+from .tables import table
+
+
+@command
+def upload(
+    session: Session,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="PNG, JPEG or WebP")],
+) -> None:
+    """Store pictures and print their image ids."""
+    for file in files:
+        image = session.client.upload(file)
+        session.show(image, image.image_id)
+
+
+@command
+def download(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="ID", help="An image id, or a task id for all its results")],
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", metavar="OUT", help="File or folder to save to")
+    ] = None,
+) -> None:
+    """Save an image, or the results of a task, and print the paths."""
+    destination = Destination(out=out, name=name)
+    destination.check()
+    if name.startswith("task_"):
+        save(session, succeeded(session.client.get(name)), destination)
+        return
+    saved = session.client.download_to(name, Path(out or "."))
+    session.show(saved.image, str(saved.path))
+
+
+@command
+def models(session: Session) -> None:
+    """Print the models that can be used now, with their limits."""
+    heads = ("MODEL", "PROVIDER", "FOR", "IMAGES", "MASK", "SIZES", "N", "OPTIONS")
+    table(session, heads, words.model_row, session.client.list_models())

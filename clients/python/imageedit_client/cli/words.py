@@ -1,0 +1,124 @@
+"""Tasks in words for people."""
+
+from collections.abc import Sequence
+from datetime import UTC
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from imageedit.v1 import image_pb2, model_pb2, task_pb2
+from imageedit_client.watching import TERMINAL
+
+Task = task_pb2.Task
+
+STATES: dict[int, str] = {
+    Task.STATE_UNSPECIFIED: "checked",
+    Task.STATE_QUEUED: "queued",
+    Task.STATE_RUNNING: "running",
+    Task.STATE_SUCCEEDED: "succeeded",
+    Task.STATE_FAILED: "failed",
+    Task.STATE_CANCELLED: "cancelled",
+}
+STAGES: dict[int, str] = {
+    Task.STAGE_PREPARING: "preparing",
+    Task.STAGE_SUBMITTING: "submitting",
+    Task.STAGE_WAITING: "working",
+    Task.STAGE_SUBMIT_UNKNOWN: "waiting to learn whether the vendor took it",
+    Task.STAGE_DOWNLOADING: "fetching the results",
+}
+BILLINGS: dict[int, str] = {
+    Task.BILLING_NOT_CHARGED: "not charged",
+    Task.BILLING_CHARGED: "charged",
+    Task.BILLING_MAY_HAVE_BEEN_CHARGED: "may have been charged",
+}
+
+
+def progress(task: Task) -> str:
+    """Where the task stands, in a word or two."""
+    return STAGES.get(task.stage) or STATES.get(task.state, "unknown")
+
+
+def event_line(event: task_pb2.TaskEvent) -> str:
+    """One event on one line: local time, seq, percent, words."""
+    clock = _local(event.time, "%H:%M:%S")
+    return f"{clock}  {event.seq:>3}  {event.task.progress_percent:>3}%  {progress(event.task)}"
+
+
+def ending(task: Task) -> str:
+    """How a finished task ended: why if it failed, and who pays."""
+    error = task.error
+    reason = f": {error.message.rstrip('.')} ({error.reason})" if error.reason else ""
+    vendor = f"; the vendor said: {error.provider_message}" if error.provider_message else ""
+    billing = f"; {BILLINGS[task.billing]}" if task.billing in BILLINGS else ""
+    return f"the task {STATES.get(task.state, 'unknown')}{reason}{vendor}{billing}"
+
+
+def outcome(task: Task) -> str:
+    """Where the task stands, with who pays when it is finished."""
+    return ending(task) if task.state in TERMINAL else f"the task is {progress(task)}"
+
+
+def plan(task: Task) -> str:
+    """What a checked request would do."""
+    return "; ".join([f"{task.model or 'the picture itself'}, size {task.size or 'auto'}", *task.warnings])
+
+
+def portrait(task: Task) -> str:
+    """The whole task, one fact a line."""
+    facts = {
+        "task": task.task_id,
+        "state": f"{progress(task)} {task.progress_percent}%",
+        "kind": _word(Task.Kind.Name(task.kind), "KIND_"),
+        "model": task.model,
+        "provider": task.provider,
+        "prompt": task.prompt,
+        "size": task.size,
+        "user": task.user_id,
+        "base": task.base_model_task_id,
+        "labels": " ".join(f"{key}={value}" for key, value in sorted(task.labels.items())),
+        "created": local_time(task.create_time),
+        "ended": local_time(task.end_time),
+        "billing": BILLINGS.get(task.billing, ""),
+        "error": ending(task) if task.state == Task.STATE_FAILED else "",
+    }
+    pictures = [("image", image_line(image)) for image in task.images]
+    warnings = [("warning", warning) for warning in task.warnings]
+    shown = [(name, fact) for name, fact in [*facts.items(), *pictures, *warnings] if fact]
+    return "\n".join(f"{name:<9} {fact}" for name, fact in shown)
+
+
+def image_line(image: image_pb2.Image) -> str:
+    """One stored picture on one line."""
+    return f"{image.image_id} {image.media_type} {image.width}x{image.height} {image.size_bytes} bytes"
+
+
+def row(task: Task) -> Sequence[str]:
+    """The task in a list."""
+    created, prompt = local_time(task.create_time), " ".join(task.prompt.split())
+    return task.task_id, progress(task), created, prompt
+
+
+def model_row(model: model_pb2.Model) -> Sequence[str]:
+    """The model in a list."""
+    return (
+        model.name,
+        model.provider,
+        " ".join(_word(Task.Kind.Name(kind), "KIND_") for kind in model.kinds),
+        f"{model.min_images}-{model.max_images}",
+        _word(model_pb2.Model.Mask.Name(model.mask), "MASK_"),
+        " ".join(model.sizes),
+        f"1-{model.max_n}",
+        model.option_family,
+    )
+
+
+def local_time(when: Timestamp) -> str:
+    """Date and time where the reader is; empty when unset."""
+    return _local(when, "%Y-%m-%d %H:%M") if when.seconds else ""
+
+
+def _local(when: Timestamp, form: str) -> str:
+    return when.ToDatetime(UTC).astimezone().strftime(form)
+
+
+def _word(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).lower().replace("_", "-")

@@ -1,0 +1,68 @@
+"""How to reach the service: channel options, TLS and the credential."""
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+import grpc
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+MIB = 1024 * 1024
+
+OPTIONS: dict[str, int] = {
+    # A restarted server is found again within two seconds, also when it drops packets meanwhile.
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.min_reconnect_backoff_ms": 2000,
+    "grpc.max_reconnect_backoff_ms": 2000,
+    # A page of tasks with long prompts is larger than gRPC's 4 MiB.
+    "grpc.max_receive_message_length": 64 * MIB,
+    # A server that vanished is noticed. Only a connection that was silent so long is pinged.
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    # A second client is a second connection, which is what WATCH_LIMIT asks for.
+    "grpc.use_local_subchannel_pool": 1,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """Where the service is and how to speak to it. The key is never part of its repr."""
+
+    # HOST:PORT.
+    address: str = DEFAULT_ADDRESS
+    # Use TLS with the system's roots; implied by ca_file.
+    tls: bool = False
+    # PEM file of the authorities to trust instead of the system's.
+    ca_file: Path | None = None
+    api_key: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable()):
+            raise ValueError("the api key must be printable ASCII without line breaks")
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What each call carries."""
+        return (("authorization", f"Bearer {self.api_key}"),) if self.api_key else ()
+
+    def credentials(self) -> grpc.ChannelCredentials | None:
+        """TLS credentials, or None for a plaintext channel. Raises OSError for an unreadable ca_file."""
+        if self.is_plaintext():
+            return None
+        return grpc.ssl_channel_credentials(self.ca_file.read_bytes() if self.ca_file else None)
+
+    def options(self) -> list[tuple[str, int]]:
+        """Channel arguments of gRPC."""
+        # A proxy from the environment cannot reach this machine's own loopback.
+        return [*OPTIONS.items(), *([("grpc.enable_http_proxy", 0)] if self.is_loopback() else [])]
+
+    def is_plaintext(self) -> bool:
+        """Whether anyone on the way can read what is sent."""
+        return not self.tls and self.ca_file is None
+
+    def is_loopback(self) -> bool:
+        """Whether the address is on this machine."""
+        host = self.address.rsplit(":", 1)[0].strip("[]")
+        try:
+            return ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost" or self.address.startswith("unix:")

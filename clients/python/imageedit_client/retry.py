@@ -1,0 +1,88 @@
+"""When to try again, without doing it: both faces ask here for the next delay and sleep by themselves."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import grpc
+
+from .errors import DeadlineExceeded, ImageEditError, SlowConsumer, Unavailable
+
+FIRST_BACKOFF_SECONDS = 0.1
+LONGEST_BACKOFF_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How long the client tries, and the clock and dice that it tries by; tests replace these."""
+
+    # From the start of a call to its end, all its tries together.
+    call_seconds: float = 60.0
+    # How long a watch, a download or an upload may make no progress.
+    patience_seconds: float = 60.0
+    # Told of every try that failed and how many seconds pass before the next one.
+    on_retry: Callable[[ImageEditError, float], None] = lambda error, delay: None
+    clock: Callable[[], float] = time.monotonic
+    # A number from 0 to 1.
+    dice: Callable[[], float] = random.random
+
+
+class Tries(Protocol):
+    """What a face needs to know between two tries."""
+
+    @property
+    def try_seconds(self) -> float:
+        """The deadline of the next try."""
+
+    def delay_after(self, error: ImageEditError) -> float:
+        """Seconds until the next try; must raise an error when there is to be none."""
+
+
+class Retry:
+    """The tries of one call within a budget of seconds that starts now."""
+
+    def __init__(self, pace: Pace, budget_seconds: float) -> None:
+        self._pace = pace
+        self._ends = pace.clock() + budget_seconds
+        self._longest_delay = FIRST_BACKOFF_SECONDS
+        self._last: ImageEditError | None = None
+
+    @property
+    def try_seconds(self) -> float:
+        """Seconds left, which is the deadline of the next try; never below zero."""
+        return max(0.0, self._ends - self._pace.clock())
+
+    def delay_after(self, error: ImageEditError) -> float:
+        """Seconds to wait before the next try; raises the error when there must be none.
+
+        A deadline that cuts the last try short hides why the tries before it failed, so the earlier
+        error is the one that is raised.
+        """
+        if isinstance(error, DeadlineExceeded) and self._last is not None:
+            raise self._last from error
+        if not is_transient(error):
+            raise error
+        self._last = error
+        delay = max(self._backoff(), error.retry_after or 0.0)
+        if delay >= self.try_seconds:
+            raise error
+        self._pace.on_retry(error, delay)
+        return delay
+
+    def _backoff(self) -> float:
+        longest = self._longest_delay
+        self._longest_delay = min(LONGEST_BACKOFF_SECONDS, 2 * longest)
+        # Half fixed, half random: a restarted server is not met by all clients at once.
+        return longest * (0.5 + 0.5 * self._pace.dice())
+
+
+def is_transient(error: ImageEditError) -> bool:
+    """Whether the same call may be repeated and may succeed.
+
+    CANCELLED without a reason is a server that was stopped under the call: our own cancelling never
+    comes back as an error.
+    """
+    stopped = error.code is grpc.StatusCode.CANCELLED and not error.reason
+    return isinstance(error, Unavailable | SlowConsumer) or stopped

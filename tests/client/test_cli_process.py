@@ -1,0 +1,98 @@
+"""The command as a real process: the live bar, Ctrl-C, and a missing extra."""
+
+import os
+import pty
+import signal
+import sys
+from subprocess import PIPE, Popen, run
+
+import pytest
+
+from imageedit.v1 import image_edit_service_pb2 as service_pb2
+
+COMMAND = [sys.executable, "-m", "imageedit_client.cli"]
+TASK_ID = "task_" + "0" * 32
+
+
+@pytest.fixture
+def started(server, say):
+    """Scripts the beginning of an edit."""
+    server.on("EditImage", service_pb2.EditImageResponse(task=say.task("QUEUED")))
+    return [*COMMAND, "--address", server.address, "edit", "sha256:aa", "warmer"]
+
+
+def read_all(terminal):
+    """What the process drew; a closed terminal is an OSError on Linux."""
+    drawn = b""
+    while True:
+        try:
+            read = os.read(terminal, 65536)
+        except OSError:
+            return drawn.decode()
+        if not read:
+            return drawn.decode()
+        drawn += read
+
+
+def test_on_a_terminal_the_progress_is_a_bar(server, say, started):
+    """It is redrawn in place and ends full."""
+    server.on(
+        "WatchTask", [say.event(1, "QUEUED"), say.event(2, progress_percent=40), say.event(3, "FAILED")]
+    )
+    ours, theirs = pty.openpty()
+    with Popen(started, stdout=theirs, stderr=PIPE, env=os.environ | {"TERM": "xterm-256color"}) as process:
+        os.close(theirs)
+        drawn = read_all(ours)
+        said = process.stderr.read().decode() if process.stderr else ""
+    os.close(ours)
+    assert process.returncode == 1
+    assert "━━━━━━━━━━" in drawn
+    assert "\x1b[2K" in drawn
+    assert "failed" in drawn
+    assert "0%  queued" not in said
+
+
+def test_ctrl_c_leaves_the_task_alone_and_says_so(server, say, started):
+    """Exit code 130, and the two commands that come next."""
+    server.on("WatchTask", [say.event(1, "QUEUED"), say.Hang()])
+    with Popen(started, stdout=PIPE, stderr=PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = [process.stderr.readline(), process.stderr.readline()]
+        process.send_signal(signal.SIGINT)
+        said += process.stderr.readlines()
+    assert process.returncode == 130
+    assert "queued" in said[1]
+    assert f"imageedit --address {server.address} watch {TASK_ID}" in "".join(said[2:])
+    assert f"imageedit --address {server.address} cancel {TASK_ID}" in "".join(said[2:])
+    assert "Traceback" not in "".join(said)
+    assert server.received["CancelTask"] == []
+
+
+@pytest.mark.parametrize("package", ["typer", "rich"])
+def test_without_the_extra_the_command_says_what_to_install(package):
+    """One sentence instead of a traceback; exit code 2."""
+    code = f"import sys; sys.modules[{package!r}] = None; from imageedit_client.cli import main; main()"
+    result = run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr == "imageedit: the command needs more packages: pip install 'imageedit[cli]'\n"
+
+
+def test_help_names_every_command_and_the_environment():
+    """Short enough to read."""
+    overview = run([*COMMAND, "--help"], capture_output=True, text=True, check=True).stdout
+    names = [
+        "edit",
+        "model-edit",
+        "default-model",
+        "watch",
+        "get",
+        "cancel",
+        "list",
+        "models",
+        "upload",
+        "download",
+    ]
+    assert [name for name in names if name not in overview] == []
+    one = run([*COMMAND, "list", "--help"], capture_output=True, text=True, check=True).stdout
+    assert "IMAGEEDIT_ADDRESS" in one
+    assert len(one.splitlines()) < 40
