@@ -1,0 +1,79 @@
+"""A doorway before the HTTP door: one address for vendors to call, whatever server stands behind it just now.
+
+A vendor is told its callback URL long before a test knows which port a server will get, and a server that was
+killed comes back on another one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+HOST = "127.0.0.1"
+
+
+class Doorway:
+    """Passes connections on to ``target`` (``HOST:PORT``); while there is none, hangs up."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.target = ""
+        self.passed = 0
+        """How many connections were passed on."""
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one caller."""
+        try:
+            await self._pass_on(reader, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.target:
+            return
+        host, _, port = self.target.rpartition(":")
+        inner_reader, inner_writer = await asyncio.open_connection(host, int(port))
+        self.passed += 1
+        there = asyncio.create_task(_copy(reader, inner_writer))
+        try:
+            await _copy(inner_reader, writer)
+        finally:
+            there.cancel()
+            inner_writer.transport.abort()
+            await asyncio.gather(there, return_exceptions=True)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+
+
+@asynccontextmanager
+async def doorway() -> AsyncIterator[Doorway]:
+    """Open a doorway on a free port."""
+    found = Doorway()
+    callers: set[asyncio.Task[None]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        callers.add(task)
+        await found.connected(reader, writer)
+        callers.discard(task)
+
+    server = await asyncio.start_server(connected, HOST, 0)
+    found.url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield found
+    finally:
+        server.close()
+        for task in list(callers):
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*callers, return_exceptions=True)
+        await server.wait_closed()
