@@ -1,0 +1,162 @@
+"""The demo: a real server, a real photograph, two edits through gRPC, and the pictures to look at.
+
+Run by `make demo`. What the server keeps goes to a temporary folder; what is to be seen goes to `demo/`.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFilter
+
+from imageedit_client import Client, Task, TaskEvent, succeeded
+
+ROOT = Path(__file__).parents[2]
+PHOTO = ROOT / "tests" / "photos" / "grace_hopper.jpg"
+OUT = ROOT / "demo"
+
+MASKED_EDIT = "make it black and white and blur it"
+MODEL_EDIT = "将肤色调亮一些，加一点暖色"
+
+HEAD = (0.29, 0.02, 0.75, 0.60)
+"""Where her head is: left, top, right and bottom as parts of the width and height."""
+SHOULDERS = [(-0.1, 1.1), (0.02, 0.72), (0.10, 0.61), (0.36, 0.53), (0.40, 0.40)]
+SHOULDERS += [(0.68, 0.40), (0.68, 0.50), (0.88, 0.61), (1.1, 0.76), (1.1, 1.1)]
+
+SHEET_HEIGHT = 480
+GAP = 12
+
+
+def main() -> None:
+    """Run the demo."""
+    OUT.mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as data_dir,
+        server(Path(data_dir)) as address,
+        Client(address) as client,
+    ):
+        print(f"server  {address}, data in {data_dir}")
+        photo = client.upload(PHOTO)
+        print(f"upload  {PHOTO.name}: {photo.width}x{photo.height} {photo.media_type} {photo.image_id[:19]}…")
+        masked = edit_with_mask(client, photo.image_id)
+        edited = edit_default_model(client, photo.image_id)
+        pictures = [PHOTO, save(client, masked, "masked"), save(client, edited, "model-edit")]
+    sheet = side_by_side(pictures, "before-after.png")
+    for path in (*pictures[1:], sheet):
+        print(f"saved   {path.relative_to(ROOT)}")
+
+
+@contextmanager
+def server(data_dir: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run the real server on free ports; yield its address once it says ready."""
+    command = [str(Path(sys.executable).with_name("imageedit-server")), "serve"]
+    command += [
+        "--data-dir",
+        str(data_dir),
+        "--listen",
+        "127.0.0.1:0",
+        "--http-listen",
+        "127.0.0.1:0",
+        *options,
+    ]
+    log = data_dir / "server.log"
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline().decode()
+            if not line.startswith("ready "):
+                sys.exit(f"The server did not start:\n{log.read_text()}")
+            yield line.split()[1].removeprefix("grpc=")
+        finally:
+            process.terminate()
+
+
+def edit_with_mask(client: Client, image_id: str) -> Task:
+    """Edit the surroundings and leave the person as she is."""
+    print(f"\nEditImage  {MASKED_EDIT!r}, where the mask is transparent")
+    task = client.edit_image(MASKED_EDIT, [image_id], mask=portrait_mask())
+    return follow(client, task)
+
+
+def edit_default_model(client: Client, image_id: str) -> Task:
+    """Register the photo as a default model, then edit that."""
+    print("\nCreateDefaultModel")
+    base = client.create_default_model(image_id, user_id="demo", angle="front")
+    follow(client, base)
+    print(f"\nCreateModelEdit  {MODEL_EDIT!r}")
+    return follow(client, client.create_model_edit(base.task_id, MODEL_EDIT, user_id="demo"))
+
+
+def follow(client: Client, task: Task) -> Task:
+    """Print every event of a task; return it finished."""
+    for event in client.watch(task.task_id):
+        print(f"  {line_of(event)}")
+        task = event.task
+    for warning in task.warnings:
+        print(f"  note: {warning}")
+    return succeeded(task)
+
+
+def line_of(event: TaskEvent) -> str:
+    """Describe an event."""
+    task = event.task
+    state = Task.State.Name(task.state).removeprefix("STATE_")
+    stage = Task.Stage.Name(task.stage).removeprefix("STAGE_") if task.stage else ""
+    time = event.time.ToDatetime().strftime("%H:%M:%S.%f")[:-3]
+    return f"{event.seq:2}  {time}  {state:<9}  {stage:<11}  {task.progress_percent:3}%"
+
+
+def portrait_mask() -> bytes:
+    """Draw a mask that keeps the person: opaque over her, transparent around her, soft between."""
+    with Image.open(PHOTO) as photo:
+        width, height = photo.size
+    alpha = Image.new("L", (width, height), 0)
+    draw = ImageDraw.Draw(alpha)
+    left, top, right, bottom = HEAD
+    draw.ellipse((left * width, top * height, right * width, bottom * height), fill=255)
+    draw.polygon([(x * width, y * height) for x, y in SHOULDERS], fill=255)
+    mask = Image.new("RGBA", (width, height))
+    mask.putalpha(alpha.filter(ImageFilter.GaussianBlur(width / 60)))
+    with BytesIO() as content:
+        mask.save(content, "PNG")
+        return content.getvalue()
+
+
+def save(client: Client, task: Task, name: str) -> Path:
+    """Save a task's picture."""
+    image = task.images[0]
+    path = OUT / f"{name}.{image.media_type.removeprefix('image/')}"
+    client.download_to(image.image_id, path)
+    return path
+
+
+def side_by_side(paths: Sequence[Path], name: str) -> Path:
+    """Put pictures side by side into one PNG."""
+    pictures = [fit(path) for path in paths]
+    width = sum(picture.width for picture in pictures) + GAP * (len(pictures) - 1)
+    sheet = Image.new("RGB", (width, SHEET_HEIGHT), "white")
+    x = 0
+    for picture in pictures:
+        sheet.paste(picture, (x, 0))
+        x += picture.width + GAP
+    path = OUT / name
+    sheet.save(path)
+    return path
+
+
+def fit(path: Path) -> Image.Image:
+    """Read a picture at the height of the sheet."""
+    with Image.open(path) as picture:
+        width = round(picture.width * SHEET_HEIGHT / picture.height)
+        return picture.convert("RGB").resize((width, SHEET_HEIGHT), Image.Resampling.LANCZOS)
+
+
+if __name__ == "__main__":
+    main()
