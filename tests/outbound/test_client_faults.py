@@ -330,12 +330,9 @@ async def test_the_next_address_is_tried_when_one_does_not_answer() -> None:
 async def test_one_vendors_trouble_does_not_hold_up_another(client: MakeClient) -> None:
     async with serve_raw(hang_before_headers) as slow, serve(reply()) as quick:
         stuck = client(slow.url)
-        waiting = [
-            asyncio.create_task(stuck.send("POST", "/", json={}, limit_seconds=LIMIT)) for _ in range(50)
-        ]
-        started = time.monotonic()
-        await client(quick.url).send("POST", "/", json={}, limit_seconds=LIMIT)
-        assert time.monotonic() - started < LIMIT
+        waiting = [asyncio.create_task(stuck.send("POST", "/", json={}, limit_seconds=2)) for _ in range(50)]
+        await client(quick.url).send("POST", "/", json={}, limit_seconds=10)
+        assert not any(task.done() for task in waiting)
         results = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(result) for result in results} == {Broken}
 
