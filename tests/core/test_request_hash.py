@@ -152,7 +152,7 @@ def test_a_hash_outlives_this_version() -> None:
     assert draft.sha256() == GOLDEN
 
 
-GOLDEN = "01bba4587bd7d9575b6c128847e1f1480178e5f33f0af1a143946bce5e11be31"
+GOLDEN = "8769875f7aa43a818e42356642804799c839f465b2dc60da7625756cd5432789"
 
 
 def test_sources_come_with_their_paths() -> None:

@@ -4,11 +4,9 @@ The fields carry the proto's own names in ``FIELD_NAMES``, so that a refusal nam
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
 
 from imageedit_server.core.options import Options
 from imageedit_server.core.task import DEFAULT_TIMEOUT, BodyProfile, Kind, OnUnknown
@@ -90,9 +88,17 @@ class Draft:
 
         Equal for requests that mean the same: over the parsed fields, with defaults filled in.
         """
-        meant = replace(self, request_id="", size=self.size or "auto", validate_only=False)
-        text = json.dumps(asdict(meant), sort_keys=True, default=_plain)
-        return hashlib.sha256(text.encode()).hexdigest()
+        meant = replace(
+            self,
+            request_id="",
+            size=self.size or "auto",
+            validate_only=False,
+            images=tuple(map(_without_bytes, self.images)),
+            mask=_without_bytes(self.mask),
+            reference_images=tuple(map(_without_bytes, self.reference_images)),
+            labels=dict(sorted(self.labels.items())),
+        )
+        return hashlib.sha256(repr(meant).encode()).hexdigest()
 
 
 PROMPT_FIELDS = {
@@ -108,8 +114,6 @@ def image_field(kind: Kind, index: int) -> str:
     return "image" if kind is Kind.DEFAULT_MODEL else f"images[{index}]"
 
 
-def _plain(value: Any) -> str:
-    if isinstance(value, bytes):
-        return f"sha256:{hashlib.sha256(value).hexdigest()}"
-    assert isinstance(value, timedelta)
-    return str(value.total_seconds())
+def _without_bytes(source: Source) -> Source:
+    """Replace bytes by their digest: what is written out for the hash stays short."""
+    return Content(hashlib.sha256(source.data).digest()) if isinstance(source, Content) else source
