@@ -12,7 +12,7 @@ from imageedit_server.bootstrap import serve
 from imageedit_server.providers.catalog import ModelClash
 from imageedit_server.rpc.server import CannotListen as CannotListenGrpc
 from imageedit_server.settings import SettingsError, settings_from_environment
-from imageedit_server.store.sqlite import StoreRefused
+from imageedit_server.store.sqlite_file import StoreRefused
 from imageedit_server.web.server import CannotListen as CannotListenHttp
 
 EXIT_CANNOT_START = 2

@@ -176,6 +176,19 @@ FULL_REQUEST = Request(
 )
 
 
+@pytest.mark.parametrize("field", ["images", "mask", "reference_images"])
+async def test_an_input_that_was_deleted_meanwhile_is_missed(database: Database, field: str) -> None:
+    """What was found when the request was checked is looked for again where nothing can come between."""
+    given = Input(image=image("gone"))
+    new = new_task()
+    inputs: dict[str, Any] = {"images": (), field: given if field == "mask" else (given,)}
+    new = replace(new, request=replace(new.request, **inputs))
+    with pytest.raises(Refusal) as refused:
+        await database.write(create_task, new)
+    assert refused.value.reason is Reason.IMAGE_NOT_FOUND
+    assert await database.read(get_task, TENANT, new.task_id) is None
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -193,7 +206,8 @@ async def test_a_request_comes_back_whole(database: Database, options: Options |
     """Every field, and options of the family that they were of, even where all are at their defaults."""
     new = new_task()
     new = replace(new, request=replace(FULL_REQUEST, options=options))
-    await database.write(create_task, new)
+    inputs = [given.image for given in new.request.inputs() if given.image]
+    await database.write(create_task, new, inputs)
     found = await database.read(get_task, TENANT, new.task_id)
     assert found is not None
     assert found.request == new.request

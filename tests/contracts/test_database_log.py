@@ -183,11 +183,12 @@ async def test_every_change_is_told_after_its_commit(database: Database) -> None
     claimed = await claimed_task(database)
     await database.write(change, claimed.lease, finish, LATER)
     task_id = claimed.task.task_id
-    assert heard == [
-        Change(task_id, 1, State.QUEUED),
-        Change(task_id, 2, State.RUNNING),
-        Change(task_id, 3, State.SUCCEEDED),
+    assert [(each.task_id, each.seq, each.state) for each in heard] == [
+        (task_id, 1, State.QUEUED),
+        (task_id, 2, State.RUNNING),
+        (task_id, 3, State.SUCCEEDED),
     ]
+    assert [each.event for each in heard] == await database.read(events_after, task_id, 0, 10)
 
 
 async def test_what_was_undone_is_not_told(database: Database) -> None:

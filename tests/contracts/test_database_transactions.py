@@ -1,9 +1,6 @@
 """Every ``Database``: a unit is committed whole or not at all, whatever happens beside it (P1, P29, P30)."""
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -34,7 +31,6 @@ from tests.store.making import (
 )
 
 MORE_THAN_CAN_WAIT = 3000
-PATIENCE_SECONDS = 30
 
 
 class Broke(Exception):
@@ -43,24 +39,6 @@ class Broke(Exception):
 
 def count(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(TASK)).scalar_one()
-
-
-@asynccontextmanager
-async def held_up(database: Database) -> AsyncIterator[None]:
-    """Keep the writer busy while the block runs; what is asked for meanwhile waits."""
-    begun, may_end = threading.Event(), threading.Event()
-
-    def hold(_: Connection) -> None:
-        begun.set()
-        assert may_end.wait(PATIENCE_SECONDS)
-
-    holding = asyncio.ensure_future(database.record(hold))
-    await asyncio.to_thread(begun.wait, PATIENCE_SECONDS)
-    try:
-        yield
-    finally:
-        may_end.set()
-        await holding
 
 
 async def ask(*awaitables: object) -> "list[asyncio.Future[object]]":
@@ -96,14 +74,14 @@ async def test_a_broken_statement_leaves_nothing(database: Database) -> None:
     assert await database.read(count) == 0
 
 
-async def test_a_unit_that_fails_takes_nothing_with_it(database: Database) -> None:
+async def test_a_unit_that_fails_takes_nothing_with_it(member: Member, database: Database) -> None:
     """Units that are committed together fail alone, before and after the failing one."""
 
     def fail(connection: Connection, number: int) -> None:
         create_task(connection, new_task())
         raise Broke(number)
 
-    async with held_up(database):
+    async with member.held_up(database):
         futures = await ask(
             *(
                 database.write(fail, number) if number % 3 else create(database, user_id=str(number))
@@ -117,13 +95,15 @@ async def test_a_unit_that_fails_takes_nothing_with_it(database: Database) -> No
     assert await database.read(count) == 10
 
 
-async def test_units_run_in_the_order_in_which_they_were_asked_for(database: Database) -> None:
+async def test_units_run_in_the_order_in_which_they_were_asked_for(
+    member: Member, database: Database
+) -> None:
     order: list[int] = []
 
     def note(_: Connection, number: int) -> None:
         order.append(number)
 
-    async with held_up(database):
+    async with member.held_up(database):
         futures = await ask(*(database.record(note, number) for number in range(50)))
     await asyncio.gather(*futures)
     assert order == list(range(50))
@@ -149,10 +129,10 @@ async def test_a_caller_that_goes_away_leaves_all_or_nothing(database: Database)
         assert [found is None for found in pair] in ([True, True], [False, False])
 
 
-async def test_what_a_gone_caller_committed_is_told_to_watchers(database: Database) -> None:
+async def test_what_a_gone_caller_committed_is_told_to_watchers(member: Member, database: Database) -> None:
     heard: list[Change] = []
     database.feed.listen(heard.extend)
-    async with held_up(database):
+    async with member.held_up(database):
         [future] = await ask(create(database))
         future.cancel()
     await database.write(count)
@@ -167,18 +147,10 @@ async def test_a_read_sees_what_was_answered(database: Database) -> None:
         assert reads == [task] * 8
 
 
-async def test_a_read_does_not_see_what_is_not_committed(database: Database) -> None:
-    written, seen = threading.Event(), threading.Event()
-
-    def unit(connection: Connection) -> None:
-        create_task(connection, new_task())
-        written.set()
-        assert seen.wait(PATIENCE_SECONDS)
-
-    writing = asyncio.ensure_future(database.write(unit))
-    await asyncio.to_thread(written.wait, PATIENCE_SECONDS)
-    assert await database.read(count) == 0
-    seen.set()
+async def test_a_read_does_not_see_what_is_not_committed(member: Member, database: Database) -> None:
+    async with member.held_up(database):
+        [writing] = await ask(create(database))
+        assert await database.read(count) == 0
     await writing
     assert await database.read(count) == 1
 
@@ -202,9 +174,9 @@ async def test_a_query_that_raises_does_no_harm(database: Database) -> None:
     assert await asyncio.gather(*(database.read(count) for _ in range(10))) == [1] * 10
 
 
-async def test_too_many_waiting_writes_are_refused_at_once(database: Database) -> None:
+async def test_too_many_waiting_writes_are_refused_at_once(member: Member, database: Database) -> None:
     """P29: STORE_BUSY says when to come again; facts and decisions are never refused."""
-    async with held_up(database):
+    async with member.held_up(database):
         futures = await ask(*(database.write(count) for _ in range(MORE_THAN_CAN_WAIT)))
         [fact] = await ask(database.record(count))
         refused = [future.exception() for future in futures if future.done()]
@@ -268,7 +240,7 @@ async def test_on_a_full_disk_nobody_is_told_a_lie(member: Member, database: Dat
     new = [new_task(prompt="x" * 30_000) for _ in range(40)]
     heard: list[Change] = []
     database.feed.listen(heard.extend)
-    async with held_up(database):
+    async with member.held_up(database):
         futures = await ask(
             *(database.record(change, each.lease, finish, LATER) for each in claimed),
             *(database.write(create_task, each) for each in new),
@@ -295,7 +267,7 @@ async def test_what_needs_no_room_is_not_refused_with_what_needs_it(
     claimed, key = await submitted(database)
     await fill(database, member)
     accepted = Fact(outcome=Outcome.ACCEPTED)
-    async with held_up(database):
+    async with member.held_up(database):
         fact, large, later = await ask(
             database.record(learn, key, accepted),
             database.write(create_task, new_task(prompt="x" * 30_000)),

@@ -17,6 +17,7 @@ from imageedit_server.editing.tasks import MAX_PAGE
 from imageedit_server.providers.base import Report, Running
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.decisions import change
+from imageedit_server.store.feed import Change
 from imageedit_server.store.queries import events_after, get_task
 from tests.engine.house import INPUT, TENANT, House, Vendor
 from tests.store.making import claimed_task, create, finish, image
@@ -232,7 +233,7 @@ async def test_a_watch_that_is_left_leaves_nothing(idle: House) -> None:
     await asyncio.gather(blocked, return_exceptions=True)
     with pytest.raises(Refusal):
         await all_of(idle.tasks.watch(TENANT, UNKNOWN, 0))
-    assert dict(idle.database.feed._followers) == {}
+    assert not idle.database.feed.is_followed
 
 
 async def test_callbacks_do_not_silence_a_watch(idle: House) -> None:
@@ -242,8 +243,8 @@ async def test_callbacks_do_not_silence_a_watch(idle: House) -> None:
     async def call_back_for_ever() -> None:
         while True:
             await idle.clock.sleep(10)
-            for followed in list(idle.database.feed._followers.get(claimed.task.task_id, ())):
-                followed.set()
+            task = claimed.task
+            idle.database.feed.publish([Change(task.task_id, 2, task.status.state, called_back=True)])
 
     calling = asyncio.create_task(call_back_for_ever())
     async with aclosing(idle.tasks.watch(TENANT, claimed.task.task_id, 2)) as watch:

@@ -50,7 +50,7 @@ from imageedit_server.providers.base import (
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.store.queries import events_after, find_task
 from imageedit_server.store.sqlite import SqliteDatabase
-from tests.engine.virtual_time import VirtualClock, VirtualTimeLoop
+from tests.engine.virtual_time import VirtualClock
 
 TENANT = "acme"
 PUBLIC_URL = "https://edits.test"
@@ -289,11 +289,8 @@ class House:
 
     async def start(self, *, serve: bool = True) -> None:
         """Open the store and begin to work."""
-        loop = cast(VirtualTimeLoop, asyncio.get_running_loop())
         self.database = MortalDatabase(self.folder, synchronous="OFF")  # these crashes are not power cuts
         await self.database.open()
-        database = self.database
-        loop.outside.append(lambda: database._waiting > 0)
         blobs = BlobStore(self.images)
         if not self.images.exists():
             await asyncio.to_thread(blobs.prepare)
@@ -323,7 +320,7 @@ class House:
         )
         self.dispatcher = Dispatcher(tools, self.catalog, concurrency=self.concurrency, lease_seconds=30)
         self.dispatcher._gates = {
-            name: Gate(provider.options, self.clock, loop.time)
+            name: Gate(provider.options, self.clock, asyncio.get_running_loop().time)
             for name, provider in self.catalog.providers.items()
         }
         if serve:

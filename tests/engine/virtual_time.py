@@ -6,7 +6,7 @@ still. So every timeout, poll and deadline comes in its order, and no test sleep
 
 import asyncio
 import selectors
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,12 +16,11 @@ PATIENCE_SECONDS = 30.0
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """``outside`` are told to the loop by whoever works in threads of its own: true while work goes on."""
+    """Knows of work in threads by ``run_in_executor``."""
 
     def __init__(self) -> None:
         self._now = 0.0
         self._in_executors = 0
-        self.outside: list[Callable[[], bool]] = []
         super().__init__(_Selector(self))
 
     def time(self) -> float:
@@ -35,7 +34,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def is_busy_outside(self) -> bool:
         """Whether a thread will call back."""
-        return self._in_executors > 0 or any(busy() for busy in self.outside)
+        return self._in_executors > 0
 
     def run_in_executor(  # type: ignore[override]  # counts, whatever it is
         self, executor: Executor | None, func: Any, *args: Any

@@ -478,7 +478,7 @@ async def test_a_call_whose_caller_has_gone_leaves_the_server_well(
     after = await served.stored()
     assert after["task"] - before["task"] <= 25
     assert after["image"] == before["image"]
-    await eventually(lambda: not served.feed._followers)
+    await eventually(lambda: not served.feed.is_followed)
 
 
 def _sound(method: str, world: World) -> Message:

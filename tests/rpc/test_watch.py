@@ -114,7 +114,7 @@ async def test_cancelling_ends_every_watch_with_the_terminal_event(served: Serve
     """P12: exactly one terminal event, then OK."""
     task = await create(served, png, model="scripted/never")
     watches = [asyncio.ensure_future(watched(served, task.task_id)) for _ in range(20)]
-    await eventually(lambda: len(served.feed._followers.get(task.task_id, ())) == len(watches))
+    await eventually(lambda: served.feed.followers(task.task_id) == len(watches))
     await served.stub.CancelTask(pb.CancelTaskRequest(task_id=task.task_id))
     for events in await asyncio.gather(*watches):
         assert events[-1].task.state == task_pb2.Task.STATE_CANCELLED
@@ -177,7 +177,7 @@ async def test_watchers_that_leave_are_forgotten(served: Served, png: str) -> No
     request = pb.WatchTaskRequest(task_id=task.task_id)
 
     def following() -> int:
-        return len(served.feed._followers.get(task.task_id, ()))
+        return served.feed.followers(task.task_id)
 
     cancelled = [served.stub.WatchTask(request) for _ in range(20)]
     for rpc in cancelled:
@@ -197,7 +197,7 @@ async def test_watchers_that_leave_are_forgotten(served: Served, png: str) -> No
         for dead in gone:
             await dead.read()
     await eventually(lambda: following() == 0)
-    assert task.task_id not in served.feed._followers
+    assert not served.feed.followers(task.task_id)
     await served.stub.CancelTask(pb.CancelTaskRequest(task_id=task.task_id))
 
 
@@ -224,7 +224,7 @@ async def test_the_801st_watch_of_a_connection_is_refused_at_once(served: Served
         assert await watched(served, done.task_id)  # on another connection
         watches.pop().cancel()
         assert await eventually_watched(full, done.task_id)
-    await eventually(lambda: task.task_id not in served.feed._followers)
+    await eventually(lambda: not served.feed.followers(task.task_id))
     await served.stub.CancelTask(pb.CancelTaskRequest(task_id=task.task_id))
 
 
@@ -252,7 +252,7 @@ async def test_the_limit_of_a_tenant_counts_all_connections(tmp_path: Path) -> N
             for door in (served, other):
                 assert (await call(door.channel, "WatchTask", request)).reason == "WATCH_LIMIT"
             second.cancel()
-            await eventually(lambda: len(served.feed._followers.get(task.task_id, ())) == 1)
+            await eventually(lambda: served.feed.followers(task.task_id) == 1)
             for _ in range(3):
                 unknown = pb.WatchTaskRequest(task_id="x")
                 assert (await call(served.channel, "WatchTask", unknown)).reason == "TASK_NOT_FOUND"
@@ -278,7 +278,7 @@ async def test_a_watcher_that_does_not_read_is_sent_away_and_resumes(
         slow = served.stub.WatchTask(pb.WatchTaskRequest(task_id=task.task_id))
         quick = await watched(served, task.task_id)
         assert len(quick) > 100
-        await eventually(lambda: not served.feed._followers)
+        await eventually(lambda: not served.feed.is_followed)
         outcome, seqs = await _rest(slow)
         assert (outcome.code.name, outcome.reason) == ("RESOURCE_EXHAUSTED", "SLOW_CONSUMER")
         assert seqs == list(range(1, len(seqs) + 1))
@@ -322,7 +322,7 @@ async def test_a_drain_ends_watches_that_were_just_begun(tmp_path: Path) -> None
             stable = await _stable_seq(served, task.task_id)
             request = pb.WatchTaskRequest(task_id=task.task_id, after_seq=stable)
             watches = [served.stub.WatchTask(request) for _ in range(200)]
-            await eventually(lambda: bool(served.feed._followers))
+            await eventually(lambda: served.feed.is_followed)
             started = time.monotonic()
             draining = asyncio.ensure_future(served.server.drain())
             outcomes = await asyncio.gather(*(_rest(watch) for watch in watches))

@@ -10,7 +10,7 @@ from imageedit_server.providers.catalog import ModelClash
 from imageedit_server.providers.registry import ADAPTERS
 from imageedit_server.rpc.server import CannotListen as CannotListenGrpc
 from imageedit_server.settings import SettingsError, load_settings
-from imageedit_server.store.sqlite import StoreRefused
+from imageedit_server.store.sqlite_file import StoreRefused
 from imageedit_server.web.server import CannotListen as CannotListenHttp
 from tests.rpc.serving import NarrowAdapter
 

@@ -8,34 +8,38 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.task import Status
-from imageedit_server.store import sqlite
+from imageedit_server.store import group_commit
 from imageedit_server.store.claims import claim
+from imageedit_server.store.group_commit import MAX_GROUP
 from imageedit_server.store.log import LeaseLost, append_event, update_row
 from imageedit_server.store.queries import get_task, list_tasks, row_by_id
-from imageedit_server.store.sqlite import MAX_GROUP, SqliteDatabase
-from tests.contracts.databases import open_sqlite
-from tests.contracts.test_database_transactions import ask, count, held_up
+from imageedit_server.store.sqlite import SqliteDatabase
+from imageedit_server.store.sqlite_file import driver
+from tests.contracts.databases import held_up_sqlite, open_sqlite
+from tests.contracts.test_database_transactions import ask, count
 from tests.store.making import LEASE, NOW, TENANT, claimed_task, create, finish, history, state_of
 
 
 def trace(database: SqliteDatabase, statements: list[str]) -> Callable[[Connection], None]:
     def begin(connection: Connection) -> None:
-        sqlite._driver(connection).set_trace_callback(statements.append)
+        driver(connection).set_trace_callback(statements.append)
 
     return begin
 
 
-async def test_units_that_wait_are_committed_together(database: SqliteDatabase) -> None:
+async def test_units_that_wait_are_committed_together(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Group commit: what waits costs one fsync, not one each; a group has a bound."""
+    monkeypatch.setattr(group_commit, "MAX_GROUP_SECONDS", 60)
     statements: list[str] = []
     await database.write(trace(database, statements))
     statements.clear()
     waiting = 2 * MAX_GROUP + 1
-    async with held_up(database):
+    async with held_up_sqlite(database):
         futures = await ask(*(create(database) for _ in range(waiting)))
     await asyncio.gather(*futures)
     assert statements.count("COMMIT") == 1 + 3  # the one that held the writer up, then two groups and a rest
@@ -48,7 +52,7 @@ async def test_what_waited_too_long_is_refused_but_a_fact_is_not(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F21: a writer that is stuck answers STORE_BUSY, never "database is locked"."""
-    monkeypatch.setattr(sqlite, "MAX_WAIT_SECONDS", -1)
+    monkeypatch.setattr(group_commit, "MAX_WAIT_SECONDS", -1)
     with pytest.raises(Refusal) as refused:
         await create(database)
     assert refused.value.reason is Reason.STORE_BUSY
@@ -58,10 +62,28 @@ async def test_what_waited_too_long_is_refused_but_a_fact_is_not(
     await create(database)
 
 
+async def test_another_programs_lock_is_waited_for_beside_the_loop(
+    database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F21: callers are told STORE_BUSY in the end, a fact waits, and the loop never stands still."""
+    monkeypatch.setattr(group_commit, "MAX_WAIT_SECONDS", 0.05)
+    other = sqlite3.connect(tmp_path / "imageedit.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    fact = asyncio.ensure_future(database.record(count))
+    with pytest.raises(Refusal) as refused:
+        await create(database)
+    assert refused.value.reason is Reason.STORE_BUSY
+    assert not fact.done()
+    other.execute("ROLLBACK")
+    other.close()
+    assert await fact == 0
+    await create(database)
+
+
 async def test_closing_commits_what_waits(tmp_path: Path) -> None:
     database = SqliteDatabase(tmp_path)
     await database.open()
-    async with held_up(database):
+    async with held_up_sqlite(database):
         futures = await ask(*(create(database) for _ in range(2 * MAX_GROUP)))
         closing = asyncio.ensure_future(database.close())
         await asyncio.sleep(0)
@@ -95,7 +117,7 @@ async def test_a_broken_disk_ends_it(database: SqliteDatabase, name: str) -> Non
     assert (await database.broken).sqlite_errorname == name  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["SQLITE_BUSY", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_ERROR"])
+@pytest.mark.parametrize("name", ["SQLITE_CONSTRAINT_UNIQUE", "SQLITE_ERROR"])
 async def test_other_errors_do_not(database: SqliteDatabase, name: str) -> None:
     def unit(_: Connection) -> None:
         raise disk_error(name)
@@ -127,10 +149,9 @@ async def test_a_failed_fsync_is_not_tried_again(
 ) -> None:
     """F22: all of the group learn that it failed, their tasks are not there, and COMMIT ran once."""
     statements: list[str] = []
-    real = sqlite._driver
-    async with held_up(database):
+    async with held_up_sqlite(database):
         futures = await ask(*(create(database) for _ in range(3)))
-        monkeypatch.setattr(sqlite, "_driver", lambda connection: Driver(real(connection), statements))
+        monkeypatch.setattr(database._commits, "_cursor", Driver(database._commits._cursor, statements))
     answers = await asyncio.gather(*futures, return_exceptions=True)
     assert [getattr(answer, "sqlite_errorname", answer) for answer in answers] == ["SQLITE_IOERR_FSYNC"] * 3
     assert statements.count("COMMIT") == 1
@@ -155,7 +176,7 @@ async def test_a_corrupt_page_ends_it_also_when_a_reader_finds_it(tmp_path: Path
         file.write(b"\xa5" * 4096)
     database = SqliteDatabase(tmp_path)
     await database.open()
-    with pytest.raises(DBAPIError, match="malformed"):
+    with pytest.raises(sqlite3.DatabaseError, match="malformed"):
         await database.read(get_task, TENANT, tasks[0].task_id)
     await asyncio.wait_for(database.broken, 30)
     await database.close()
@@ -219,7 +240,7 @@ async def test_no_statement_that_runs_often_walks_a_whole_table(database: Sqlite
             f"{row[3]} in {statement}"
             for statement in statements
             if statement.startswith(("SELECT", "UPDATE"))
-            for row in sqlite._driver(connection).execute(f"EXPLAIN QUERY PLAN {statement}")
+            for row in driver(connection).execute(f"EXPLAIN QUERY PLAN {statement}")
         ]
 
     found = await database.read(plans)

@@ -175,6 +175,10 @@ class Request:
     angle: str = ""
     body_profile: BodyProfile | None = None
 
+    def inputs(self) -> tuple[Input, ...]:
+        """Return every input picture."""
+        return (*self.images, *((self.mask,) if self.mask else ()), *self.reference_images)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Status:

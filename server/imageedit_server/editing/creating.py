@@ -71,9 +71,21 @@ class Creating:
         """
         failpoint("create_before_commit")
         _refuse(check_fields(draft))
-        body_sha256 = await asyncio.to_thread(draft.sha256) if draft.carries_content else draft.sha256()
-        existing = await self._find_existing(tenant, draft, body_sha256)
+        if not draft.carries_content:
+            return await self._create_or_find(tenant, draft, draft.sha256())
+        body_sha256 = await asyncio.to_thread(draft.sha256)
+        existing = await self._find_existing(tenant, draft, body_sha256)  # before pictures are looked into
         return existing or await self._create(tenant, draft, body_sha256)
+
+    async def _create_or_find(self, tenant: str, draft: Draft, body_sha256: str) -> Task:
+        """Create first: that is what nearly every call is for, and it finds the task of a repeat too."""
+        try:
+            return await self._create(tenant, draft, body_sha256)
+        except Refusal:
+            existing = await self._find_existing(tenant, draft, body_sha256)
+            if existing is None:
+                raise
+            return existing
 
     async def _create(self, tenant: str, draft: Draft, body_sha256: str) -> Task:
         """Check everything, then store: pictures that came inline are only kept when nothing was refused."""
@@ -138,7 +150,7 @@ class Creating:
     async def _input(self, tenant: str, field: str, source: Source) -> Input:
         match source:
             case ImageRef(image_id=image_id):
-                return Input(image=await self._pictures.find(tenant, image_id))
+                return Input(image=await self._pictures.recall(tenant, image_id))
             case TaskOutput() as output:
                 return Input(image=await self._output(tenant, output))
             case Url(url=url):

@@ -84,26 +84,28 @@ class Tasks:
         and DRAINING when the server stops before the task is finished.
         """
         _check_task_id(task_id)
-        with self._database.feed.follow(task_id) as hint:
+        with self._database.feed.follow(task_id) as follower:
             task = await self.get(tenant, task_id)
             _check_seq(after_seq, task.seq)
-            seq, ended = after_seq, task.status.state.terminal and after_seq == task.seq
-            due = self._heartbeat_due()
-            while not ended:
-                hint.clear()
-                events = await self._database.read(events_after, task_id, seq, EVENTS_PER_READ)
+            if task.status.state.terminal and after_seq == task.seq:
+                return
+            seq, due, look = after_seq, self._heartbeat_due(), True
+            while True:
+                follower.hint.clear()
+                if look or (events := follower.events_after(seq)) is None:
+                    events = await self._database.read(events_after, task_id, seq, EVENTS_PER_READ)
                 for event in events:
                     yield event
-                    seq, ended = event.seq, event.task.status.state.terminal
+                    seq = event.seq
+                    if event.task.status.state.terminal:
+                        return
+                self._check_open()
+                look = len(events) == EVENTS_PER_READ
                 if events:
                     due = self._heartbeat_due()
-                else:
-                    self._check_open()
-                    if not await _changed(hint, due):
-                        yield Heartbeat(seq)
-                        due = self._heartbeat_due()
-                if not ended:
-                    self._check_open()
+                elif not await _changed(follower.hint, due):
+                    yield Heartbeat(seq)
+                    due, look = self._heartbeat_due(), True  # a hint may have been lost
 
     def _heartbeat_due(self) -> float:
         return asyncio.get_running_loop().time() + self._heartbeat_seconds

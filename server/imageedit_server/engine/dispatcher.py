@@ -56,6 +56,7 @@ class Dispatcher:
         self._late: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._draining = False
+        self._next_look = tools.clock.now()
         self._renew_time = tools.clock.now() + self._lease / 2
         tools.database.feed.listen(self._on_changes)
 
@@ -131,6 +132,7 @@ class Dispatcher:
 
     async def _pause(self, seconds: float) -> None:
         """Wait for a hint, but not longer than ``seconds``: the store is the truth, the hint is not."""
+        self._next_look = self._tools.clock.now() + timedelta(seconds=seconds)
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -185,10 +187,22 @@ class Dispatcher:
                 self._collect_late(changed.task_id)
             elif changed.called_back and running and running.run:
                 running.run.called_back()
-            elif changed.called_back or changed.state is State.QUEUED:
+            elif changed.called_back or (changed.state is State.QUEUED and self._matters_now(changed)):
                 self._wake.set()
             elif changed.state is State.CANCELLED and running:
                 self._stop_unless_paying(running)
+
+    def _matters_now(self, queued: Change) -> bool:
+        """Whether a task that was queued can start, or may be overdue before the next look at the store."""
+        if queued.event is None or queued.event.task.deadline <= self._next_look:
+            return True
+        gate = self._gates.get(queued.event.task.request.provider)
+        if gate is None:  # nobody's: it is adopted or failed
+            return True
+        busy = sum(
+            running.provider == queued.event.task.request.provider for running in self._running.values()
+        )
+        return len(self._running) < self._concurrency and gate.places(busy) > 0
 
     def _collect_late(self, task_id: str) -> None:
         """Fetch a result that a vendor finished after its task had ended."""

@@ -61,5 +61,5 @@ def _unusable(refusal: Refusal) -> PrepareError | NotProcessed:
 
 def has_urls(request: Request) -> bool:
     """Whether a request has pictures that are still to be fetched."""
-    given = (*request.images, *request.reference_images, *filter(None, [request.mask]))
+    given = request.inputs()
     return any(each.image is None for each in given)

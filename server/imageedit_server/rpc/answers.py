@@ -1,6 +1,6 @@
 """Nouns to messages. Enum values travel by name: ours are the proto's without their prefix."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -11,6 +11,11 @@ from imageedit_server.core.model import Model
 from imageedit_server.core.task import Attempt, BodyProfile, Event, Task, TaskError
 from imageedit_server.editing import Heartbeat
 
+MOST_KEPT = 256
+"""How many events are kept serialised: those that watchers of one task read at nearly the same time."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _IMAGE_FIELDS = ("image_id", "media_type", "width", "height", "size_bytes", "source_url", "revised_prompt")
 _PROFILE_FIELDS = ("gender", "height_cm", "weight_kg", "age", "skin_color", "body_type")
 _ERROR_FIELDS = ("reason", "message", "provider_code", "provider_message", "retryable")
@@ -59,6 +64,24 @@ def watch_message(item: Event | Heartbeat) -> service_pb.WatchTaskResponse:
         return service_pb.WatchTaskResponse(heartbeat=service_pb.WatchTaskResponse.Heartbeat(seq=item.seq))
     event = task_pb2.TaskEvent(seq=item.seq, time=_timestamp(item.time), task=task_message(item.task))
     return service_pb.WatchTaskResponse(event=event)
+
+
+class WatchAnswers:
+    """What watchers are sent: one serialised form of each event, whoever watches it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int], bytes] = {}
+
+    def of(self, item: Event | Heartbeat) -> bytes:
+        """Return the serialised message of an event or a heartbeat."""
+        if isinstance(item, Heartbeat):
+            return watch_message(item).SerializeToString()
+        key = (item.task.task_id, item.seq)
+        if key not in self._kept:
+            self._kept[key] = watch_message(item).SerializeToString()
+            if len(self._kept) > MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+        return self._kept[key]
 
 
 def image_message(image: Image) -> image_pb2.Image:
@@ -113,6 +136,5 @@ def _error_message(error: TaskError) -> task_pb2.TaskError:
 def _timestamp(time: datetime | None) -> Timestamp | None:
     if time is None:
         return None
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
+    seconds, microseconds = divmod((time - _EPOCH) // _MICROSECOND, 1_000_000)
+    return Timestamp(seconds=seconds, nanos=1000 * microseconds)

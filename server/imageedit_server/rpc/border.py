@@ -7,7 +7,7 @@ sees only that id (P21: never UNKNOWN, no class name, no path).
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -25,35 +25,47 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Any], Any]
 
 
-class Border(grpc.aio.ServerInterceptor):
-    """Wraps every handler of our service; the library's own services pass as they are."""
+class Border:
+    """Stands between a service and the server that it is added to; wraps every handler on its way.
 
-    def __init__(self, service: str) -> None:
-        self._prefix = f"/{service}/"
+    An interceptor would do it too, and would do it anew at every call.
+    """
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """Return the handler that the server is to call."""
-        handler = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith(self._prefix):
-            return handler
-        return _wrap(handler)
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, _: Sequence[Any]) -> None:
+        """Leave out what the generated code adds for servers without registered methods."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        """Add the handlers of ``service``, wrapped."""
+        wrapped = {method: _wrap(handler) for method, handler in handlers.items()}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
+        self._server.add_registered_method_handlers(service, wrapped)
 
 
 def _wrap(handler: Any) -> Any:
     deserializer = _tolerant(handler.request_deserializer)
     if handler.unary_stream:
         return handler._replace(
-            request_deserializer=deserializer, unary_stream=_streaming(handler.unary_stream)
+            request_deserializer=deserializer,
+            response_serializer=_unless_done(handler.response_serializer),
+            unary_stream=_streaming(handler.unary_stream),
         )
     if handler.stream_unary:
         return handler._replace(
             request_deserializer=deserializer, stream_unary=_uploading(handler.stream_unary)
         )
     return handler._replace(request_deserializer=deserializer, unary_unary=_unary(handler.unary_unary))
+
+
+def _unless_done(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """A stream may write messages that are serialised already, once for many streams."""
+
+    def write(message: Any) -> bytes:
+        return message if isinstance(message, bytes) else serialize(message)
+
+    return write
 
 
 def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

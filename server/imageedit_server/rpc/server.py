@@ -54,10 +54,9 @@ async def grpc_door(
     host: str, port: int, use_cases: UseCases, *, max_watches: int
 ) -> AsyncIterator[GrpcDoor]:
     """Serve on ``host``:``port`` (0: any free port) until the block ends. Raises ``CannotListen``."""
-    server = grpc.aio.server(interceptors=[Border(SERVICE)], options=OPTIONS)
-    pb_grpc.add_ImageEditServiceServicer_to_server(
-        ImageEditService(use_cases, WatchBudget(max_watches)), server
-    )
+    server = grpc.aio.server(options=OPTIONS)
+    service = ImageEditService(use_cases, WatchBudget(max_watches))
+    pb_grpc.add_ImageEditServiceServicer_to_server(service, Border(server))  # type: ignore[arg-type]
     status = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)

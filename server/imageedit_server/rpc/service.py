@@ -14,7 +14,7 @@ from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
 from imageedit.v1 import task_pb2
 from imageedit_server.core.errors import Reason, Refusal, invalid
 from imageedit_server.editing import UseCases
-from imageedit_server.rpc.answers import image_message, model_message, task_message, watch_message
+from imageedit_server.rpc.answers import WatchAnswers, image_message, model_message, task_message
 from imageedit_server.rpc.drafts import (
     default_model_draft,
     edit_image_draft,
@@ -46,6 +46,7 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
         self._pictures = use_cases.pictures
         self._catalog = use_cases.catalog
         self._watches = watches
+        self._watch_answers = WatchAnswers()
 
     async def EditImage(self, request: pb.EditImageRequest, context: Context) -> pb.EditImageResponse:
         task = await self._creating.create(DEFAULT_TENANT, edit_image_draft(request))
@@ -97,7 +98,7 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
             with self._watches.spend(context.peer(), DEFAULT_TENANT):
                 async with aclosing(self._tasks.watch(DEFAULT_TENANT, request.task_id, seq)) as items:
                     async for item in items:
-                        await _send(context, watch_message(item))
+                        await _send(context, self._watch_answers.of(item))
                         seq = item.seq
         except Refusal as refusal:
             await abort(context, refusal, [(LAST_SEQ, str(seq))])
@@ -128,7 +129,7 @@ def _fitting(tasks: Sequence[task_pb2.Task]) -> int:
     return max(sum(end <= MAX_PAGE_BYTES for end in ends), min(len(tasks), 1))
 
 
-async def _send(context: Context, message: Message) -> None:
+async def _send(context: Context, message: Message | bytes) -> None:
     """Write to a stream. Raises SLOW_CONSUMER when nobody reads it (P13)."""
     try:
         async with asyncio.timeout(SLOW_CONSUMER_SECONDS):

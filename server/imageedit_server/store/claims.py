@@ -6,13 +6,17 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, or_, select, text, update
+from sqlalchemy import Connection, Integer, Row, bindparam, func, or_, select, text, update
 
 from imageedit_server.core import life
 from imageedit_server.core.task import State, Task
 from imageedit_server.store.log import append_event, update_row
+from imageedit_server.store.prepared import PreparedSelect
 from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.tables import TASK, from_micros, to_micros
+
+MOST_OVERDUE = 100
+"""How many tasks one claim ends, so that no claim takes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +57,12 @@ def claim(
     ``free_by_provider`` says how many tasks each provider can take, ``submits_by_provider`` how many of them
     may begin to pay it where that is fewer, and ``most`` how many there is room for.
     """
-    _expire(connection, now)
-    candidates = _unowned(connection, now)
-    for provider, places in free_by_provider.items():
-        new = min(places, submits_by_provider.get(provider, places), most)
-        candidates += _queued(connection, provider, now, new)
-    rows = _oldest(candidates, free_by_provider, most)
+    more_overdue = _expire(connection, now)
+    rows: list[Any] = []
+    if most > 0:
+        rows = _candidates(connection, now, free_by_provider, submits_by_provider, most)
     claimed = tuple(_lease(connection, row, now, lease_until) for row in rows)
-    return Claims(claimed, _next_due(connection, now))
+    return Claims(claimed, now if more_overdue else _next_due(connection, now))
 
 
 def open_providers(connection: Connection) -> set[str]:
@@ -88,6 +90,22 @@ def forget_leases(connection: Connection) -> None:
     connection.execute(update(TASK).where(text("state = 'RUNNING'")).values(lease_until=None))
 
 
+def _candidates(
+    connection: Connection,
+    now: datetime,
+    free_by_provider: Mapping[str, int],
+    submits_by_provider: Mapping[str, int],
+    most: int,
+) -> list[Any]:
+    micros = to_micros(now)
+    candidates = [row for query in _UNOWNED for row in query.all(connection, now=micros, most=most)]
+    for provider, places in free_by_provider.items():
+        new = min(places, submits_by_provider.get(provider, places), most)
+        if new > 0:
+            candidates += _QUEUED.all(connection, provider=provider, now=micros, most=new)
+    return _oldest(candidates, free_by_provider, most)
+
+
 def _oldest(candidates: Iterable[Row[Any]], free_by_provider: Mapping[str, int], most: int) -> list[Row[Any]]:
     free = dict(free_by_provider)
     chosen: list[Row[Any]] = []
@@ -98,29 +116,21 @@ def _oldest(candidates: Iterable[Row[Any]], free_by_provider: Mapping[str, int],
     return chosen
 
 
-def _unowned(connection: Connection, now: datetime) -> list[Row[Any]]:
-    """Running tasks whose owner died, or that nobody had to own while they waited."""
-    micros = to_micros(now)
-    return list(
-        connection.execute(
-            select(TASK.c.number, TASK.c.task_id, TASK.c.provider).where(
-                text("state = 'RUNNING'"),
-                or_(TASK.c.lease_until.is_(None), TASK.c.lease_until <= micros),
-                TASK.c.not_before <= micros,
-            )
-        )
+_OPEN = text("state IN ('QUEUED', 'RUNNING')")
+_CANDIDATE = select(TASK.c.number, TASK.c.task_id, TASK.c.provider)
+
+_UNOWNED = tuple(  # one walk each: SQLite uses no index for what OR joins
+    PreparedSelect(
+        _CANDIDATE.where(
+            text("state = 'RUNNING'"), not_owned, TASK.c.not_before <= bindparam("now", type_=Integer)
+        ).limit(bindparam("most"))
     )
+    for not_owned in (TASK.c.lease_until.is_(None), TASK.c.lease_until <= bindparam("now", type_=Integer))
+)
+"""Running tasks whose owner died, or that nobody had to own while they waited."""
 
-
-def _queued(connection: Connection, provider: str, now: datetime, most: int) -> list[Row[Any]]:
-    if most <= 0:
-        return []
-    return list(connection.execute(_QUEUED, {"provider": provider, "now": to_micros(now), "most": most}))
-
-
-_QUEUED = (
-    select(TASK.c.number, TASK.c.task_id, TASK.c.provider)
-    .where(
+_QUEUED = PreparedSelect(
+    _CANDIDATE.where(
         text("state = 'QUEUED'"),
         TASK.c.provider == bindparam("provider"),
         TASK.c.not_before <= bindparam("now"),
@@ -143,34 +153,36 @@ def _lease(connection: Connection, row: Row[Any], now: datetime, lease_until: da
     )
 
 
-def _expire(connection: Connection, now: datetime) -> None:
-    """Fail open tasks past their deadline that nobody works on."""
-    overdue = connection.execute(
-        select(TASK.c.task_id).where(
-            text("state IN ('QUEUED', 'RUNNING')"),
-            TASK.c.deadline <= to_micros(now),
-            or_(TASK.c.lease_until.is_(None), TASK.c.lease_until <= to_micros(now)),
-        )
-    ).scalars()
-    for task_id in overdue.all():
-        row = row_by_id(connection, task_id)
+_OVERDUE = PreparedSelect(
+    select(TASK.c.task_id)
+    .where(
+        _OPEN,
+        TASK.c.deadline <= bindparam("now"),
+        or_(TASK.c.lease_until.is_(None), TASK.c.lease_until <= bindparam("now")),
+    )
+    .limit(MOST_OVERDUE)
+)
+_NEXT_DEADLINE = PreparedSelect(
+    select(func.min(TASK.c.deadline).label("due")).where(_OPEN, TASK.c.deadline > bindparam("now"))
+)
+_NEXT_END_OF_WAIT = PreparedSelect(
+    select(func.min(TASK.c.not_before).label("due")).where(_OPEN, TASK.c.not_before > bindparam("now"))
+)
+
+
+def _expire(connection: Connection, now: datetime) -> bool:
+    """Fail open tasks past their deadline that nobody works on; say whether there may be more."""
+    overdue = _OVERDUE.all(connection, now=to_micros(now))
+    for task in overdue:
+        row = row_by_id(connection, task.task_id)
         assert row is not None
         append_event(connection, row, lambda status: life.expire(status, now), now)
+    return len(overdue) == MOST_OVERDUE
 
 
 def _next_due(connection: Connection, now: datetime) -> datetime | None:
     """When the next deadline or the next end of a wait comes; past deadlines are their owners' business."""
     micros = to_micros(now)
-    deadline = connection.execute(
-        select(func.min(TASK.c.deadline)).where(
-            text("state IN ('QUEUED', 'RUNNING')"), TASK.c.deadline > micros
-        )
-    ).scalar()
-    waits = [
-        connection.execute(
-            select(func.min(TASK.c.not_before)).where(text(f"state = '{state}'"), TASK.c.not_before > micros)
-        ).scalar()
-        for state in ("QUEUED", "RUNNING")
-    ]
-    due = [time for time in (deadline, *waits) if time is not None]
+    times = [query.first(connection, now=micros).due for query in (_NEXT_DEADLINE, _NEXT_END_OF_WAIT)]
+    due = [time for time in times if time is not None]
     return from_micros(min(due)) if due else None

@@ -7,12 +7,13 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.core.errors import Reason, Refusal, image_not_found
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Request, Status, Task
 from imageedit_server.store import codec
 from imageedit_server.store.log import insert_event
-from imageedit_server.store.queries import get_task
+from imageedit_server.store.prepared import PreparedInsert, PreparedSelect
+from imageedit_server.store.queries import get_task, has_image
 from imageedit_server.store.tables import IDEMPOTENCY, IMAGE, TASK, to_micros
 
 
@@ -33,26 +34,16 @@ class NewTask:
 def create_task(connection: Connection, new: NewTask, images: Iterable[Image] = ()) -> Task:
     """Store a new task with its event 1, or answer the one that its request_id already stands for.
 
-    Raises REQUEST_ID_REUSED when that one was asked for differently.
+    ``images`` are those that came with it. Raises REQUEST_ID_REUSED when that one was asked for differently,
+    and IMAGE_NOT_FOUND when an input was deleted since it was looked at.
     """
     existing = find_by_request_id(connection, new.tenant, new.method, new.request.request_id, new.body_sha256)
     if existing is not None:
         return existing
     add_images(connection, new.tenant, images, new.create_time)
+    _check_inputs(connection, new)
     number = _insert_task(connection, new)
-    insert_event(connection, number, new.task_id, 1, new.status, new.create_time)
-    if new.request.request_id:
-        connection.execute(
-            insert(IDEMPOTENCY),
-            {
-                "tenant": new.tenant,
-                "method": new.method,
-                "request_id": new.request.request_id,
-                "body_sha256": new.body_sha256,
-                "task": number,
-            },
-        )
-    return Task(
+    task = Task(
         task_id=new.task_id,
         tenant=new.tenant,
         request=new.request,
@@ -61,6 +52,17 @@ def create_task(connection: Connection, new: NewTask, images: Iterable[Image] = 
         create_time=new.create_time,
         deadline=new.deadline,
     )
+    insert_event(connection, number, task, new.create_time)
+    if new.request.request_id:
+        _INSERT_IDEMPOTENCY.run(
+            connection,
+            tenant=new.tenant,
+            method=new.method,
+            request_id=new.request.request_id,
+            body_sha256=new.body_sha256,
+            task=number,
+        )
+    return task
 
 
 def find_by_request_id(
@@ -69,9 +71,7 @@ def find_by_request_id(
     """Return the task that a request_id stands for. Raises REQUEST_ID_REUSED when the body differs (P3)."""
     if not request_id:
         return None
-    row = connection.execute(
-        _BY_REQUEST_ID, {"tenant": tenant, "method": method, "request_id": request_id}
-    ).one_or_none()
+    row = _BY_REQUEST_ID.first(connection, tenant=tenant, method=method, request_id=request_id)
     if row is None:
         return None
     if row.body_sha256 != body_sha256:
@@ -82,7 +82,9 @@ def find_by_request_id(
     return get_task(connection, tenant, row.task_id)
 
 
-_BY_REQUEST_ID = (
+_INSERT_TASK = PreparedInsert(insert(TASK))
+_INSERT_IDEMPOTENCY = PreparedInsert(insert(IDEMPOTENCY))
+_BY_REQUEST_ID = PreparedSelect(
     select(IDEMPOTENCY.c.body_sha256, TASK.c.task_id)
     .join(TASK, TASK.c.number == IDEMPOTENCY.c.task)
     .where(
@@ -112,23 +114,26 @@ def add_images(connection: Connection, tenant: str, images: Iterable[Image], now
         connection.execute(upsert(IMAGE).on_conflict_do_nothing(), rows)
 
 
+def _check_inputs(connection: Connection, new: NewTask) -> None:
+    for given in new.request.inputs():
+        if given.image and not has_image(connection, new.tenant, given.image.image_id):
+            raise image_not_found()
+
+
 def _insert_task(connection: Connection, new: NewTask) -> int:
-    result = connection.execute(
-        insert(TASK),
-        {
-            "task_id": new.task_id,
-            "tenant": new.tenant,
-            "user_id": new.request.user_id,
-            "provider": new.request.provider,
-            "state": new.status.state.value,
-            "seq": 1,
-            "request": codec.REQUEST.dump(new.request),
-            "create_time": to_micros(new.create_time),
-            "deadline": to_micros(new.deadline),
-            "not_before": 0,
-            "lease_token": 0,
-            "lease_until": None,
-        },
+    return _INSERT_TASK.run(
+        connection,
+        number=None,
+        task_id=new.task_id,
+        tenant=new.tenant,
+        user_id=new.request.user_id,
+        provider=new.request.provider,
+        state=new.status.state.value,
+        seq=1,
+        request=codec.REQUEST.dump(new.request),
+        create_time=to_micros(new.create_time),
+        deadline=to_micros(new.deadline),
+        not_before=0,
+        lease_token=0,
+        lease_until=None,
     )
-    assert result.inserted_primary_key is not None
-    return int(result.inserted_primary_key[0])

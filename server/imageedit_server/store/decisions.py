@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, update
+from sqlalchemy import Connection, update
 
 from imageedit_server.core import life
 from imageedit_server.core.errors import task_not_found
@@ -39,7 +39,7 @@ def change(
     return append_event(connection, row, step, now, owner)
 
 
-def owned_row(connection: Connection, lease: Lease) -> Row[Any]:
+def owned_row(connection: Connection, lease: Lease) -> Any:
     """Return the row of an open task that the lease is for. Raises ``LeaseLost``."""
     row = row_by_id(connection, lease.task_id)
     if row is None or row.lease_token != lease.token or State(row.state).terminal:

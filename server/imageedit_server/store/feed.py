@@ -1,43 +1,75 @@
 """The watch feed: wakes whoever follows a task after its change was committed.
 
-What it says is only a hint; the log is the truth (DESIGN §5).
+It hands on the events as they were committed, so that a thousand followers need no thousand reads. What it
+says is only a hint; the log is the truth (DESIGN §5).
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
-from imageedit_server.core.task import State
+from imageedit_server.core.task import Event, State
 
 CHANGES = "changes"
 """Key of ``Connection.info``: the list of what the running unit changed."""
 
+RECENT_EVENTS = 8
+"""How many events of a followed task are kept; whoever is further behind reads the log."""
+WOKEN_AT_ONCE = 100
+"""How many followers wake in one turn of the loop, so that a crowd holds nobody else up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A task has a new event, or its vendor called back."""
+    """A task has a new event, or its vendor called back (then there is none)."""
 
     task_id: str
     seq: int
     state: State
+    event: Event | None = None
     called_back: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Follower:
+    """One who follows a task. ``hint`` is set at every change of it; the follower clears it."""
+
+    hint: asyncio.Event
+    _recent: deque[Event]
+
+    def events_after(self, seq: int) -> Sequence[Event] | None:
+        """Return the events after ``seq`` that were committed since; None when only the log still has them.
+
+        Only for one who has read the log up to ``seq``, and to its end, since it follows.
+        """
+        newer = [event for event in self._recent if event.seq > seq]
+        return None if newer and newer[0].seq > seq + 1 else newer
+
+
+@dataclass(slots=True)
+class _Followed:
+    followers: set[Follower] = field(default_factory=set)
+    recent: deque[Event] = field(default_factory=lambda: deque(maxlen=RECENT_EVENTS))
 
 
 class Feed:
     """Carries changes from the writer to watchers and workers of this process. Lives on the loop."""
 
     def __init__(self) -> None:
-        self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._followed: dict[str, _Followed] = {}
         self._listeners: list[Callable[[Sequence[Change]], None]] = []
         self.closed = False
 
     def publish(self, changes: Sequence[Change]) -> None:
         """Wake the followers of every task that changed, then tell the listeners."""
         for change in changes:
-            for hint in self._followers.get(change.task_id, ()):
-                hint.set()
+            if followed := self._followed.get(change.task_id):
+                if change.event:
+                    followed.recent.append(change.event)
+                _wake(iter(tuple(followed.followers)))
         for listener in self._listeners:
             listener(changes)
 
@@ -48,18 +80,35 @@ class Feed:
     def close(self) -> None:
         """Wake every follower for the last time: the server stops, they are to resume elsewhere."""
         self.closed = True
-        for hints in self._followers.values():
-            for hint in hints:
-                hint.set()
+        _wake(iter([each for followed in self._followed.values() for each in followed.followers]))
+
+    def followers(self, task_id: str) -> int:
+        """Return how many follow a task."""
+        followed = self._followed.get(task_id)
+        return len(followed.followers) if followed else 0
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether anybody follows anything."""
+        return bool(self._followed)
 
     @contextmanager
-    def follow(self, task_id: str) -> Iterator[asyncio.Event]:
-        """Yield an event that is set at every change of the task; the follower clears it."""
-        hint = asyncio.Event()
-        self._followers[task_id].add(hint)
+    def follow(self, task_id: str) -> Iterator[Follower]:
+        """Follow a task for as long as the block runs."""
+        followed = self._followed.setdefault(task_id, _Followed())
+        follower = Follower(asyncio.Event(), followed.recent)
+        followed.followers.add(follower)
         try:
-            yield hint
+            yield follower
         finally:
-            self._followers[task_id].discard(hint)
-            if not self._followers[task_id]:
-                del self._followers[task_id]
+            followed.followers.discard(follower)
+            if not followed.followers:
+                del self._followed[task_id]
+
+
+def _wake(followers: Iterator[Follower]) -> None:
+    woken: Iterable[Follower] = list(islice(followers, WOKEN_AT_ONCE))
+    for follower in woken:
+        follower.hint.set()
+    if woken:
+        asyncio.get_running_loop().call_soon(_wake, followers)

@@ -3,15 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, update
+from sqlalchemy import Connection, Row, bindparam, insert, update
 
-from imageedit_server.core.task import TRANSITIONS, State, Status, Task
+from imageedit_server.core.task import TRANSITIONS, Event, State, Status, Task
 from imageedit_server.store import codec
 from imageedit_server.store.feed import CHANGES, Change
+from imageedit_server.store.prepared import PreparedInsert, PreparedUpdate
 from imageedit_server.store.queries import with_attempts
 from imageedit_server.store.tables import EVENT, TASK, to_micros
+
+_INSERT = PreparedInsert(insert(EVENT))
 
 UNOWNED: Mapping[str, Any] = {"lease_until": None}
 """Column values of a task that nobody works on."""
@@ -39,31 +43,35 @@ def append_event(
     seq = row.seq + 1
     released = UNOWNED if status.state is not State.RUNNING else {}
     update_row(connection, row, {"state": status.state.value, "seq": seq, **owner, **released})
-    insert_event(connection, row.number, row.task_id, seq, status, now)
-    return replace(before, status=status, seq=seq)
+    task = replace(before, status=status, seq=seq)
+    insert_event(connection, row.number, task, now)
+    return task
 
 
 def update_row(connection: Connection, row: Row[Any], values: Mapping[str, Any]) -> None:
     """Set columns of a task, if it is still as ``row`` says. Raises ``LeaseLost``."""
-    result = connection.execute(
-        update(TASK)
-        .where(
-            TASK.c.number == row.number,
-            TASK.c.seq == row.seq,
-            TASK.c.lease_token == row.lease_token,
-        )
-        .values(**values)
-    )
-    if result.rowcount != 1:
+    statement = _update_of(*sorted(values))
+    read = {"read_number": row.number, "read_seq": row.seq, "read_token": row.lease_token}
+    if statement.run(connection, **read, **values) != 1:
         raise LeaseLost
 
 
-def insert_event(
-    connection: Connection, number: int, task_id: str, seq: int, status: Status, now: datetime
-) -> None:
-    """Add an entry to the log and note the change for the feed."""
-    connection.execute(
-        insert(EVENT),
-        {"task": number, "seq": seq, "time": to_micros(now), "status": codec.STATUS.dump(status)},
+@cache
+def _update_of(*columns: str) -> PreparedUpdate:
+    return PreparedUpdate(
+        update(TASK)
+        .where(
+            TASK.c.number == bindparam("read_number"),
+            TASK.c.seq == bindparam("read_seq"),
+            TASK.c.lease_token == bindparam("read_token"),
+        )
+        .values({column: bindparam(column) for column in columns})
     )
-    connection.info[CHANGES].append(Change(task_id, seq, status.state))
+
+
+def insert_event(connection: Connection, number: int, task: Task, now: datetime) -> None:
+    """Add the task as it is now to its log, and note the change for the feed."""
+    dumped = codec.STATUS.dump(task.status)
+    _INSERT.run(connection, task=number, seq=task.seq, time=to_micros(now), status=dumped)
+    event = Event(seq=task.seq, time=now, task=task)
+    connection.info[CHANGES].append(Change(task.task_id, task.seq, task.status.state, event))

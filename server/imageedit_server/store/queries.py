@@ -4,18 +4,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, literal, select
 
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Event, State, Task
+from imageedit_server.store.prepared import PreparedSelect
 from imageedit_server.store.rows import attempt_of, event_of, image_of, task_of
 from imageedit_server.store.tables import ATTEMPT, EVENT, IMAGE, TASK
 
 _NOW = select(TASK, EVENT.c.status).join(EVENT, (EVENT.c.task == TASK.c.number) & (EVENT.c.seq == TASK.c.seq))
-_BY_ID = _NOW.where(TASK.c.task_id == bindparam("task_id"))
-_BY_TENANT_AND_ID = _BY_ID.where(TASK.c.tenant == bindparam("tenant"))
-_ATTEMPTS = select(ATTEMPT).where(ATTEMPT.c.task == bindparam("task")).order_by(ATTEMPT.c.number)
-_EVENTS: Select[Any] = (
+_BY_ID = PreparedSelect(_NOW.where(TASK.c.task_id == bindparam("task_id")))
+_BY_TENANT_AND_ID = PreparedSelect(
+    _NOW.where(TASK.c.task_id == bindparam("task_id"), TASK.c.tenant == bindparam("tenant"))
+)
+_ATTEMPTS = PreparedSelect(
+    select(ATTEMPT).where(ATTEMPT.c.task == bindparam("task")).order_by(ATTEMPT.c.number)
+)
+_EVENTS = PreparedSelect(
     select(
         *(column for column in TASK.c if column is not TASK.c.seq),
         EVENT.c.seq,
@@ -27,18 +32,19 @@ _EVENTS: Select[Any] = (
     .order_by(EVENT.c.seq)
     .limit(bindparam("most"))
 )
-_IMAGE = select(IMAGE).where(IMAGE.c.tenant == bindparam("tenant"), IMAGE.c.image_id == bindparam("image_id"))
+_ONE_IMAGE = (IMAGE.c.tenant == bindparam("tenant"), IMAGE.c.image_id == bindparam("image_id"))
+_IMAGE = PreparedSelect(select(IMAGE).where(*_ONE_IMAGE))
+_HAS_IMAGE = PreparedSelect(select(literal(1).label("found")).where(*_ONE_IMAGE))
 
 
-def row_by_id(connection: Connection, task_id: str) -> Row[Any] | None:
+def row_by_id(connection: Connection, task_id: str) -> Any | None:
     """Return the columns of task with the status as of its last event, of any tenant."""
-    return connection.execute(_BY_ID, {"task_id": task_id}).one_or_none()
+    return _BY_ID.first(connection, task_id=task_id)
 
 
 def get_task(connection: Connection, tenant: str, task_id: str) -> Task | None:
     """Return the task as it is now, with what its attempts learnt since the last event."""
-    parameters = {"tenant": tenant, "task_id": task_id}
-    row = connection.execute(_BY_TENANT_AND_ID, parameters).one_or_none()
+    row = _BY_TENANT_AND_ID.first(connection, tenant=tenant, task_id=task_id)
     return None if row is None else with_attempts(connection, row)
 
 
@@ -54,7 +60,7 @@ def with_attempts(connection: Connection, row: Row[Any]) -> Task:
     task = task_of(row)
     if not task.status.attempts:
         return task
-    attempts = tuple(map(attempt_of, connection.execute(_ATTEMPTS, {"task": row.number})))
+    attempts = tuple(map(attempt_of, _ATTEMPTS.all(connection, task=row.number)))
     return replace(task, status=replace(task.status, attempts=attempts))
 
 
@@ -89,11 +95,16 @@ def _list_state(
 
 def events_after(connection: Connection, task_id: str, after_seq: int, most: int) -> list[Event]:
     """Return the next events of a task, oldest first."""
-    parameters = {"task_id": task_id, "after_seq": after_seq, "most": most}
-    return [event_of(row) for row in connection.execute(_EVENTS, parameters)]
+    rows = _EVENTS.all(connection, task_id=task_id, after_seq=after_seq, most=most)
+    return list(map(event_of, rows))
 
 
 def get_image(connection: Connection, tenant: str, image_id: str) -> Image | None:
     """Return an image that the tenant may see."""
-    row = connection.execute(_IMAGE, {"tenant": tenant, "image_id": image_id}).one_or_none()
+    row = _IMAGE.first(connection, tenant=tenant, image_id=image_id)
     return None if row is None else image_of(row)
+
+
+def has_image(connection: Connection, tenant: str, image_id: str) -> bool:
+    """Whether there is an image that the tenant may see."""
+    return _HAS_IMAGE.first(connection, tenant=tenant, image_id=image_id) is not None

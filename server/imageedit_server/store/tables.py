@@ -36,8 +36,9 @@ class TaskRow(SQLModel, table=True):
         Index("task_by_tenant", "tenant", "state", "number"),
         Index("task_by_user", "tenant", "user_id", "state", "number"),
         Index("task_queue", "provider", "number", sqlite_where=text("state = 'QUEUED'")),
-        Index("task_running", "lease_until", sqlite_where=text("state = 'RUNNING'")),
+        Index("task_running", "lease_until", "not_before", sqlite_where=text("state = 'RUNNING'")),
         Index("task_deadline", "deadline", sqlite_where=text("state IN ('QUEUED', 'RUNNING')")),
+        Index("task_waits", "not_before", sqlite_where=text("state IN ('QUEUED', 'RUNNING')")),
         {"sqlite_autoincrement": True},
     )
 

@@ -1,0 +1,113 @@
+"""The file of the embedded database: its lock, what may be opened, and the schema it is given."""
+
+import fcntl
+import logging
+import os
+import sqlite3
+from pathlib import Path
+from typing import cast
+
+from sqlalchemy import URL, Connection, NullPool, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from imageedit_server.store.tables import METADATA, SCHEMA_VERSION
+
+APPLICATION_ID = 0x494D4745  # "IMGE"
+MAX_WAIT_SECONDS = 5.0
+"""How long another program's lock on the file is waited for (F21)."""
+
+_log = logging.getLogger(__name__)
+
+
+class StoreRefused(Exception):
+    """The data cannot be served; the message is the whole sentence for the operator."""
+
+
+def take_lock(path: Path) -> int:
+    """Return the descriptor of the lock that keeps other servers out. Raises ``StoreRefused``."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StoreRefused(
+            f"another server is using {path.parent}; stop it or choose another data dir"
+        ) from None
+    return descriptor
+
+
+def driver(connection: Connection) -> sqlite3.Connection:
+    """Return the sqlite3 connection below, for statements that are not about rows."""
+    return cast(sqlite3.Connection, connection.connection.driver_connection)
+
+
+def open_writer(path: Path, synchronous: str) -> Connection:
+    """Open the connection that writes; give a new file its schema. Raises ``StoreRefused``."""
+    connection = open_connection(path, synchronous)
+    cursor = driver(connection)
+    if cursor.execute("PRAGMA user_version").fetchone()[0] == 0:
+        _create_schema(connection, cursor)
+    _log.info("store opened: sqlite %s, schema %d", sqlite3.sqlite_version, SCHEMA_VERSION)
+    return connection
+
+
+def open_connection(path: Path, synchronous: str) -> Connection:
+    """Open a connection that keeps what it commits (P2). Raises ``StoreRefused``."""
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        isolation_level="AUTOCOMMIT",  # the writer says BEGIN and COMMIT itself
+        connect_args={"check_same_thread": False, "timeout": MAX_WAIT_SECONDS, "cached_statements": 512},
+        poolclass=NullPool,  # so that what is closed is closed
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        try:
+            _check_ours(path, connection)  # first: the pragmas would change another program's file
+            for pragma in (
+                "journal_mode = WAL",
+                f"synchronous = {synchronous}",
+                "foreign_keys = ON",
+                "trusted_schema = OFF",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+            _check_pragmas(connection, synchronous)
+        except BaseException:
+            connection.close()
+            raise
+
+    try:
+        return engine.connect()
+    except DBAPIError as error:
+        raise StoreRefused(f"{path} is not a database of this service: {error.orig}") from None
+
+
+def _check_ours(path: Path, cursor: sqlite3.Connection) -> None:
+    owner = cursor.execute("PRAGMA application_id").fetchone()[0]
+    version = cursor.execute("PRAGMA user_version").fetchone()[0]
+    empty = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if owner != APPLICATION_ID and not empty:
+        raise StoreRefused(f"{path} belongs to another program; choose another data dir")
+    if version > SCHEMA_VERSION:
+        raise StoreRefused(
+            f"{path} was written by a newer version (schema {version}, this server knows {SCHEMA_VERSION});"
+            " run that version"
+        )
+
+
+def _check_pragmas(cursor: sqlite3.Connection, synchronous: str) -> None:
+    journal = cursor.execute("PRAGMA journal_mode").fetchone()[0]
+    level = cursor.execute("PRAGMA synchronous").fetchone()[0]
+    expected = {"FULL": 2, "NORMAL": 1, "OFF": 0}[synchronous]
+    if journal != "wal" or level != expected:
+        raise StoreRefused(
+            f"the store needs WAL and synchronous {synchronous}, the file gives {journal} and {level}"
+        )
+
+
+def _create_schema(connection: Connection, cursor: sqlite3.Connection) -> None:
+    cursor.execute("BEGIN IMMEDIATE")
+    METADATA.create_all(connection)
+    cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    cursor.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    cursor.execute("COMMIT")
