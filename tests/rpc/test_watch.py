@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import task_pb2
-from imageedit_server.rpc import service as rpc_service
+from imageedit_server.rpc import streams
 from imageedit_server.rpc.watches import MAX_PER_CONNECTION
 from tests.rpc.calls import assert_presentable, call, outcome_of
 from tests.rpc.pictures import PNG
@@ -270,7 +270,7 @@ async def test_a_watcher_that_does_not_read_is_sent_away_and_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P13: SLOW_CONSUMER with last-seq; the others see everything at once; the resumed watch has the rest."""
-    monkeypatch.setattr(rpc_service, "SLOW_CONSUMER_SECONDS", 0.5)
+    monkeypatch.setattr(streams, "SLOW_CONSUMER_SECONDS", 0.5)
     scripted = f"{SCRIPTED}seconds = 0.1\nsteps = 100\n"
     async with serving(tmp_path, scripted) as served:
         prompt = "\U00020000" * 32_000  # each event carries its 128 KB: together more than may be in flight

@@ -84,12 +84,15 @@ class Tasks:
         and DRAINING when the server stops before the task is finished.
         """
         _check_task_id(task_id)
-        with self._database.feed.follow(task_id) as follower:
+        with (
+            self._database.feed.follow(task_id) as follower,
+            _Silence(follower.hint, self._heartbeat_seconds) as silence,
+        ):
             task = await self.get(tenant, task_id)
             _check_seq(after_seq, task.seq)
             if task.status.state.terminal and after_seq == task.seq:
                 return
-            seq, due, look = after_seq, self._heartbeat_due(), True
+            seq, look = after_seq, True
             while True:
                 follower.hint.clear()
                 if look or (events := follower.events_after(seq)) is None:
@@ -102,13 +105,13 @@ class Tasks:
                 self._check_open()
                 look = len(events) == EVENTS_PER_READ
                 if events:
-                    due = self._heartbeat_due()
-                elif not await _changed(follower.hint, due):
+                    silence.end()
+                    continue
+                await follower.hint.wait()
+                if silence.lasted_long():
                     yield Heartbeat(seq)
-                    due, look = self._heartbeat_due(), True  # a hint may have been lost
-
-    def _heartbeat_due(self) -> float:
-        return asyncio.get_running_loop().time() + self._heartbeat_seconds
+                    silence.end()
+                    look = True  # a hint may have been lost
 
     def _check_open(self) -> None:
         if self._database.feed.closed:
@@ -119,13 +122,36 @@ class Tasks:
             )
 
 
-async def _changed(hint: asyncio.Event, due: float) -> bool:
-    """Wait for a hint; False when there was none by ``due``: the log is read all the same."""
-    try:
-        async with asyncio.timeout_at(due):
-            return await hint.wait()
-    except TimeoutError:
-        return False
+class _Silence:
+    """Sets ``hint`` after ``seconds`` of silence. One timer does for any number of events."""
+
+    def __init__(self, hint: asyncio.Event, seconds: float) -> None:
+        self._hint = hint
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> "_Silence":
+        self.end()
+        self._timer = self._loop.call_later(self._seconds, self._look)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._timer.cancel()
+
+    def end(self) -> None:
+        """Say that something was sent."""
+        self._since = self._loop.time()
+
+    def lasted_long(self) -> bool:
+        """Whether nothing was sent for ``seconds``."""
+        return self._loop.time() >= self._since + self._seconds
+
+    def _look(self) -> None:
+        since = self._since
+        if self.lasted_long():
+            self._hint.set()
+            since = self._loop.time()
+        self._timer = self._loop.call_at(since + self._seconds, self._look)
 
 
 def _check_task_id(task_id: str) -> None:

@@ -1,13 +1,11 @@
 """The handlers of ImageEditService: convert, call, convert."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from itertools import accumulate
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
@@ -23,12 +21,12 @@ from imageedit_server.rpc.drafts import (
     user_filter_of,
 )
 from imageedit_server.rpc.errors import abort
+from imageedit_server.rpc.streams import PatientStream
 from imageedit_server.rpc.watches import WatchBudget
 
 KIB = 1024
 MAX_CHUNK_BYTES = 1024 * KIB
 MAX_PAGE_BYTES = 3 * 1024 * KIB
-SLOW_CONSUMER_SECONDS = 60.0
 LAST_SEQ = "last-seq"
 
 DEFAULT_TENANT = "default"
@@ -95,10 +93,10 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
     ) -> None:
         seq = request.after_seq
         try:
-            with self._watches.spend(context.peer(), DEFAULT_TENANT):
+            with self._watches.spend(context.peer(), DEFAULT_TENANT), PatientStream(context) as stream:
                 async with aclosing(self._tasks.watch(DEFAULT_TENANT, request.task_id, seq)) as items:
                     async for item in items:
-                        await _send(context, self._watch_answers.of(item))
+                        await stream.write(self._watch_answers.of(item))
                         seq = item.seq
         except Refusal as refusal:
             await abort(context, refusal, [(LAST_SEQ, str(seq))])
@@ -117,25 +115,17 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
     ) -> None:
         image = await self._pictures.find(DEFAULT_TENANT, request.image_id)
         chunks = self._pictures.read(image, request.offset)
-        await context.write(pb.DownloadImageResponse(info=image_message(image)))
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                await _send(context, pb.DownloadImageResponse(chunk=chunk))
+        with PatientStream(context) as stream:
+            await stream.write(pb.DownloadImageResponse(info=image_message(image)))
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    await stream.write(pb.DownloadImageResponse(chunk=chunk))
 
 
 def _fitting(tasks: Sequence[task_pb2.Task]) -> int:
     """Return how many of the tasks fit into one message: prompts may be long, and a page short."""
     ends = accumulate(task.ByteSize() for task in tasks)
     return max(sum(end <= MAX_PAGE_BYTES for end in ends), min(len(tasks), 1))
-
-
-async def _send(context: Context, message: Message | bytes) -> None:
-    """Write to a stream. Raises SLOW_CONSUMER when nobody reads it (P13)."""
-    try:
-        async with asyncio.timeout(SLOW_CONSUMER_SECONDS):
-            await context.write(message)
-    except TimeoutError:
-        raise Refusal(Reason.SLOW_CONSUMER, "This stream was not read for a minute; resume it.") from None
 
 
 async def _read_info(requests: AsyncIterator[pb.UploadImageRequest]) -> str:
