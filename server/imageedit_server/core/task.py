@@ -179,6 +179,10 @@ class Request:
         """Return every input picture."""
         return (*self.images, *((self.mask,) if self.mask else ()), *self.reference_images)
 
+    def input_images(self) -> tuple[Image, ...]:
+        """Return the input pictures that are images of this service."""
+        return tuple(given.image for given in self.inputs() if given.image)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
@@ -196,6 +200,11 @@ class Status:
     warnings: tuple[str, ...] = ()
     start_time: datetime | None = None
     end_time: datetime | None = None
+
+    def all_images(self) -> tuple[Image, ...]:
+        """Return every picture that came of the task, late ones too."""
+        late = (image for attempt in self.attempts for image in attempt.late_images)
+        return (*self.images, *self.previews, *late)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,7 @@ from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Billing, Outcome, State, Status, Task, TaskError
 from imageedit_server.store import codec
 from imageedit_server.store.claims import Lease
-from imageedit_server.store.creation import add_images
+from imageedit_server.store.creation import add_images, link_images
 from imageedit_server.store.decisions import owned_row
 from imageedit_server.store.feed import CHANGES, Change
 from imageedit_server.store.log import append_event
@@ -143,8 +143,9 @@ def add_late_images(
     connection: Connection, key: AttemptKey, images: tuple[Image, ...], now: datetime
 ) -> None:
     """Keep results that were learnt after the task had ended; the task itself does not change."""
-    tenant = connection.execute(select(TASK.c.tenant).where(TASK.c.task_id == key.task_id)).scalar_one()
-    add_images(connection, tenant, images, now)
+    task = connection.execute(select(TASK.c.tenant, TASK.c.number).where(TASK.c.task_id == key.task_id)).one()
+    add_images(connection, task.tenant, images, now)
+    link_images(connection, task.tenant, task.number, images)
     connection.execute(update(ATTEMPT).where(*_named(key)).values(late_images=codec.IMAGES.dump(images)))
 
 

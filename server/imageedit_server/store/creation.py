@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from imageedit_server.core.errors import Reason, Refusal, image_not_found
@@ -14,7 +14,7 @@ from imageedit_server.store import codec
 from imageedit_server.store.log import insert_event
 from imageedit_server.store.prepared import PreparedInsert, PreparedSelect
 from imageedit_server.store.queries import get_task, has_image
-from imageedit_server.store.tables import IDEMPOTENCY, IMAGE, TASK, to_micros
+from imageedit_server.store.tables import IDEMPOTENCY, IMAGE, TASK, TASK_IMAGE, to_micros
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +43,7 @@ def create_task(connection: Connection, new: NewTask, images: Iterable[Image] = 
     add_images(connection, new.tenant, images, new.create_time)
     _check_inputs(connection, new)
     number = _insert_task(connection, new)
+    link_images(connection, new.tenant, number, new.request.input_images())
     task = Task(
         task_id=new.task_id,
         tenant=new.tenant,
@@ -82,6 +83,7 @@ def find_by_request_id(
     return get_task(connection, tenant, row.task_id)
 
 
+_LINK_IMAGE = PreparedInsert(upsert(TASK_IMAGE).on_conflict_do_nothing())
 _INSERT_TASK = PreparedInsert(insert(TASK))
 _INSERT_IDEMPOTENCY = PreparedInsert(insert(IDEMPOTENCY))
 _BY_REQUEST_ID = PreparedSelect(
@@ -111,12 +113,25 @@ def add_images(connection: Connection, tenant: str, images: Iterable[Image], now
         for image in images
     ]
     if rows:
-        connection.execute(upsert(IMAGE).on_conflict_do_nothing(), rows)
+        connection.execute(_ADD_IMAGE, rows)
+
+
+_new_image = upsert(IMAGE)
+_ADD_IMAGE = _new_image.on_conflict_do_update(
+    index_elements=(IMAGE.c.tenant, IMAGE.c.image_id),
+    set_={"create_time": func.max(IMAGE.c.create_time, _new_image.excluded.create_time)},
+)
+
+
+def link_images(connection: Connection, tenant: str, number: int, images: Iterable[Image]) -> None:
+    """Say that the task of this number needs images, so that they stay as long as it does."""
+    for image in images:
+        _LINK_IMAGE.run(connection, tenant=tenant, image_id=image.image_id, task=number)
 
 
 def _check_inputs(connection: Connection, new: NewTask) -> None:
-    for given in new.request.inputs():
-        if given.image and not has_image(connection, new.tenant, given.image.image_id):
+    for image in new.request.input_images():
+        if not has_image(connection, new.tenant, image.image_id):
             raise image_not_found()
 
 
@@ -136,4 +151,5 @@ def _insert_task(connection: Connection, new: NewTask) -> int:
         not_before=0,
         lease_token=0,
         lease_until=None,
+        end_time=None,
     )

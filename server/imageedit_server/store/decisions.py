@@ -11,7 +11,7 @@ from imageedit_server.core.errors import task_not_found
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import State, Status, Task
 from imageedit_server.store.claims import Lease
-from imageedit_server.store.creation import add_images
+from imageedit_server.store.creation import add_images, link_images
 from imageedit_server.store.log import UNOWNED, LeaseLost, append_event
 from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.tables import TASK, to_micros
@@ -32,7 +32,9 @@ def change(
     ``images`` are given to the tenant in the same transaction.
     """
     row = owned_row(connection, lease)
+    images = tuple(images)
     add_images(connection, row.tenant, images, now)
+    link_images(connection, row.tenant, row.number, images)
     owner: dict[str, Any] = {}
     if not_before is not None:
         owner = {**UNOWNED, "not_before": to_micros(not_before)}

@@ -28,7 +28,8 @@ class TaskRow(SQLModel, table=True):
     """A task: its request for good, and of its status what claims, lists and fences need.
 
     ``number`` orders tasks by age. ``lease_token`` rises with every change of owner; ``lease_until`` is
-    null while nobody owns the task. ``not_before`` keeps a task that waits out of the claims.
+    null while nobody owns the task. ``not_before`` keeps a task that waits out of the claims. ``end_time`` is
+    null while the task is open.
     """
 
     __tablename__ = "task"
@@ -39,6 +40,7 @@ class TaskRow(SQLModel, table=True):
         Index("task_running", "lease_until", "not_before", sqlite_where=text("state = 'RUNNING'")),
         Index("task_deadline", "deadline", sqlite_where=text("state IN ('QUEUED', 'RUNNING')")),
         Index("task_waits", "not_before", sqlite_where=text("state IN ('QUEUED', 'RUNNING')")),
+        Index("task_ended", "state", "end_time", sqlite_where=text("end_time IS NOT NULL")),
         {"sqlite_autoincrement": True},
     )
 
@@ -55,6 +57,7 @@ class TaskRow(SQLModel, table=True):
     not_before: int
     lease_token: int
     lease_until: int | None
+    end_time: int | None
 
 
 class TaskEventRow(SQLModel, table=True):
@@ -99,10 +102,13 @@ class AttemptRow(SQLModel, table=True):
 
 
 class ImageRow(SQLModel, table=True):
-    """A tenant's right to an image, and the facts of its bytes."""
+    """A tenant's right to an image, and the facts of its bytes.
+
+    ``create_time`` is when the tenant was last given it: one that is uploaded again is as good as new.
+    """
 
     __tablename__ = "image"
-    __table_args__ = {"sqlite_with_rowid": False}
+    __table_args__ = (Index("image_age", "create_time"), {"sqlite_with_rowid": False})
 
     tenant: str = Field(primary_key=True)
     image_id: str = Field(primary_key=True)
@@ -112,6 +118,17 @@ class ImageRow(SQLModel, table=True):
     size_bytes: int
     transparency: str
     create_time: int
+
+
+class TaskImageRow(SQLModel, table=True):
+    """That a task needs an image, as input, output, preview or late result."""
+
+    __tablename__ = "task_image"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    tenant: str = Field(primary_key=True)
+    image_id: str = Field(primary_key=True)
+    task: int = Field(primary_key=True)
 
 
 class IdempotencyRow(SQLModel, table=True):
@@ -124,7 +141,7 @@ class IdempotencyRow(SQLModel, table=True):
     method: str = Field(primary_key=True)
     request_id: str = Field(primary_key=True)
     body_sha256: str
-    task: int = Field(foreign_key="task.number")
+    task: int
 
 
 METADATA = SQLModel.metadata
@@ -132,6 +149,7 @@ TASK: Table = METADATA.tables["task"]
 EVENT: Table = METADATA.tables["task_event"]
 ATTEMPT: Table = METADATA.tables["attempt"]
 IMAGE: Table = METADATA.tables["image"]
+TASK_IMAGE: Table = METADATA.tables["task_image"]
 IDEMPOTENCY: Table = METADATA.tables["idempotency"]
 
 _SQLITE_GUARDS = (

@@ -1,0 +1,102 @@
+"""Forgetting: finished tasks after their time, and images with the last task that needs them.
+
+Every function looks at a few rows only, so that no transaction is long; call it until there is nothing left.
+"""
+
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, select, tuple_
+
+from imageedit_server.core.task import State
+from imageedit_server.store.queries import row_by_id, with_attempts
+from imageedit_server.store.tables import ATTEMPT, EVENT, IDEMPOTENCY, IMAGE, TASK, TASK_IMAGE, to_micros
+
+_IS_NEEDED = exists().where(TASK_IMAGE.c.tenant == IMAGE.c.tenant, TASK_IMAGE.c.image_id == IMAGE.c.image_id)
+
+
+def forget_tasks(connection: Connection, state: State, ended_before: datetime, most: int) -> int:
+    """Delete the oldest tasks that ended in ``state``, before a time; return how many, at most ``most``.
+
+    Their request_ids are forgotten too (P3: each lives as long as its task). Images that no other task needs
+    go with them, unless the tenant was given them again since.
+    """
+    task_ids = connection.execute(
+        select(TASK.c.task_id)
+        .where(
+            TASK.c.state == state.value,
+            TASK.c.end_time.is_not(None),
+            TASK.c.end_time < to_micros(ended_before),
+        )
+        .order_by(TASK.c.end_time)
+        .limit(most)
+    ).scalars()
+    forgotten = 0
+    for task_id in task_ids.all():
+        _forget_task(connection, row_by_id(connection, task_id), ended_before)
+        forgotten += 1
+    return forgotten
+
+
+def _forget_task(connection: Connection, row: Any, before: datetime) -> None:
+    task = with_attempts(connection, row)
+    connection.execute(
+        delete(IDEMPOTENCY).where(
+            IDEMPOTENCY.c.tenant == task.tenant,
+            IDEMPOTENCY.c.method == task.request.kind.value,
+            IDEMPOTENCY.c.request_id == task.request.request_id,
+        )
+    )
+    for image in {*task.request.input_images(), *task.status.all_images()}:
+        connection.execute(
+            delete(TASK_IMAGE).where(
+                TASK_IMAGE.c.tenant == task.tenant,
+                TASK_IMAGE.c.image_id == image.image_id,
+                TASK_IMAGE.c.task == row.number,
+            )
+        )
+        _forget_image(connection, task.tenant, image.image_id, before)
+    for table in (EVENT, ATTEMPT):
+        connection.execute(delete(table).where(table.c.task == row.number))
+    connection.execute(delete(TASK).where(TASK.c.number == row.number))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAge:
+    """The place of an image among all images, oldest first."""
+
+    create_time: int
+    tenant: str
+    image_id: str
+
+
+def forget_images(
+    connection: Connection, given_before: datetime, after: ImageAge | None, most: int
+) -> ImageAge | None:
+    """Delete images that were given to their tenants before a time and that no task needs.
+
+    Looks at the ``most`` next ones after ``after``; returns where to go on, None at the end.
+    """
+    age = tuple_(IMAGE.c.create_time, IMAGE.c.tenant, IMAGE.c.image_id)
+    begin = astuple(after) if after else (0, "", "")
+    rows = connection.execute(
+        select(IMAGE.c.create_time, IMAGE.c.tenant, IMAGE.c.image_id)
+        .where(IMAGE.c.create_time < to_micros(given_before), age > begin)
+        .order_by(IMAGE.c.create_time, IMAGE.c.tenant, IMAGE.c.image_id)
+        .limit(most)
+    ).all()
+    for row in rows:
+        _forget_image(connection, row.tenant, row.image_id, given_before)
+    return ImageAge(*rows[-1]) if rows else None
+
+
+def _forget_image(connection: Connection, tenant: str, image_id: str, given_before: datetime) -> None:
+    connection.execute(
+        delete(IMAGE).where(
+            IMAGE.c.tenant == tenant,
+            IMAGE.c.image_id == image_id,
+            IMAGE.c.create_time < to_micros(given_before),
+            ~_IS_NEEDED,
+        )
+    )
