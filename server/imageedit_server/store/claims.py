@@ -13,7 +13,7 @@ from imageedit_server.core.task import State, Task
 from imageedit_server.store.log import append_event, update_row
 from imageedit_server.store.prepared import PreparedSelect
 from imageedit_server.store.queries import row_by_id, with_attempts
-from imageedit_server.store.tables import TASK, from_micros, to_micros
+from imageedit_server.store.tables import TASK, WAITS, from_micros, to_micros
 
 MOST_OVERDUE = 100
 """How many tasks one claim ends, so that no claim takes long."""
@@ -166,7 +166,7 @@ _NEXT_DEADLINE = PreparedSelect(
     select(func.min(TASK.c.deadline).label("due")).where(_OPEN, TASK.c.deadline > bindparam("now"))
 )
 _NEXT_END_OF_WAIT = PreparedSelect(
-    select(func.min(TASK.c.not_before).label("due")).where(_OPEN, TASK.c.not_before > bindparam("now"))
+    select(func.min(TASK.c.not_before).label("due")).where(WAITS, TASK.c.not_before > bindparam("now"))
 )
 
 

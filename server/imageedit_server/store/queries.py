@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, literal, select
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Event, State, Task
 from imageedit_server.store.prepared import PreparedSelect
-from imageedit_server.store.rows import attempt_of, event_of, image_of, task_of
+from imageedit_server.store.rows import attempt_of, events_of, image_of, task_of
 from imageedit_server.store.tables import ATTEMPT, EVENT, IMAGE, TASK
 
 _NOW = select(TASK, EVENT.c.status).join(EVENT, (EVENT.c.task == TASK.c.number) & (EVENT.c.seq == TASK.c.seq))
@@ -95,8 +95,7 @@ def _list_state(
 
 def events_after(connection: Connection, task_id: str, after_seq: int, most: int) -> list[Event]:
     """Return the next events of a task, oldest first."""
-    rows = _EVENTS.all(connection, task_id=task_id, after_seq=after_seq, most=most)
-    return list(map(event_of, rows))
+    return events_of(_EVENTS.all(connection, task_id=task_id, after_seq=after_seq, most=most))
 
 
 def get_image(connection: Connection, tenant: str, image_id: str) -> Image | None:

@@ -1,21 +1,25 @@
 """Rows to nouns and back."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row
 
 from imageedit_server.core.image import Image, Transparency
-from imageedit_server.core.task import Attempt, Billing, Event, Outcome, Task
+from imageedit_server.core.task import Attempt, Billing, Event, Outcome, Request, Task
 from imageedit_server.store import codec
 from imageedit_server.store.tables import from_micros
 
 
-def task_of(row: Row[Any]) -> Task:
-    """Build a task from a row that has the columns of task and the status of one of its events."""
+def task_of(row: Row[Any], request: Request | None = None) -> Task:
+    """Build a task from a row that has the columns of task and the status of one of its events.
+
+    ``request`` is the task's, where it was read already.
+    """
     return Task(
         task_id=row.task_id,
         tenant=row.tenant,
-        request=codec.REQUEST.load(row.request),
+        request=request or codec.REQUEST.load(row.request),
         status=codec.STATUS.load(row.status),
         seq=row.seq,
         create_time=from_micros(row.create_time),
@@ -23,9 +27,10 @@ def task_of(row: Row[Any]) -> Task:
     )
 
 
-def event_of(row: Row[Any]) -> Event:
-    """Build an event from a row that has the columns of task and task_event."""
-    return Event(seq=row.seq, time=from_micros(row.time), task=task_of(row))
+def events_of(rows: Sequence[Row[Any]]) -> list[Event]:
+    """Build events of one task from rows that have the columns of task and task_event."""
+    request = codec.REQUEST.load(rows[0].request) if rows else None
+    return [Event(seq=row.seq, time=from_micros(row.time), task=task_of(row, request)) for row in rows]
 
 
 def attempt_of(row: Row[Any]) -> Attempt:

@@ -14,6 +14,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+WAITS = text("state IN ('QUEUED', 'RUNNING') AND not_before > 0")
+"""What is true of tasks that were made to wait; a query must say it in these words to find its index."""
+
+
 def to_micros(time: datetime) -> int:
     """Turn an aware time into what the tables hold."""
     return (time - _EPOCH) // _MICROSECOND
@@ -39,7 +43,7 @@ class TaskRow(SQLModel, table=True):
         Index("task_queue", "provider", "number", sqlite_where=text("state = 'QUEUED'")),
         Index("task_running", "lease_until", "not_before", sqlite_where=text("state = 'RUNNING'")),
         Index("task_deadline", "deadline", sqlite_where=text("state IN ('QUEUED', 'RUNNING')")),
-        Index("task_waits", "not_before", sqlite_where=text("state IN ('QUEUED', 'RUNNING')")),
+        Index("task_waits", "not_before", sqlite_where=WAITS),
         Index("task_ended", "state", "end_time", sqlite_where=text("end_time IS NOT NULL")),
         {"sqlite_autoincrement": True},
     )
