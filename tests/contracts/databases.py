@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from imageedit_server.store.database import Database
 from imageedit_server.store.sqlite import SqliteDatabase
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 90
 
 
 @dataclass(frozen=True)

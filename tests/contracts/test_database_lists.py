@@ -96,7 +96,7 @@ async def test_a_task_that_moves_while_a_list_is_read_is_on_it_once(database: Da
     def slow(connection: Connection) -> list[str]:
         first = list_tasks(connection, TENANT, user_id="", states=[State.QUEUED], before=None, most=9)
         between.set()
-        assert moved.wait(30)
+        assert moved.wait(90)
         second = list_tasks(connection, TENANT, user_id="", states=[State.RUNNING], before=None, most=9)
         return [task.task_id for _, task in (*first, *second)]
 

@@ -27,7 +27,7 @@ def test_an_armed_point_kills_at_the_chosen_pass(armed: str, passed: int, killed
         env={"IMAGEEDIT_FAILPOINT": armed},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=90,
         check=False,
     )
     assert process.stdout.count("passed") == passed

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 EPOCH = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):

@@ -37,4 +37,4 @@ def blobs(tmp_path: Path) -> BlobStore:
 @pytest.fixture
 def library(blobs: BlobStore, pool: WorkerPool) -> ImageLibrary:
     """A library with the limits of DESIGN §6."""
-    return ImageLibrary(blobs, pool.within(10), max_bytes=20 * 1024 * 1024, max_pixels=50_000_000)
+    return ImageLibrary(blobs, pool.within(90), max_bytes=20 * 1024 * 1024, max_pixels=50_000_000)

@@ -8,11 +8,10 @@ from importlib.metadata import version
 import pytest
 
 from imageedit_server.outbound.client import ApiClient, Broken, Part, Reply
+from tests.leaps import LIMIT, for_ever, leap
 from tests.outbound.conftest import MakeClient
 from tests.outbound.servers import Call, Reader, Writer, read_call, reply, serve, serve_raw
 from tests.outbound.worlds import trust
-
-LIMIT = 2.0
 
 
 async def test_json_goes_out_and_the_reply_comes_back(client: MakeClient) -> None:
@@ -231,15 +230,16 @@ async def test_a_stream_is_over_at_its_limit_but_its_reader_is_never_interrupted
     async def handler(reader: Reader, writer: Writer) -> None:
         await read_call(reader)
         writer.write(b"HTTP/1.1 200 X\r\n\r\ndata: 1\n")
-        await asyncio.sleep(5)
+        await for_ever()
 
     async with (
         serve_raw(handler) as server,
-        client(server.url).stream("POST", "/e", json={}, limit_seconds=0.1) as stream,
+        client(server.url).stream("POST", "/e", json={}, limit_seconds=LIMIT) as stream,
     ):
         lines = stream.aiter_lines()
         assert await anext(lines) == "data: 1"
-        await asyncio.sleep(0.15)
+        leap()
+        await asyncio.sleep(0.01)
         with pytest.raises(Broken):
             await anext(lines)
 

@@ -3,12 +3,12 @@
 import asyncio
 import gzip
 import ssl
-import time
 
 import pytest
 
 from imageedit_server.outbound.fetch import FetchFailed, GuardedFetch, UrlRefused
 from imageedit_server.outbound.network import Trust
+from tests.leaps import LIMIT, for_ever, leap
 from tests.outbound.servers import (
     Handler,
     Reader,
@@ -22,14 +22,11 @@ from tests.outbound.servers import (
 )
 from tests.outbound.worlds import PUBLIC, World, trust
 
-LIMIT = 0.5
 MAX = 100_000
 
 
-async def got(
-    fetch: GuardedFetch, url: str = "https://good.example/a.png", limit_seconds: float = LIMIT
-) -> bytes:
-    async with fetch.open(url, max_bytes=MAX, limit_seconds=limit_seconds) as fetched:
+async def got(fetch: GuardedFetch, url: str = "https://good.example/a.png") -> bytes:
+    async with fetch.open(url, max_bytes=MAX, limit_seconds=LIMIT) as fetched:
         return b"".join([chunk async for chunk in fetched.chunks()])
 
 
@@ -124,14 +121,13 @@ async def endless(reader: Reader, writer: Writer) -> None:
 async def huge_length(reader: Reader, writer: Writer) -> None:
     await read_call(reader)
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
-    await asyncio.sleep(5)
+    await for_ever()
 
 
 async def gzip_bomb(reader: Reader, writer: Writer) -> None:
     await read_call(reader)
     writer.write(reply(200, gzip.compress(bytes(3_000_000)), Content_Encoding="gzip"))
-    await writer.drain()
-    await asyncio.sleep(0.05)
+    await reader.read()  # until the client has enough
 
 
 async def drip(reader: Reader, writer: Writer) -> None:
@@ -139,11 +135,14 @@ async def drip(reader: Reader, writer: Writer) -> None:
     while True:
         writer.write(b"x")
         await writer.drain()
-        await asyncio.sleep(0.01)
+        leap(1)
+        await asyncio.sleep(0)
 
 
 async def hang(reader: Reader, writer: Writer) -> None:
-    await asyncio.sleep(5)
+    await read_call(reader)
+    leap()
+    await for_ever()
 
 
 async def rst(reader: Reader, writer: Writer) -> None:
@@ -174,11 +173,12 @@ async def cut_short(reader: Reader, writer: Writer) -> None:
     ids=lambda each: getattr(each, "__name__", str(each)),
 )
 async def test_a_bad_content_fails_in_time(handler: Handler, final: bool) -> None:
-    started = time.monotonic()
+    loop = asyncio.get_running_loop()
+    started = loop.time()
     async with serve_raw(handler, certificate="good.example") as server:
         with pytest.raises(FetchFailed) as failed:
-            await got(fetch_from(server), limit_seconds=0.25)
-    assert time.monotonic() - started < 0.6
+            await got(fetch_from(server))
+    assert loop.time() - started < 2 * LIMIT
     assert (failed.value.status, failed.value.final) == (None, final)
     assert server.connections == 1
 
@@ -238,7 +238,7 @@ async def test_whoever_stops_reading_closes_the_connection() -> None:
     async with serve_raw(handler, certificate="good.example") as server:
         with pytest.raises(KeyError):
             await _stop_at_the_first(fetch_from(server))
-        await asyncio.wait_for(gone.wait(), 1)
+        await asyncio.wait_for(gone.wait(), LIMIT)
 
 
 async def _stop_at_the_first(fetch: GuardedFetch) -> None:
@@ -248,9 +248,15 @@ async def _stop_at_the_first(fetch: GuardedFetch) -> None:
 
 
 async def test_a_cancelled_fetch_ends_at_once() -> None:
-    async with serve_raw(hang, certificate="good.example") as server:
-        task = asyncio.create_task(got(fetch_from(server), limit_seconds=30))
-        await asyncio.sleep(0.05)
+    async def handler(reader: Reader, writer: Writer) -> None:
+        await read_call(reader)
+        arrived.set()
+        await for_ever()
+
+    arrived = asyncio.Event()
+    async with serve_raw(handler, certificate="good.example") as server:
+        task = asyncio.create_task(got(fetch_from(server)))
+        await arrived.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -264,13 +270,12 @@ async def test_a_name_without_an_address_fails() -> None:
 async def test_looking_up_counts_towards_the_limit() -> None:
     class Slow(World):
         async def resolve(self, host: str) -> tuple[str, ...]:
-            await asyncio.sleep(2)
-            return (PUBLIC,)
+            leap()
+            await for_ever()
+            raise AssertionError
 
-    started = time.monotonic()
-    with pytest.raises(FetchFailed):
-        await got(GuardedFetch(trust=trust(Slow({}))), limit_seconds=0.05)
-    assert time.monotonic() - started < 1
+    with pytest.raises(FetchFailed, match="no address"):
+        await got(GuardedFetch(trust=trust(Slow({}))))
 
 
 @pytest.mark.parametrize("certificate", ["expired", "other.example"])

@@ -83,7 +83,7 @@ def test_no_url_keeps_its_query_or_user(text: str) -> None:
 )
 def test_no_text_makes_it_slow(unit: str) -> None:
     text = unit * 100_000
-    started = time.perf_counter()
+    started = time.thread_time()
     redact(text)
     redact(f"{text[:4000]} {text}")
-    assert time.perf_counter() - started < 0.25
+    assert time.thread_time() - started < 5  # some ms; hours if it were not linear

@@ -12,8 +12,12 @@ import pytest
 
 from imageedit_server.outbound import stream
 from imageedit_server.outbound.client import ApiClient, Broken, Part, Reply
+from tests.leaps import LIMIT, for_ever
 from tests.outbound.servers import Reader, Writer, read_call, reply, reset, serve, serve_raw, server_tls
 from tests.outbound.worlds import World, trust
+
+MOST_IN_FLIGHT = 64 * 1024 * 1024
+"""Far more than the kernel buffers on both sides of a connection."""
 
 BIG = Part("image", bytes(8_000_000), "a.png", "image/png")
 
@@ -52,7 +56,7 @@ async def upload(port: int, certificate: str) -> Reply:
     url = "https://good.example" if certificate else f"http://127.0.0.1:{port}"
     vendor = ApiClient(url, {}, trust=trust(world))
     try:
-        return await vendor.send("POST", "/edits/", parts=[BIG], limit_seconds=2)
+        return await vendor.send("POST", "/edits/", parts=[BIG], limit_seconds=LIMIT)
     finally:
         await vendor.aclose()
 
@@ -80,7 +84,7 @@ async def test_a_whole_request_of_many_megabytes_arrives(certificate: str) -> No
     async with serve(reply(200, bytes(3_000_000)), certificate=certificate) as server:
         world = World({"good.example": [("127.0.0.1",)]}, {"127.0.0.1": server.port})
         vendor = ApiClient("https://good.example" if certificate else server.url, {}, trust=trust(world))
-        got = await vendor.send("POST", "/", parts=[BIG], limit_seconds=5, max_body_bytes=4_000_000)
+        got = await vendor.send("POST", "/", parts=[BIG], limit_seconds=LIMIT, max_body_bytes=4_000_000)
         await vendor.aclose()
     assert len(got.body) == 3_000_000
     assert BIG.content in server.calls[0].body
@@ -97,7 +101,7 @@ async def test_an_informational_answer_does_not_stop_the_request() -> None:
 
     async with serve_raw(handler) as server:
         vendor = ApiClient(server.url, {}, trust=trust())
-        got = await vendor.send("POST", "/", parts=[BIG], limit_seconds=2)
+        got = await vendor.send("POST", "/", parts=[BIG], limit_seconds=LIMIT)
         await vendor.aclose()
     assert int(got.body) > len(BIG.content)
 
@@ -111,7 +115,7 @@ async def test_half_an_early_answer_is_broken() -> None:
     async with serve_raw(handler) as server:
         vendor = ApiClient(server.url, {}, trust=trust())
         with pytest.raises(Broken):
-            await vendor.send("POST", "/", parts=[BIG], limit_seconds=2)
+            await vendor.send("POST", "/", parts=[BIG], limit_seconds=LIMIT)
         await vendor.aclose()
 
 
@@ -119,17 +123,20 @@ async def test_what_came_before_a_reset_can_still_be_read() -> None:
     async def handler(reader: Reader, writer: Writer) -> None:
         writer.write(b"hello")
         await writer.drain()
-        await asyncio.sleep(0.02)
+        await received.wait()
         reset(writer)
 
+    received = asyncio.Event()
     async with serve_raw(handler) as server:
-        wire = await stream.connect("127.0.0.1", server.port, 1)
-        await asyncio.sleep(0.05)
-        assert wire.get_extra_info("is_readable")
-        assert await wire.read(3, timeout=1) == b"hel"
-        assert await wire.read(9, timeout=1) == b"lo"
+        wire = await stream.connect("127.0.0.1", server.port, LIMIT)
+        while not wire.get_extra_info("is_readable"):  # noqa: ASYNC110  nothing tells
+            await asyncio.sleep(0.001)
+        received.set()
+        await asyncio.sleep(0.05)  # the reset most likely comes; it takes nothing away
+        assert await wire.read(3, timeout=LIMIT) == b"hel"
+        assert await wire.read(9, timeout=LIMIT) == b"lo"
         with pytest.raises(httpcore.ReadError):
-            await wire.read(1, timeout=1)
+            await wire.read(1, timeout=LIMIT)
         await wire.aclose()
 
 
@@ -144,30 +151,31 @@ async def test_a_peer_that_sends_for_ever_is_held_back() -> None:
             sent += 64 * 1024
 
     async with serve_raw(handler) as server:
-        wire = await stream.connect("127.0.0.1", server.port, 1)
-        await asyncio.sleep(0.1)
-        held = sent
-        await asyncio.sleep(0.05)
-        assert sent == held
+        wire = await stream.connect("127.0.0.1", server.port, LIMIT)
+        held = -1
+        while held != sent:
+            held = sent
+            assert held < MOST_IN_FLIGHT
+            await asyncio.sleep(0.05)
         got = 0
         while got < held + 1_000_000:
-            got += len(await wire.read(64 * 1024, timeout=1))
+            got += len(await wire.read(64 * 1024, timeout=LIMIT))
         await wire.aclose()
 
 
 async def test_the_kernel_probes_a_silent_connection() -> None:
     async with serve(reply()) as server:
-        wire = await stream.connect("127.0.0.1", server.port, 1)
+        wire = await stream.connect("127.0.0.1", server.port, LIMIT)
         assert wire.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         await wire.aclose()
 
 
 async def test_time_limits_have_their_own_errors() -> None:
     async def handler(reader: Reader, writer: Writer) -> None:
-        await asyncio.sleep(5)
+        await for_ever()
 
     async with serve_raw(handler) as server:
-        wire = await stream.connect("127.0.0.1", server.port, 1)
+        wire = await stream.connect("127.0.0.1", server.port, LIMIT)
         with pytest.raises(httpcore.ReadTimeout):
             await wire.read(1, timeout=0.01)
         with pytest.raises(httpcore.WriteTimeout):

@@ -12,7 +12,7 @@ from google.rpc.status_pb2 import Status
 
 from tests.rpc.serving import SERVICE
 
-CALL_SECONDS = 20.0
+CALL_SECONDS = 60.0
 METHODS = {method.name: method for method in SERVICE.methods}
 
 

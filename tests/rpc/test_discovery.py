@@ -53,7 +53,7 @@ async def test_a_health_watch_learns_of_the_drain_at_once(tmp_path: Path) -> Non
         assert isinstance(first, HealthCheckResponse)
         assert first.status == SERVING
         draining = asyncio.ensure_future(served.server.drain())
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(60):
             second = await watch.read()
         assert isinstance(second, HealthCheckResponse)
         assert second.status == NOT_SERVING
@@ -107,7 +107,7 @@ async def buf(*arguments: str | Path, stdin: str = "") -> tuple[int, str, str]:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             out, err = await process.communicate(stdin.encode())
     finally:
         if process.returncode is None:

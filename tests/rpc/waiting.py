@@ -1,10 +1,10 @@
-"""Waiting for what another task does soon, for at most ten seconds."""
+"""Waiting for what another task does soon, for at most a minute."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 STEP_SECONDS = 0.005
 
 

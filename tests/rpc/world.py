@@ -76,14 +76,14 @@ def edit(image_id: str, **fields: object) -> pb.EditImageRequest:
 async def finish(served: Served, task: task_pb2.Task) -> task_pb2.Task:
     """Follow a task to its end."""
     last = task
-    async for response in served.stub.WatchTask(pb.WatchTaskRequest(task_id=task.task_id), timeout=20):
+    async for response in served.stub.WatchTask(pb.WatchTaskRequest(task_id=task.task_id), timeout=60):
         last = response.event.task if response.HasField("event") else last
     return last
 
 
 async def reach(served: Served, task_id: str, stage: task_pb2.Task.Stage) -> task_pb2.Task:
     """Follow a task to a stage."""
-    watch = served.stub.WatchTask(pb.WatchTaskRequest(task_id=task_id), timeout=20)
+    watch = served.stub.WatchTask(pb.WatchTaskRequest(task_id=task_id), timeout=60)
     async for response in watch:
         if response.event.task.stage == stage:
             watch.cancel()

@@ -112,7 +112,7 @@ async def test_every_loopback_address_can_be_listened_on(tmp_path: Path, host: s
     async with running(load_settings(config, {}, {})) as server:
         for address in (server.grpc_address, server.http_address):
             name, _, port = address.rpartition(":")
-            socket.create_connection((name.strip("[]"), int(port)), timeout=5).close()
+            socket.create_connection((name.strip("[]"), int(port)), timeout=60).close()
 
 
 def _has_ipv6() -> bool:

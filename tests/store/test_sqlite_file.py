@@ -48,7 +48,7 @@ async def test_the_writer_is_durable_and_the_only_one_that_checkpoints(database:
 
 
 async def test_every_reader_is_as_durable_and_cannot_write(database: SqliteDatabase) -> None:
-    barrier = threading.Barrier(READERS, timeout=30)  # all at once, so that each has a connection of its own
+    barrier = threading.Barrier(READERS, timeout=90)  # all at once, so that each has a connection of its own
 
     def query(connection: Connection) -> tuple[int, tuple[object, ...]]:
         barrier.wait()
@@ -221,7 +221,7 @@ asyncio.run(main())
 
 def second_server(folder: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-c", OPEN, str(folder)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", OPEN, str(folder)], capture_output=True, text=True, timeout=90, check=False
     )
 
 

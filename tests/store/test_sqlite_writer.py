@@ -178,7 +178,7 @@ async def test_a_corrupt_page_ends_it_also_when_a_reader_finds_it(tmp_path: Path
     await database.open()
     with pytest.raises(sqlite3.DatabaseError, match="malformed"):
         await database.read(get_task, TENANT, tasks[0].task_id)
-    await asyncio.wait_for(database.broken, 30)
+    await asyncio.wait_for(database.broken, 90)
     await database.close()
 
 

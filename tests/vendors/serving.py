@@ -85,6 +85,10 @@ class Line:
             while await self.reader.read(65536):
                 pass
 
+    async def pause(self, seconds: float) -> None:
+        """Send nothing for a time."""
+        await asyncio.sleep(seconds)
+
     def reset(self) -> None:
         """Break the connection off with RST."""
         sock = self._writer.get_extra_info("socket")
@@ -258,6 +262,10 @@ def _part(piece: bytes) -> FormPart:
 # Misbehaviours on the socket (PROMISES F43, F44)
 
 
+DRIP_SECONDS = 0.5
+"""Between two bytes: even the shortest of bodies takes half a minute."""
+
+
 async def hang(line: Line) -> None:
     """Say nothing until the client gives up."""
     await line.client_is_gone()
@@ -293,12 +301,12 @@ async def endless_body(line: Line) -> None:
         await line.send(b" " * 65536)
 
 
-def drip(response: Response, seconds: float = 0.05) -> Wire:
+def drip(response: Response, seconds: float = DRIP_SECONDS) -> Wire:
     """Send the honest reply one byte at a time, so slowly that no read ever times out."""
     return _slowly(response.head() + response.content(), b"", seconds)
 
 
-def drip_body(response: Response, seconds: float = 0.05) -> Wire:
+def drip_body(response: Response, seconds: float = DRIP_SECONDS) -> Wire:
     """Send the head at once and the body one byte at a time."""
     return _slowly(response.content(), response.head(), seconds)
 
@@ -308,7 +316,7 @@ def _slowly(data: bytes, first: bytes, seconds: float) -> Wire:
         await line.send(first)
         for index in range(len(data)):
             await line.send(data[index : index + 1])
-            await asyncio.sleep(seconds)
+            await line.pause(seconds)
 
     return wire
 

@@ -23,7 +23,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 async def http(served: Served) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the HTTP door that looks at no proxies."""
     url = f"http://{served.server.http_address}"
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=5) as client:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -99,7 +99,7 @@ async def test_what_is_not_http_never_is_a_5xx(served: Served, http: httpx.Async
     with suppress(ConnectionError):  # closed on us is an answer too
         writer.write(raw)
         writer.write_eof()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             answer = await reader.read()
     writer.close()
     assert not answer.startswith(b"HTTP/1.1 5"), answer[:200]

@@ -11,6 +11,7 @@ import pytest
 from imageedit_server.outbound.client import ApiClient, Trust
 from imageedit_server.providers.base import Context
 from imageedit_server.providers.kie import KieAdapter
+from tests.leaps import LIMIT
 from tests.providers.kie.jobs import NOW, Jobs
 from tests.vendors.kie.server import KieVendor
 
@@ -93,7 +94,7 @@ def make_adapter(vendor: KieVendor, clock: StandingClock, connect: Connect) -> M
             "upload_url": vendor.upload_url,
             "api_key": vendor.api_key,
             "callback_hmac_key": vendor.webhook_key,
-            "submit_seconds": 2,
+            "submit_seconds": LIMIT,
         }
         options = KieAdapter.Options.model_validate(given | settings)
         context = Context(provider="kie", clock=clock, workers=ThreadWorkers(), connect=connect)

@@ -205,10 +205,10 @@ AMBIGUOUS = [
 
 
 @pytest.mark.parametrize("behaviour", AMBIGUOUS, ids=name_of)
+@pytest.mark.usefixtures("waits_are_over")
 async def test_what_leaves_it_open_is_ambiguous_and_sent_once(
-    make_adapter: MakeAdapter, vendor: KieVendor, jobs: Jobs, behaviour: Behaviour
+    adapter: KieAdapter, vendor: KieVendor, jobs: Jobs, behaviour: Behaviour
 ) -> None:
-    adapter = make_adapter(submit_seconds=0.2)
     vendor.misbehave("createTask", behaviour, times=None)
     error = await outcome(adapter, jobs)
     assert (type(error), error.reason) == (Ambiguous, Reason.SUBMIT_OUTCOME_UNKNOWN)

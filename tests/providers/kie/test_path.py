@@ -37,7 +37,7 @@ async def carried_out(adapter: KieAdapter, job: Job) -> Finished:
 
 async def fetched(vendor: KieVendor, url: str) -> Image.Image:
     client = ApiClient(vendor.result_url, {}, trust=TRUST)
-    reply = await client.send("GET", url.removeprefix(vendor.result_url), limit_seconds=5)
+    reply = await client.send("GET", url.removeprefix(vendor.result_url), limit_seconds=60)
     await client.aclose()
     assert reply.status == 200
     return Image.open(io.BytesIO(reply.body))

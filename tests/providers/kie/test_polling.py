@@ -10,7 +10,6 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.outbound.client import OutboundError
 from imageedit_server.providers.base import Failed, Finished, Output, Running, VendorTaskUnknown
 from imageedit_server.providers.kie import KieAdapter, doubts
-from imageedit_server.providers.kie import adapter as adapter_module
 from imageedit_server.providers.kie.answers import POLL_ENDS, UNKNOWN_TASK, AskAgain
 from tests.providers.kie.conftest import Silence, StandingClock
 from tests.providers.kie.jobs import Jobs
@@ -253,12 +252,11 @@ async def test_what_settles_nothing_is_asked_again_for_ever(
 
 
 @pytest.mark.parametrize("behaviour", BROKEN_WIRES, ids=name_of)
+@pytest.mark.usefixtures("waits_are_over")
 async def test_a_broken_wire_is_asked_again(
     work: Work,
-    monkeypatch: pytest.MonkeyPatch,
     behaviour: Behaviour,
 ) -> None:
-    monkeypatch.setattr(adapter_module, "READ_SECONDS", 0.2)
     await work.begin()
     work.vendor.misbehave("recordInfo", behaviour)
     with pytest.raises((AskAgain, OutboundError)):

@@ -236,14 +236,13 @@ async def test_any_other_trouble_is_tried_again_later(
 
 
 @pytest.mark.parametrize("behaviour", BROKEN_WIRES, ids=lambda behaviour: behaviour.name)
+@pytest.mark.usefixtures("waits_are_over")
 async def test_a_broken_wire_is_tried_again_later(
     adapter: KieAdapter,
     vendor: KieVendor,
     jobs: Jobs,
-    monkeypatch: pytest.MonkeyPatch,
     behaviour: Behaviour,
 ) -> None:
-    monkeypatch.setattr(uploads, "UPLOAD_SECONDS", 0.2)
     vendor.misbehave("upload", behaviour)
     with pytest.raises(NotProcessed):
         await adapter.prepare(jobs.seedream())

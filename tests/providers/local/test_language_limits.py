@@ -17,8 +17,8 @@ from imageedit_server.providers.local.plan import GEOMETRY, INSIDE_A_MASK, Opera
 
 LONGEST = 4000
 SECONDS = 0.010
-LOADED = 3
-"""How much slower a busy machine may be."""
+LOADED = 20
+"""How much slower a busy machine may be. Work that grew with the square of the text would take longer."""
 
 PIECES = [
     *("亮", "更", "三", "十", "、", "不要", "亮度", "百分之", "不要亮和"),
@@ -75,7 +75,7 @@ def test_a_prompt_of_all_words_is_read_fast():
 
 
 def _seconds(prompt: str) -> float:
-    best = 1.0
+    best = float("inf")
     for _ in range(5):
         start = time.process_time()
         understand(prompt, masked=False)

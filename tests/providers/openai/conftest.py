@@ -11,6 +11,7 @@ import pytest
 from imageedit_server.outbound.client import ApiClient, Trust
 from imageedit_server.providers.base import Context
 from imageedit_server.providers.openai import OpenaiAdapter
+from tests.leaps import LIMIT
 from tests.providers.openai.jobs import NOW, Jobs
 from tests.vendors.openai.server import OpenaiVendor, Personality
 
@@ -85,7 +86,11 @@ def make_adapter(connect: Connect) -> MakeAdapter:
     """Makes an adapter of a vendor; keyword arguments are settings."""
 
     def make(vendor: OpenaiVendor | None = None, **settings: Any) -> OpenaiAdapter:
-        given: dict[str, Any] = {"adapter": "openai", "api_key": "sk-openai-test-key", "submit_seconds": 5}
+        given: dict[str, Any] = {
+            "adapter": "openai",
+            "api_key": "sk-openai-test-key",
+            "submit_seconds": LIMIT,
+        }
         if vendor is not None:
             given |= {"base_url": vendor.url, **SETTINGS[vendor.personality]}
         options = OpenaiAdapter.Options(**given | settings)

@@ -184,11 +184,11 @@ async def test_what_proves_nothing_is_never_sent_again(
 
 
 @pytest.mark.parametrize("behaviour", BROKEN_WIRES, ids=name_of)
+@pytest.mark.usefixtures("waits_are_over")
 async def test_a_lost_reply_proves_nothing(
-    make_adapter: MakeAdapter, vendor: OpenaiVendor, jobs: Jobs, behaviour: Behaviour
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, behaviour: Behaviour
 ) -> None:
     """F43, F44: whatever the network does, within the wall limit and with one call."""
-    adapter = make_adapter(vendor, submit_seconds=0.3)
     vendor.misbehave(behaviour)
     assert isinstance(await outcome(adapter, jobs), Ambiguous)
     assert len(vendor.requests) == 1

@@ -11,7 +11,7 @@ from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.providers.base import Ambiguous, Finished, NotProcessed, Prepared, Refused, SubmitError
 from imageedit_server.providers.openai import OpenaiAdapter
 from imageedit_server.providers.openai.streaming import BadStream, read_events
-from tests.providers.openai.conftest import MakeAdapter, Reports
+from tests.providers.openai.conftest import Reports
 from tests.providers.openai.jobs import Jobs, opened
 from tests.vendors.openai.behaviours import (
     BROKEN_WIRES,
@@ -181,8 +181,9 @@ async def test_a_stream_that_breaks_off_proves_nothing(
 
 
 @pytest.mark.parametrize("behaviour", BROKEN_WIRES, ids=lambda behaviour: behaviour.name)
+@pytest.mark.usefixtures("waits_are_over")
 async def test_a_lost_stream_proves_nothing(
-    make_adapter: MakeAdapter,
+    adapter: OpenaiAdapter,
     vendor: OpenaiVendor,
     prepared: Prepared,
     reports: Reports,
@@ -190,7 +191,7 @@ async def test_a_lost_stream_proves_nothing(
 ) -> None:
     """F43, F44."""
     vendor.misbehave(behaviour)
-    assert isinstance(await outcome(make_adapter(vendor, submit_seconds=0.3), prepared, reports), Ambiguous)
+    assert isinstance(await outcome(adapter, prepared, reports), Ambiguous)
     assert len(vendor.requests) == 1
     assert len(vendor.ledger) == int(behaviour.works)
 

@@ -11,6 +11,7 @@ import pytest
 from imageedit_server.outbound.client import ApiClient, Trust
 from imageedit_server.providers.base import Context
 from imageedit_server.providers.suitme import SuitmeAdapter
+from tests.leaps import LIMIT
 from tests.providers.suitme.jobs import NOW, Jobs
 from tests.vendors.suitme.server import SuitmeVendor
 
@@ -76,7 +77,7 @@ def make_adapter(vendor: SuitmeVendor, connect: Connect) -> MakeAdapter:
     """Makes an adapter of the vendor; keyword arguments are settings, ``provider`` its name."""
 
     def make(*, provider: str = "suitme", **settings: Any) -> SuitmeAdapter:
-        given = {"adapter": "suitme", "base_url": vendor.url, "api_key": API_KEY, "submit_seconds": 2}
+        given = {"adapter": "suitme", "base_url": vendor.url, "api_key": API_KEY, "submit_seconds": LIMIT}
         options = SuitmeAdapter.Options.model_validate(given | settings)
         context = Context(provider=provider, clock=StandingClock(), workers=ThreadWorkers(), connect=connect)
         return SuitmeAdapter(options, context)

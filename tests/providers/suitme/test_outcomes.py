@@ -344,10 +344,10 @@ AMBIGUOUS = [
 
 
 @pytest.mark.parametrize("behaviour", AMBIGUOUS, ids=name_of)
+@pytest.mark.usefixtures("waits_are_over")
 async def test_what_leaves_it_open_is_ambiguous_and_sent_once(
-    make_adapter: MakeAdapter, vendor: SuitmeVendor, jobs: Jobs, behaviour: Behaviour
+    adapter: SuitmeAdapter, vendor: SuitmeVendor, jobs: Jobs, behaviour: Behaviour
 ) -> None:
-    adapter = make_adapter(submit_seconds=0.2)
     vendor.misbehave(DEFAULT, behaviour, times=None)
     error = await outcome(adapter, jobs.default_model())
     assert (type(error), error.reason) == (Ambiguous, Reason.SUBMIT_OUTCOME_UNKNOWN)
@@ -356,6 +356,7 @@ async def test_what_leaves_it_open_is_ambiguous_and_sent_once(
 
 
 @pytest.mark.parametrize("behaviour", [*BROKEN_WIRES, *BAD_IDS[:2], says(500, 1004, works=True)], ids=name_of)
+@pytest.mark.usefixtures("waits_are_over")
 async def test_an_edit_is_sent_once_too(
     make_adapter: MakeAdapter, vendor: SuitmeVendor, jobs: Jobs, behaviour: Behaviour
 ) -> None:
@@ -363,7 +364,7 @@ async def test_an_edit_is_sent_once_too(
     vendor.finish(base)
     vendor.ledger.clear()
     vendor.misbehave(EDIT, behaviour, times=None)
-    error = await outcome(make_adapter(submit_seconds=0.2), jobs.edit(base))
+    error = await outcome(make_adapter(), jobs.edit(base))
     assert type(error) is Ambiguous
     assert len(vendor.calls(EDIT)) == 1
     assert len(vendor.ledger) <= 1

@@ -30,7 +30,7 @@ async def fetched(vendor: SuitmeVendor, finished: Finished) -> tuple[int, bytes]
     if output.content:
         return 200, output.content
     client = ApiClient(vendor.url, {}, trust=TRUST)
-    reply = await client.send("GET", output.url.removeprefix(vendor.url), limit_seconds=5)
+    reply = await client.send("GET", output.url.removeprefix(vendor.url), limit_seconds=60)
     await client.aclose()
     return reply.status, reply.body
 

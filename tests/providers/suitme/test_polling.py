@@ -7,7 +7,6 @@ import pytest
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.outbound.client import OutboundError
-from imageedit_server.providers import suitme
 from imageedit_server.providers.base import Failed, Finished, Output, Running, VendorTaskUnknown
 from imageedit_server.providers.suitme import AskAgain, SuitmeAdapter
 from tests.providers.suitme.conftest import API_KEY, Silence
@@ -337,11 +336,9 @@ async def test_a_revoked_key_is_asked_again(work: Work) -> None:
 
 
 @pytest.mark.parametrize("behaviour", BROKEN_WIRES, ids=name_of)
-async def test_a_broken_wire_is_asked_again(
-    work: Work, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour
-) -> None:
+@pytest.mark.usefixtures("waits_are_over")
+async def test_a_broken_wire_is_asked_again(work: Work, behaviour: Behaviour) -> None:
     """F43, F44. An endless body may not be larger than a picture that comes whole."""
-    monkeypatch.setattr(suitme, "READ_SECONDS", 0.2)
     await work.begin()
     work.vendor.misbehave("tasks", behaviour)
     with pytest.raises((AskAgain, OutboundError)):

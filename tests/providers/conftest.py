@@ -1,0 +1,25 @@
+"""What the tests of all adapters share."""
+
+import pytest
+
+from tests.leaps import leap
+from tests.vendors.serving import Line
+
+LONGER_THAN_ANY_LIMIT = 100.0
+
+
+@pytest.fixture
+def waits_are_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the clock ahead where a vendor keeps its client waiting: every limit is met, and none is early."""
+    gone, pause = Line.client_is_gone, Line.pause
+
+    async def hung(line: Line) -> None:
+        leap(LONGER_THAN_ANY_LIMIT)
+        await gone(line)
+
+    async def paused(line: Line, seconds: float) -> None:
+        leap(LONGER_THAN_ANY_LIMIT / 20)
+        await pause(line, 0)
+
+    monkeypatch.setattr(Line, "client_is_gone", hung)
+    monkeypatch.setattr(Line, "pause", paused)
