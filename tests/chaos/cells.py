@@ -10,7 +10,7 @@ import socket
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -19,17 +19,21 @@ from typing import Any, Self
 
 import pytest
 
-from imageedit_client import AsyncClient, Task
+from imageedit_client import AsyncClient, Task, TaskEvent
 from imageedit_server import settings
 from imageedit_server.outbound.addresses import parse_allow
 from tests.chaos.config import Table, base_tables, place_of
 from tests.chaos.doorway import Doorway
 from tests.chaos.service import Connects, Service, serving
-from tests.chaos.words import billing_of, broken_log, outcomes_of, state_of
+from tests.chaos.words import billing_of, broken_log, outcomes_of, stage_of, state_of
 
-AT_ONCE = 24
-LIMIT_SECONDS = 15.0
+AT_ONCE = 40
+"""Most of them wait most of their time."""
+LIMIT_SECONDS = 90.0
 """No cell takes longer, whatever its vendor does."""
+LOOK_SECONDS, MOST_LOOKS = 0.02, 10
+QUICK: Mapping[str, Any] = {"submit_seconds": 4}
+"""For calls that only the wall limit ends. Any other takes a fiftieth of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +46,15 @@ class Expected:
     billing: str = "CHARGED"
     submits: int = 1
     charges: int = 1
+    until_deadline: bool = False
+    """Whether these are as many attempts as there can be. A slow machine gets to fewer."""
+
+    def at_pace_of(self, seen: "Expected") -> "Expected":
+        """Return what is expected of a machine that is as slow as the one that has ``seen`` this."""
+        most = len(self.attempts)
+        count = min(max(len(seen.attempts), 1), most) if self.until_deadline else most
+        submits = min(self.submits, count) if self.until_deadline else self.submits
+        return replace(self, attempts=self.attempts[:count], submits=submits, until_deadline=False)
 
 
 SUCCEEDS = Expected()
@@ -62,6 +75,11 @@ def refused(reason: str, *, attempts: int = 1) -> Expected:
         submits=attempts,
         charges=0,
     )
+
+
+def refused_until_deadline(reason: str, *, attempts: int) -> Expected:
+    """Fail unpaid when there is no time for another attempt."""
+    return replace(refused(reason, attempts=attempts), until_deadline=True)
 
 
 def unprepared(reason: str) -> Expected:
@@ -207,10 +225,12 @@ async def run_cells(
             }
 
         service = await stack.enter_async_context(serving(folder, tables))
-        places = asyncio.Semaphore(AT_ONCE)
+        places, door = asyncio.Semaphore(AT_ONCE), asyncio.Lock()
 
         async def run(index: int) -> Ran:
             async with places:
+                async with door:
+                    await _calm()
                 return await _run(cells[index], accounts[index], _provider(index), service)
 
         ran = await asyncio.gather(*map(run, range(len(cells))))
@@ -218,6 +238,16 @@ async def run_cells(
         strangers = set(connects.places) - {place for cell, each in known for place in _places(cell, each)}
         assert not strangers, f"connected to {strangers}"
     return {str(cell): each for cell, each in zip(cells, ran, strict=True)}
+
+
+async def _calm() -> None:
+    """Wait until the loop has nothing to do: the limits of the next cell are not for the work of others."""
+    loop = asyncio.get_running_loop()
+    for _ in range(MOST_LOOKS):
+        due = loop.time() + LOOK_SECONDS
+        await asyncio.sleep(LOOK_SECONDS)
+        if loop.time() < due + LOOK_SECONDS:
+            return
 
 
 def _provider(index: int) -> str:
@@ -232,24 +262,34 @@ def _places(cell: Cell, account: Account) -> list[str]:
 
 async def _run(cell: Cell, account: Account, provider: str, service: Service) -> Ran:
     begun = time.monotonic()
+    events: list[TaskEvent] = []
     try:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            return await _carry_out(cell, account, provider, service, begun)
-    except TimeoutError:
+        async with asyncio.timeout(LIMIT_SECONDS), asyncio.TaskGroup() as group:
+            created = await account.create(service.client, provider, {"timeout": 60, **cell.request})
+            if cell.meanwhile:
+                scene = Scene(service=service, account=account, task_id=created.task_id)
+                group.create_task(_play(cell.meanwhile, scene))
+            async for event in service.client.watch(created.task_id):
+                events.append(event)
+            task = await service.client.get(created.task_id)
+    except (TimeoutError, ExceptionGroup) as error:
+        story = " ".join(f"{state_of(event.task)} {stage_of(event.task)}" for event in events)
         seen = Expected(state="stuck", submits=account.submits(), charges=len(account.vendor.ledger))
-        return Ran(seen=seen, seconds=LIMIT_SECONDS, faults=("took too long",), task="")
-
-
-async def _carry_out(cell: Cell, account: Account, provider: str, service: Service, begun: float) -> Ran:
-    created = await account.create(service.client, provider, {"timeout": 60, **cell.request})
-    beside = cell.meanwhile and asyncio.ensure_future(
-        cell.meanwhile(Scene(service=service, account=account, task_id=created.task_id))
+        return Ran(seen=seen, seconds=LIMIT_SECONDS, faults=(repr(error),), task=f"{error!r}: {story}")
+    return Ran(
+        seen=_seen(task, account),
+        seconds=time.monotonic() - begun,
+        faults=tuple(filter(None, _faults(events, task, account))),
+        task=str(task.error),
     )
-    events = [event async for event in service.client.watch(created.task_id)]
-    if beside:
-        await beside
-    task = await service.client.get(created.task_id)
-    seen = Expected(
+
+
+async def _play(meanwhile: Callable[[Scene], Awaitable[None]], scene: Scene) -> None:
+    await meanwhile(scene)
+
+
+def _seen(task: Task, account: Account) -> Expected:
+    return Expected(
         state=state_of(task),
         reason=task.error.reason,
         attempts=outcomes_of(task),
@@ -257,15 +297,11 @@ async def _carry_out(cell: Cell, account: Account, provider: str, service: Servi
         submits=account.submits(),
         charges=len(account.vendor.ledger),
     )
-    faults = [
-        broken_log(events),
-        "a credential went to a result host" if account.vendor.leaks else "",
-        *(f"shows {secret}" for secret in account.secrets if secret in str(events) + str(task)),
-        "" if bool(task.images) == (seen.state == "SUCCEEDED") else f"{len(task.images)} images",
-    ]
-    return Ran(
-        seen=seen,
-        seconds=time.monotonic() - begun,
-        faults=tuple(filter(None, faults)),
-        task=str(task.error),
-    )
+
+
+def _faults(events: Sequence[TaskEvent], task: Task, account: Account) -> Iterator[str]:
+    yield broken_log(events)
+    yield "a credential went to a result host" if account.vendor.leaks else ""
+    for secret in account.secrets:
+        yield f"shows {secret}" if secret in str(events) + str(task) else ""
+    yield "" if bool(task.images) == (state_of(task) == "SUCCEEDED") else f"{len(task.images)} images"

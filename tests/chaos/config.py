@@ -25,7 +25,8 @@ def base_tables(*, public_url: str = "", allow: Iterable[str] = (), **engine: An
     return {
         "server": {"public_url": public_url, "drain_seconds": 0},
         "fetch": {"allow": sorted({place_of(url) for url in allow})},
-        "engine": {"concurrency": 500, **engine},
+        # An hour: no lease is renewed while these tests run, however slow the machine is.
+        "engine": {"concurrency": 500, "lease_seconds": 3600, **engine},
     }
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from imageedit_client import AsyncClient, Task
 from tests.chaos.cells import (
+    QUICK,
     SUCCEEDS,
     Account,
     Cell,
@@ -20,6 +21,7 @@ from tests.chaos.cells import (
     closed_port,
     failed,
     refused,
+    refused_until_deadline,
     resubmitted,
     unique,
     unknown,
@@ -50,8 +52,6 @@ from tests.vendors.kie.server import KieVendor
 from tests.vendors.serving import Response
 
 ROW = "kie"
-QUICK: Mapping[str, Any] = {"submit_seconds": 0.4}
-"""For calls that only the wall limit ends."""
 Arrange = Callable[[KieVendor], None]
 
 
@@ -151,21 +151,18 @@ def _submit() -> Iterator[Cell]:
         yield _submitted(says(code, "flagged by our content policy"), refused("CONTENT_REFUSED"))
     for behaviour in WAITS:
         yield _submitted(behaviour, after_wait())
-    for behaviour, reason in (
-        (busy(str(10**9)), "PROVIDER_RATE_LIMITED"),
-        (busy("7"), "PROVIDER_RATE_LIMITED"),
-    ):
-        yield _submitted(behaviour, refused(reason), request={"timeout": 5})
-    yield _always(busy("2"), "PROVIDER_RATE_LIMITED", tries=2, timeout=3.5)
-    yield _always(busy(None), "PROVIDER_RATE_LIMITED", tries=2)
-    yield _always(says(455), "PROVIDER_UNAVAILABLE", tries=2)
+    for seconds in ("1000000000", "70"):
+        yield _submitted(busy(seconds), refused("PROVIDER_RATE_LIMITED"))
+    yield _always(busy("7"), "PROVIDER_RATE_LIMITED", tries=2)
+    yield _always(busy(None), "PROVIDER_RATE_LIMITED", tries=4)
+    yield _always(says(455), "PROVIDER_UNAVAILABLE", tries=4)
     yield _cell(
         "submit",
         "nobody listens",
-        replace(refused("PROVIDER_UNAVAILABLE", attempts=2), submits=0),
+        replace(refused_until_deadline("PROVIDER_UNAVAILABLE", attempts=4), submits=0),
         lambda vendor: None,
         settings={"base_url": closed_port()},
-        request={"timeout": 2.5},
+        request={"timeout": 13.9},
     )
     for behaviour in AMBIGUOUS:
         yield _submitted(behaviour, unknown(works=behaviour.works), times=None, settings=_limit(behaviour))
@@ -179,7 +176,7 @@ def _submit() -> Iterator[Cell]:
             resubmitted(works=behaviour.works),
             _does("createTask", behaviour),
             request={"on_unknown": "RESUBMIT"},
-            settings={"submit_seconds": 1} if behaviour in BROKEN_WIRES else {},
+            settings=_limit(behaviour),
         )
 
 
@@ -187,14 +184,14 @@ def _submitted(behaviour: Behaviour, expected: Expected, *, times: int | None = 
     return _cell("submit", behaviour.name, expected, _does("createTask", behaviour, times), **more)
 
 
-def _always(behaviour: Behaviour, reason: str, *, tries: int, timeout: float = 2.7) -> Cell:
-    """Never processed: sent again after 1 s, and without a Retry-After after 2 s, up to the deadline."""
+def _always(behaviour: Behaviour, reason: str, *, tries: int) -> Cell:
+    """Never processed: sent again when the vendor says, or after 1, 2 and 4 s, up to the deadline."""
     return _cell(
         "submit",
         f"always {behaviour.name}",
-        refused(reason, attempts=tries),
+        refused_until_deadline(reason, attempts=tries),
         _does("createTask", behaviour, None),
-        request={"timeout": timeout},
+        request={"timeout": 13.9},
     )
 
 
@@ -238,7 +235,7 @@ def _upload() -> Iterator[Cell]:
         unprepared("PROVIDER_UNAVAILABLE"),
         lambda vendor: None,
         settings={"upload_url": closed_port()},
-        request={"timeout": 2.5},
+        request={"timeout": 7.5},  # time for a second try, and none for a third
     )
 
 
@@ -299,12 +296,10 @@ def _poll() -> Iterator[Cell]:
             behaviour,
             failed("DEADLINE_EXCEEDED", outcome="ACCEPTED"),
             times=None,
-            request={"timeout": 2.5},
+            request={"timeout": 6},
         )
     never = data("never done", state="generating", resultJson="")
-    yield _polled(
-        never, failed("DEADLINE_EXCEEDED", outcome="ACCEPTED"), times=None, request={"timeout": 2.5}
-    )
+    yield _polled(never, failed("DEADLINE_EXCEEDED", outcome="ACCEPTED"), times=None, request={"timeout": 6})
     yield _polled(
         data("success, never a picture", state="success", resultJson=""),
         failed("PROVIDER_BAD_RESULT", billing="CHARGED"),
@@ -343,7 +338,7 @@ def _download() -> Iterator[Cell]:
         page(503),
         failed("DEADLINE_EXCEEDED", billing="CHARGED", outcome="SUCCEEDED"),
         times=None,
-        request={"timeout": 2.5},
+        request={"timeout": 6},
     )
     for behaviour in REFUSED_TRANSFERS:
         yield _fetched(behaviour, BAD_RESULT, times=None)
@@ -415,9 +410,9 @@ def _callback() -> Iterator[Cell]:
     yield _called("with a body that lies", hangs, lying_callback)
     yield _called("of a failure", hangs, call_back_when_parked, failed("PROVIDER_FAILED"), fails=True)
     yield _called("with another id", hangs, other_id, failed("PROVIDER_LOST_TASK"))
-    yield _called("never", hangs, None, unknown(works=True), request={"timeout": 2})
+    yield _called("never", hangs, None, unknown(works=True), request={"timeout": 8})
     yield _called(
-        "never, and nothing was done", BROKEN_WIRES[1], None, unknown(works=False), request={"timeout": 2}
+        "never, and nothing was done", BROKEN_WIRES[1], None, unknown(works=False), request={"timeout": 8}
     )
 
 

@@ -11,13 +11,13 @@ from imageedit_server.providers.kie import adapter as kie_adapter
 from imageedit_server.providers.kie import answers as kie_answers
 from imageedit_server.providers.kie import uploads as kie_uploads
 
-READ_SECONDS = 1.0
+READ_SECONDS = 4.0
 
 
 def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every wall limit short that no setting makes so."""
     monkeypatch.setattr(polling, "LIMIT_SECONDS", READ_SECONDS)
-    monkeypatch.setattr(polling, "UNKNOWN_GRACE", timedelta(seconds=2))
+    monkeypatch.setattr(polling, "UNKNOWN_GRACE", timedelta(seconds=8))
     monkeypatch.setattr(results, "FETCH_SECONDS", READ_SECONDS)
     monkeypatch.setattr(results, "RETRY_SECONDS", (0.1,))
     monkeypatch.setattr(inputs, "FETCH_SECONDS", READ_SECONDS)
@@ -25,7 +25,7 @@ def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suitme, "READ_SECONDS", READ_SECONDS)
     monkeypatch.setattr(kie_uploads, "UPLOAD_SECONDS", READ_SECONDS)
     for module in (kie_answers, kie_uploads):
-        monkeypatch.setattr(module, "UPLOAD_RETRY_SECONDS", 1.0)
+        monkeypatch.setattr(module, "UPLOAD_RETRY_SECONDS", 4.0)
     for code, end in kie_answers.POLL_ENDS.items():
         patience = replace(end.patience, seconds=min(end.patience.seconds, 0.2))
         monkeypatch.setitem(kie_answers.POLL_ENDS, code, replace(end, patience=patience))

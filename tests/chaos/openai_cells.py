@@ -7,6 +7,7 @@ from typing import Any
 
 from imageedit_client import AsyncClient, OpenaiOptions, Task
 from tests.chaos.cells import (
+    QUICK,
     SUCCEEDS,
     Account,
     Cell,
@@ -15,6 +16,7 @@ from tests.chaos.cells import (
     closed_port,
     failed,
     refused,
+    refused_until_deadline,
     resubmitted,
     unique,
     unknown,
@@ -39,7 +41,6 @@ from tests.vendors.openai.behaviours import (
 from tests.vendors.openai.server import OpenaiVendor, Personality
 from tests.vendors.serving import Response
 
-QUICK: Mapping[str, Any] = {"submit_seconds": 0.4}
 Arrange = Callable[[OpenaiVendor], None]
 
 
@@ -228,17 +229,17 @@ def _submit(rules: Rules) -> Iterator[Cell]:
     yield _submitted(
         rules,
         busy({}, code="always"),
-        refused("PROVIDER_RATE_LIMITED", attempts=2),
+        refused_until_deadline("PROVIDER_RATE_LIMITED", attempts=4),
         times=None,
-        request={"timeout": 2.7},
+        request={"timeout": 13.9},
     )
     yield _cell(
         rules,
         "submit",
         "nobody listens",
-        replace(refused("PROVIDER_UNAVAILABLE", attempts=2), submits=0),
+        replace(refused_until_deadline("PROVIDER_UNAVAILABLE", attempts=4), submits=0),
         settings={"base_url": closed_port()},
-        request={"timeout": 2.7},
+        request={"timeout": 13.9},
     )
     for behaviour in (*BROKEN_WIRES[:6], *UNREADABLE[:2], page(503), page(503, works=True)):
         yield _cell(
@@ -248,7 +249,7 @@ def _submit(rules: Rules) -> Iterator[Cell]:
             resubmitted(works=behaviour.works),
             _does(behaviour),
             request={"on_unknown": "RESUBMIT"},
-            settings={"submit_seconds": 1.5} if behaviour in BROKEN_WIRES else {},
+            settings=_limit(behaviour),
         )
 
 

@@ -15,7 +15,7 @@ from tests.chaos.doorway import Doorway, doorway
 
 COMMAND = Path(sys.executable).with_name("imageedit-server")
 READY = re.compile(rb"ready grpc=(\S+) http=(\S+)\n")
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 90.0
 KILLED = -signal.SIGKILL
 
 

@@ -19,7 +19,7 @@ from imageedit_server.settings import load_settings
 from tests.chaos.config import Table, write_config
 from tests.chaos.doorway import Doorway, doorway
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 STEP_SECONDS = 0.005
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from imageedit_client import AsyncClient, Task
 from tests.chaos.cells import (
+    QUICK,
     SUCCEEDS,
     Account,
     Cell,
@@ -16,6 +17,7 @@ from tests.chaos.cells import (
     closed_port,
     failed,
     refused,
+    refused_until_deadline,
     resubmitted,
     unique,
     unknown,
@@ -42,7 +44,6 @@ from tests.vendors.suitme.server import FOR_EVER, SuitmeVendor
 
 ROW = "suitme"
 CREATE, TASK, RESULT = "models/default", "tasks", "results"
-QUICK: Mapping[str, Any] = {"submit_seconds": 0.4}
 Arrange = Callable[[SuitmeVendor], None]
 
 
@@ -134,14 +135,17 @@ def _submit() -> Iterator[Cell]:
         yield _submitted(behaviour, unknown(works=behaviour.works), times=None, settings=_limit(behaviour))
     yield _submitted(busy(str(10**9)), refused("PROVIDER_RATE_LIMITED"))
     yield _submitted(
-        busy("2"), refused("PROVIDER_RATE_LIMITED", attempts=2), times=None, request={"timeout": 3.5}
+        busy("7"),
+        refused_until_deadline("PROVIDER_RATE_LIMITED", attempts=2),
+        times=None,
+        request={"timeout": 13.9},
     )
     yield _cell(
         "submit",
         "nobody listens",
-        replace(refused("PROVIDER_UNAVAILABLE", attempts=2), submits=0),
+        replace(refused_until_deadline("PROVIDER_UNAVAILABLE", attempts=4), submits=0),
         settings={"base_url": closed_port()},
-        request={"timeout": 2.7},
+        request={"timeout": 13.9},
     )
     yield _cell("submit", "ids are integers", SUCCEEDS, _int_ids)
     for behaviour in (*BROKEN_WIRES[:6], *UNREADABLE[:2], page(503), page(503, works=True)):
@@ -151,7 +155,7 @@ def _submit() -> Iterator[Cell]:
             resubmitted(works=behaviour.works),
             _does(CREATE, behaviour),
             request={"on_unknown": "RESUBMIT"},
-            settings={"submit_seconds": 1.5} if behaviour in BROKEN_WIRES else {},
+            settings=_limit(behaviour),
         )
 
 
@@ -195,8 +199,8 @@ def _poll() -> Iterator[Cell]:
         yield _polled(behaviour, SUCCEEDS, times=1 if behaviour in BROKEN_WIRES else 2)
     yield _polled(FORGETS, failed("PROVIDER_LOST_TASK"), times=None)
     for behaviour in (page(503), says(401, 1005), busy(None)):
-        yield _polled(behaviour, LOST, times=None, request={"timeout": 2.5})
-    yield _cell("poll", "processing for ever", LOST, _for_ever, request={"timeout": 2.5})
+        yield _polled(behaviour, LOST, times=None, request={"timeout": 6})
+    yield _cell("poll", "processing for ever", LOST, _for_ever, request={"timeout": 6})
     for message, reason in (
         ("Apimart 调用失败: [apimart_timeout] gone", "PROVIDER_FAILED"),
         (None, "PROVIDER_FAILED"),

@@ -10,22 +10,26 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from imageedit_client import AsyncClient, Task
+from imageedit_client import AsyncClient, Pace, Task
 from tests.chaos.cells import SUCCEEDS, Account, Expected, failed, resubmitted, unknown
 from tests.chaos.config import Table, base_tables
-from tests.chaos.conftest import Note
 from tests.chaos.kie_cells import KieAccount
+from tests.chaos.matrix import HEADING
 from tests.chaos.openai_cells import GPT_IMAGE, RELAY, OpenaiAccount
 from tests.chaos.process import Server, home
 from tests.chaos.service import eventually
 from tests.chaos.suitme_cells import SuitmeAccount
 from tests.chaos.words import billing_of, broken_log, outcomes_of, state_of
+from tests.figures import Figures
 from tests.vendors.kie.behaviours import on_the_wire as kie_on_the_wire
 from tests.vendors.openai.behaviours import on_the_wire as openai_on_the_wire
 from tests.vendors.serving import hang
 from tests.vendors.suitme.behaviours import on_the_wire as suitme_on_the_wire
 
-WINDOW_SECONDS = 3.0
+pytestmark = pytest.mark.timeout(600)  # so many starts of servers
+
+WINDOW_SECONDS = 600.0
+"""For a callback. Where none will come, it is not waited for so long."""
 HANGS = {
     "kie": ("createTask", kie_on_the_wire("hangs", hang)),
     "relay": (openai_on_the_wire("hangs", hang),),
@@ -33,6 +37,7 @@ HANGS = {
 }
 """Told to a vendor: take the call, charge for it, and never answer."""
 AT_ONCE = 3
+PATIENT = Pace(call_seconds=200, patience_seconds=200)
 RESUBMIT = {"on_unknown": "RESUBMIT"}
 
 
@@ -48,6 +53,7 @@ class Crash:
     failpoints: tuple[str, ...]
     expected: Expected
     calls_back: bool = False
+    window_seconds: float = WINDOW_SECONDS
     request: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -68,7 +74,14 @@ ALL_THE_WAY = (
 CRASHES = (
     Crash(name="all the way", provider="kie", failpoints=ALL_THE_WAY, expected=SUCCEEDS),
     Crash(name="F6 intended", provider="kie", failpoints=(F6,), expected=NOT_SENT),
-    Crash(name="F6 with a window", provider="kie", failpoints=(F6,), expected=NOT_SENT, calls_back=True),
+    Crash(
+        name="F6 with a window",
+        provider="kie",
+        failpoints=(F6,),
+        expected=NOT_SENT,
+        calls_back=True,
+        window_seconds=3,
+    ),
     Crash(name="F8 replied", provider="kie", failpoints=(F8,), expected=unknown(works=True)),
     Crash(name="F8 called back", provider="kie", failpoints=(F8,), expected=SUCCEEDS, calls_back=True),
     Crash(name="sync F8", provider="relay", failpoints=(F8,), expected=unknown(works=True)),
@@ -137,7 +150,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, *, calls_back: bool) -> AsyncIterator[World]:
+async def world(
+    folder: Path, *, calls_back: bool, window_seconds: float = WINDOW_SECONDS
+) -> AsyncIterator[World]:
     accounts: dict[str, Account] = {
         "kie": KieAccount(),
         "relay": OpenaiAccount(RELAY),
@@ -151,16 +166,16 @@ async def world(folder: Path, *, calls_back: bool) -> AsyncIterator[World]:
         def tables(http: str) -> Mapping[str, Table]:
             allow = [account.result_url for account in accounts.values()]
             providers = {
-                f"providers.{name}": {**account.table(name), "submit_seconds": 30}
+                f"providers.{name}": {**account.table(name), "submit_seconds": 300}
                 for name, account in accounts.items()
             }
             providers["providers.kie"]["adapter"] = "kie"
             public_url = http if calls_back else ""
-            window = {"unknown_window_seconds": WINDOW_SECONDS}
+            window = {"unknown_window_seconds": window_seconds}
             return {**base_tables(public_url=public_url, allow=allow, **window), **providers}
 
         server = await stack.enter_async_context(home(folder, tables))
-        client = await stack.enter_async_context(AsyncClient(server.address))
+        client = await stack.enter_async_context(AsyncClient(server.address, pace=PATIENT))
         yield World(server, client, accounts)
 
 
@@ -171,7 +186,7 @@ PROVIDERS = {"kie": "", "relay": "relay", "gpt_image": "gpt_image", "suitme": "s
 async def follow(world: World, crash: Crash) -> Task:
     """Create a task and follow it to its end with the shipped client, across every crash."""
     account, client = world.accounts[crash.provider], world.client
-    settings = {"timeout": 60, **crash.request}
+    settings = {"timeout": 1200, **crash.request}
     created = await account.create(client, PROVIDERS[crash.provider], settings)
     events = [event async for event in client.watch(created.task_id)]
     assert not broken_log(events)
@@ -180,7 +195,8 @@ async def follow(world: World, crash: Crash) -> Task:
 
 async def play(folder: Path, crash: Crash) -> tuple[Expected, int]:
     """Let the server die where it should and start it again; say how its task ended, and how many are."""
-    async with world(folder, calls_back=crash.calls_back) as here, asyncio.TaskGroup() as group:
+    place = world(folder, calls_back=crash.calls_back, window_seconds=crash.window_seconds)
+    async with place as here, asyncio.TaskGroup() as group:
         first, *rest = [*crash.failpoints, ""]
         await here.server.start(first)
         following = group.create_task(follow(here, crash))
@@ -219,10 +235,10 @@ async def plays(
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("crash", CRASHES, ids=lambda crash: crash.name)
 async def test_a_crash(
-    crash: Crash, plays: Mapping[str, asyncio.Task[tuple[Expected, int]]], note: Note
+    crash: Crash, plays: Mapping[str, asyncio.Task[tuple[Expected, int]]], figures: Figures
 ) -> None:
     for _ in crash.failpoints:
-        note(crash.provider.replace("_", "-"), "crash")
+        figures.cell(HEADING, crash.provider.replace("_", "-"), "crash")
     assert await plays[crash.name] == (crash.expected, 1)
 
 

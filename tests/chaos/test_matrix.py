@@ -5,27 +5,30 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos import kie_cells, openai_cells, suitme_cells
 from tests.chaos.cells import Cell
-from tests.chaos.conftest import Note
-from tests.chaos.matrix import Matrix
+from tests.chaos.matrix import CELLS, GROUPS, HEADING, Matrix
+from tests.figures import Figures
 
-CELLS = (*kie_cells.CELLS, *openai_cells.CELLS, *suitme_cells.CELLS)
+pytestmark = pytest.mark.timeout(600)  # the first cell of a group waits for all of them
+
+
+NAMED = {f"part {number} {cell}": cell for number, group in enumerate(GROUPS) for cell in group}
+"""Each group can be run by a process of its own."""
 
 
 @pytest.fixture(scope="module")
 def matrix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
     asked = {item.name for item in request.session.items}
-    cells = [cell for cell in CELLS if f"test_cell[{cell}]" in asked]
+    cells = [cell for name, cell in NAMED.items() if f"test_cell[{name}]" in asked]
     with asyncio.Runner() as runner:
         yield Matrix(cells, tmp_path_factory.mktemp, runner)
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_cell(cell: Cell, matrix: Matrix, note: Note) -> None:
-    note(cell.row, cell.endpoint)
+@pytest.mark.parametrize("cell", [pytest.param(cell, id=name) for name, cell in NAMED.items()])
+def test_cell(cell: Cell, matrix: Matrix, figures: Figures) -> None:
+    figures.cell(HEADING, cell.row, cell.endpoint)
     ran = matrix.ran(cell)
-    assert ran.seen == cell.expected, ran.task
+    assert ran.seen == cell.expected.at_pace_of(ran.seen), ran.task
     assert not ran.faults
 
 

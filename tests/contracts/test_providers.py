@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 from pydantic import ValidationError
@@ -62,9 +62,6 @@ MAX_POLLS = 10
 UNKNOWN_IDS = ("unknown", "", "../credit", "任务", "a" * 5000)
 PATTERNS = (AUTO, ANY_PIXELS, ANY_RATIO)
 TRUST = Trust()
-STEADY = settings(
-    derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 PAYING = [name for name, member in PROVIDERS.items() if not member.cls.free]
 KEYED = [name for name, member in PROVIDERS.items() if member.cls.submit_safety is SubmitSafety.NATIVE_KEY]
@@ -474,7 +471,7 @@ def _options(model: Model) -> st.SearchStrategy[Options | None]:
 
 
 @given(st.data())
-@settings(STEADY, max_examples=60)
+@settings(max_examples=60)
 def test_check_calls_nobody_and_names_fields_that_are_there(member: Member, data: st.DataObject) -> None:
     idle = Idle()
     adapter = idle_adapter(member, idle)
@@ -675,7 +672,7 @@ HEADERS = st.dictionaries(
 
 
 @given(headers=HEADERS, body=BODIES)
-@settings(STEADY, max_examples=200)
+@settings(max_examples=200)
 def test_a_callback_from_anyone_raises_nothing_else(
     member: Member, headers: dict[str, str], body: bytes
 ) -> None:

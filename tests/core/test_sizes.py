@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imageedit_server.core.sizes import (
@@ -19,7 +19,6 @@ from imageedit_server.core.sizes import (
     parse_size,
 )
 
-STEADY = settings(derandomize=True, deadline=None)
 PATTERNS = (AUTO, ANY_PIXELS, ANY_RATIO)
 PARTS = st.integers(1, 999_999)
 SIDES = st.integers(1, 20_000)
@@ -51,7 +50,6 @@ def test_nothing_else_is_a_size(text: str) -> None:
     assert text in PATTERNS or not accepts(PATTERNS, text)
 
 
-@STEADY
 @given(PARTS, PARTS, st.booleans())
 def test_a_size_is_read_as_it_is_written(width: int, height: int, is_ratio: bool) -> None:
     shape = parse_size(f"{width}{':' if is_ratio else 'x'}{height}")
@@ -59,7 +57,6 @@ def test_a_size_is_read_as_it_is_written(width: int, height: int, is_ratio: bool
     assert shape.ratio == width / height
 
 
-@STEADY
 @given(st.text("0123456789:xX -+.\n４：auto", max_size=12))
 @example("999999x1")
 def test_what_is_read_is_written_in_one_way_only(text: str) -> None:
@@ -99,7 +96,6 @@ def test_a_model_takes_what_it_offers(sizes: tuple[str, ...], size: str, taken: 
     assert accepts(iter(sizes), size) is taken
 
 
-@STEADY
 @given(PARTS, PARTS)
 def test_no_pattern_takes_more_than_the_house_can_hold(width: int, height: int) -> None:
     taken = accepts(PATTERNS, f"{width}x{height}")
@@ -111,7 +107,6 @@ def test_no_pattern_takes_more_than_the_house_can_hold(width: int, height: int) 
 OFFERS = st.lists(st.sampled_from([*RATIOS, "1024x1024", "512x512", "1536x1024", "1024x1536"]), unique=True)
 
 
-@STEADY
 @given(OFFERS, SIDES, SIDES)
 def test_the_nearest_is_one_that_the_model_takes(sizes: list[str], width: int, height: int) -> None:
     chosen = nearest(sizes, width, height)
@@ -119,7 +114,6 @@ def test_the_nearest_is_one_that_the_model_takes(sizes: list[str], width: int, h
     assert not sizes or accepts(sizes, chosen)
 
 
-@STEADY
 @given(OFFERS.filter(bool), SIDES, SIDES)
 def test_no_other_is_nearer(sizes: list[str], width: int, height: int) -> None:
     def distance(size: str) -> float:
@@ -130,7 +124,6 @@ def test_no_other_is_nearer(sizes: list[str], width: int, height: int) -> None:
     assert distance(nearest(sizes, width, height)) <= min(map(distance, sizes)) + 1e-8
 
 
-@STEADY
 @given(OFFERS, SIDES, SIDES)
 def test_turning_the_picture_turns_the_choice(sizes: list[str], width: int, height: int) -> None:
     """Where the offer has both ways round; neither landscape nor portrait is preferred."""
@@ -140,7 +133,6 @@ def test_turning_the_picture_turns_the_choice(sizes: list[str], width: int, heig
         assert ratio_of(chosen) == pytest.approx(ratio_of(turned(other))) or chosen == other
 
 
-@STEADY
 @given(st.lists(st.sampled_from([*RATIOS, AUTO, ANY_PIXELS])), SIDES, SIDES)
 def test_auto_is_chosen_wherever_it_is_offered(sizes: list[str], width: int, height: int) -> None:
     assert (nearest(sizes, width, height) == AUTO) is (AUTO in sizes)

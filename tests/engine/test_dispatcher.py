@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imageedit_server.core.errors import Refusal
@@ -49,7 +49,7 @@ class Busy:
 PROVIDERS = ("plain", "keyed", "correlated")
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8)
 @given(
     tasks=st.lists(st.tuples(st.sampled_from(PROVIDERS), st.integers(1, 9)), min_size=8, max_size=14),
     together=st.integers(1, 6),

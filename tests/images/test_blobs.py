@@ -11,7 +11,7 @@ from io import FileIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imageedit_server.core.errors import Reason, Refusal
@@ -270,7 +270,6 @@ def test_every_offset_and_chunk_size_gives_the_same_bytes(tmp_path: Path) -> Non
     data = b"0123456789"
     image_id = asyncio.run(keep(blobs, data))
 
-    @settings(deadline=None)
     @given(offset=st.integers(0, 12), chunk_bytes=st.integers(1, 12))
     def same(offset: int, chunk_bytes: int) -> None:
         assert asyncio.run(read(blobs, image_id, offset, chunk_bytes)) == data[offset:]

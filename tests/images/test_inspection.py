@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -71,9 +71,7 @@ CLOSED = {name: data for name, data in SOUND.items() if "jpeg" not in name and n
 """The formats whose end is the file's end."""
 
 names = st.sampled_from(sorted(SOUND))
-patient = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+many = settings(max_examples=150)
 
 
 def refused(look: Look, data: bytes) -> str:
@@ -98,7 +96,7 @@ def test_a_picture_cut_at_any_percentage_is_refused(look: Look, name: str) -> No
         refused(look, SOUND[name][: len(SOUND[name]) * percent // 100])
 
 
-@patient
+@many
 @given(name=names, data=st.data())
 def test_a_picture_cut_anywhere_is_refused(look: Look, name: str, data: st.DataObject) -> None:
     """P19. Pillow's ``verify`` passes half a JPEG, its ``load`` a PNG without IEND."""
@@ -113,7 +111,7 @@ def test_the_last_bytes_are_missed(look: Look, name: str) -> None:
         assert refused(look, SOUND[name][:-missing]) == "is cut short"
 
 
-@patient
+@many
 @given(name=st.sampled_from(sorted(CLOSED)), tail=st.binary(min_size=1))
 @example(name="png", tail=b"<html>")
 @example(name="webp", tail=b"\0")
@@ -121,14 +119,14 @@ def test_bytes_after_the_end_of_png_and_webp_are_refused(look: Look, name: str, 
     assert refused(look, CLOSED[name] + tail) == "has bytes after its end"
 
 
-@patient
+@many
 @given(tail=st.binary())
 def test_bytes_after_the_end_of_a_jpeg_are_allowed(look: Look, tail: bytes) -> None:
     """Cameras put them there."""
     assert look(SOUND["gray jpeg"] + tail) == look(SOUND["gray jpeg"])
 
 
-@patient
+@many
 @given(head=st.sampled_from([b"", PNG_SIGNATURE, b"\xff\xd8\xff", b"RIFF\4\0\0\0WEBP"]), tail=st.binary())
 @example(head=b"\xff\xd8\xff", tail=b"\xd9")
 @example(head=b"", tail=chunk(b"IEND"))
@@ -138,7 +136,7 @@ def test_noise_gets_the_refusal_and_nothing_else(look: Look, head: bytes, tail: 
     refused(look, head + tail)
 
 
-@patient
+@many
 @given(name=names, data=st.data())
 def test_a_damaged_picture_passes_or_gets_the_refusal(look: Look, name: str, data: st.DataObject) -> None:
     damaged = bytearray(SOUND[name])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 COMMAND = Path(sys.executable).with_name("imageedit-server")
 READY = re.compile(r"ready grpc=(?P<grpc>\S+:[1-9][0-9]*) http=(?P<http>\S+:[1-9][0-9]*)\n")
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 
 HELD = """
 import sys
@@ -27,6 +27,9 @@ CONFIG = """
 [server]
 default_model = "scripted/ok"
 default_model_edit_model = "scripted/ok"
+
+[engine]
+lease_seconds = 3600
 
 [providers.scripted]
 adapter = "scripted"

@@ -18,6 +18,8 @@ from tests.rpc.calls import outcome_of
 from tests.rpc.pictures import PNG
 
 CANARY = "canary-77aa51"
+GRACE_SECONDS = 20.0
+"""What a drain gives to calls that go on."""
 TERM, INT = signal.SIGTERM, signal.SIGINT
 
 
@@ -35,7 +37,7 @@ async def test_it_prints_one_line_with_the_ports_and_serves_there(servers: Serve
         task = await client.edit_image("make it warmer", [PNG])
         assert (await client.wait(task.task_id)).model == "local/basic"
     server.send(TERM)
-    assert await server.ended(5) == 0
+    assert await server.ended() == 0
     assert await server.rest_of_stdout() == ""
     assert "Traceback" not in server.stderr()
 
@@ -104,12 +106,12 @@ async def test_a_signal_drains(servers: Servers, place: Place, number: signal.Si
         server.send(number)
         started = time.monotonic()
         outcomes = await asyncio.gather(*(_end(watch) for watch in watches))
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < GRACE_SECONDS / 2
     assert {(outcome.code, outcome.reason) for outcome in outcomes} == {
         (grpc.StatusCode.UNAVAILABLE, "DRAINING")
     }
     assert all(int(outcome.trailer["last-seq"]) >= 1 for outcome in outcomes)
-    assert await server.ended(5) == 0
+    assert await server.ended() == 0
     assert await server.rest_of_stdout() == ""
     assert "Traceback" not in server.stderr()
 
@@ -141,7 +143,7 @@ async def test_a_second_signal_ends_it_at_once(servers: Servers, place: Place) -
         await server.logs("draining")
         assert server.process.returncode is None
         server.send(TERM)
-        assert await server.ended(2) in (0, 143, -TERM)
+        assert await server.ended(GRACE_SECONDS / 2) in (0, 143, -TERM)
         upload.cancel()
     assert "Traceback" not in server.stderr()
 
@@ -172,7 +174,7 @@ async def test_no_secret_and_no_prompt_is_logged_or_handed_on(servers: Servers, 
     for folder in _children(server.process.pid):
         assert CANARY.encode() not in _read(folder / "environ") + _read(folder / "cmdline")
     server.send(TERM)
-    assert await server.ended(5) == 0
+    assert await server.ended() == 0
     assert CANARY not in server.stderr()
 
 

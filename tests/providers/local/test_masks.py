@@ -1,7 +1,7 @@
 """Masks: transparent is edited, opaque stays, and what stays is identical to the last bit."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
@@ -40,7 +40,7 @@ steps = st.builds(
     alphas=st.binary(min_size=SMALL[0] * SMALL[1], max_size=SMALL[0] * SMALL[1]),
     hard=st.booleans(),
 )
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60)
 def test_outside_the_mask_every_pixel_is_identical(tmp_path, modes, chosen, alphas, hard):
     """For any mask, operation and kind of picture (DESIGN §7)."""
     image = photo().resize(SMALL).convert(modes)

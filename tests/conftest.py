@@ -1,0 +1,74 @@
+"""What holds for all tests: figures at the end, the same examples every time, and who runs where and when.
+
+Tests run in several processes (``make test``, pytest-xdist): those of a file in one, so that what its
+fixtures have built is built once. A long file is split by parameter ids that begin with ``part N``.
+
+Hypothesis draws the same examples in every run. ``pytest --hypothesis-profile=random`` draws new ones.
+"""
+
+import re
+from collections.abc import Generator, Sequence
+
+import pytest
+from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
+
+pytest_plugins = ["tests.figures"]
+
+LONGEST_FIRST = (
+    "tests/chaos/test_matrix.py",
+    "tests/chaos/test_crashes.py",
+)
+"""The files that take longest: whoever begins one last would keep all others waiting."""
+
+settings.register_profile(
+    "steady",
+    derandomize=True,
+    database=None,
+    deadline=None,  # as everywhere here: being slow is no failure
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("random", settings.get_profile("steady"), derandomize=False, print_blob=True)
+settings.load_profile("steady")
+
+
+PART = re.compile(r"\[part [0-9]+ ")
+
+
+class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types
+    """Keep the tests of a file together, or of a part of it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, test = nodeid.partition("::")
+        part = PART.search(test)
+        return path + part[0] if part else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileScheduling:
+    """Hand out files."""
+    return FileScheduling(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, object, object]:
+    """Write half characters, which tests log and compare, in a way that can go from process to process."""
+    return _sendable((yield))
+
+
+def _sendable(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_sendable(key): _sendable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_sendable, value))
+    return value
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    items.sort(key=lambda item: _place(item.nodeid.partition("::")[0], LONGEST_FIRST))
+
+
+def _place(path: str, first: Sequence[str]) -> int:
+    return first.index(path) if path in first else len(first)
