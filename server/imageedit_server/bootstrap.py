@@ -18,6 +18,7 @@ from imageedit_server.core.task import Kind
 from imageedit_server.core.workers import Workers
 from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
 from imageedit_server.editing.creating import Defaults
+from imageedit_server.editing.retention import Retention
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.ledger import Tools
@@ -127,6 +128,9 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         )
         engine = asyncio.create_task(dispatcher.serve(), name="engine")
         stack.push_async_callback(_cancel, engine)
+        retention = Retention(database, clock, settings.retention.keep())
+        forgetting = asyncio.create_task(retention.serve(), name="retention")
+        stack.push_async_callback(_cancel, forgetting)
         broken = _first_of(database.broken, engine)
 
         async def drain() -> None:
@@ -136,6 +140,13 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             await asyncio.gather(door.server.stop(GRPC_GRACE_SECONDS), dispatcher.drain(server.drain_seconds))
 
         yield Running(f"{grpc.host}:{door.port}", f"{http.host}:{http_port}", broken, drain, use_cases)
+
+
+def open_catalog(settings: Settings, stack: AsyncExitStack) -> Catalog:
+    """Build the providers without a server around them, for as long as ``stack`` lasts."""
+    pool = WorkerPool(limit_seconds=EDIT_SECONDS)
+    stack.push_async_callback(pool.aclose)
+    return _catalog(settings, SystemClock(), pool, _connector(stack))
 
 
 def _catalog(settings: Settings, clock: Clock, workers: Workers, connect: Connect) -> Catalog:

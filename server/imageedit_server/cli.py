@@ -9,12 +9,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from imageedit_server.bootstrap import serve
+from imageedit_server.maintenance import Finding, backup, check
 from imageedit_server.providers.catalog import ModelClash
 from imageedit_server.rpc.server import CannotListen as CannotListenGrpc
-from imageedit_server.settings import SettingsError, settings_from_environment
+from imageedit_server.settings import Settings, SettingsError, settings_from_environment
 from imageedit_server.store.sqlite_file import StoreRefused
 from imageedit_server.web.server import CannotListen as CannotListenHttp
 
+EXIT_UNSOUND = 1
 EXIT_CANNOT_START = 2
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -48,6 +50,55 @@ def serve_command(
         _refuse(str(error))
     except OSError as error:
         _refuse(f"cannot use {error.filename}: {error.strerror}")
+
+
+Config = Annotated[Path | None, typer.Option(help="TOML file: see docs/settings.md.")]
+DataDir = Annotated[Path | None, typer.Option(help="Where tasks and images are kept.")]
+
+
+@app.command("check")
+def check_command(config: Config = None, data_dir: DataDir = None) -> None:
+    """Check the settings, the stored data and every provider's account. Nothing is changed or paid."""
+    settings = _settings(config, data_dir)
+    typer.echo("ok    settings: They can be served.")
+
+    async def tell() -> bool:
+        return all([_tell(finding) async for finding in check(settings)])
+
+    if not asyncio.run(tell()):
+        raise typer.Exit(EXIT_UNSOUND)
+
+
+@app.command("backup")
+def backup_command(
+    target: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to; an older copy is brought up to date.")
+    ],
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Copy the data, also while a server writes it, and check the copy. To restore: serve --data-dir DIR."""
+    settings = _settings(config, data_dir)
+    try:
+        told = [_tell(finding) for finding in backup(settings.server.data_dir, target)]
+    except StoreRefused as refused:
+        _refuse(str(refused))
+    except OSError as error:
+        _refuse(f"cannot use {error.filename}: {error.strerror}")
+    if not all(told):
+        raise typer.Exit(EXIT_UNSOUND)
+
+
+def _settings(config: Path | None, data_dir: Path | None) -> Settings:
+    try:
+        return settings_from_environment(config, {"data_dir": data_dir} if data_dir else {})
+    except SettingsError as error:
+        _refuse(str(error))
+
+
+def _tell(finding: Finding) -> bool:
+    typer.echo(f"{'ok   ' if finding.ok else 'FAIL '} {finding.subject}: {finding.sentence}")
+    return finding.ok
 
 
 def _refuse(sentence: str) -> NoReturn:

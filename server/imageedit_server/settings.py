@@ -9,12 +9,14 @@ import os
 import re
 import tomllib
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from imageedit_server.core.task import State
 from imageedit_server.engine.gates import parse_rate
 from imageedit_server.outbound.addresses import check_base_url, parse_allow
 from imageedit_server.providers.base import ProviderOptions
@@ -26,6 +28,7 @@ URL_SETTINGS = ("base_url", "upload_url")
 SECRETS = ("api_key", "callback_hmac_key")
 HOUR = 3600
 DAY = 24 * HOUR
+MIN_KEPT_DAYS = 7
 _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})")
 
@@ -72,6 +75,13 @@ def _is_allow(entries: tuple[str, ...]) -> tuple[str, ...]:
     return entries
 
 
+def _is_kept_long_enough(days: int) -> int:
+    if 0 < days < MIN_KEPT_DAYS:
+        raise ValueError(f"must be 0, which is for ever, or at least {MIN_KEPT_DAYS}")
+    return days
+
+
+KeptDays = Annotated[int, Field(ge=0, le=36_500), AfterValidator(_is_kept_long_enough)]
 ListenAddress = Annotated[str, AfterValidator(_is_address)]
 
 
@@ -131,6 +141,26 @@ class LimitsSettings(_Section):
     watches: int = Field(default=2000, ge=0)
 
 
+class RetentionSettings(_Section):
+    """``[retention]``: how many days finished tasks are kept; 0 is for ever.
+
+    At least 7 otherwise: so long a request_id must stand for its task (P3).
+    """
+
+    succeeded_days: KeptDays = 30
+    failed_days: KeptDays = 30
+    cancelled_days: KeptDays = 30
+
+    def keep(self) -> dict[State, timedelta]:
+        """Return how long tasks are kept that ended in a state; those kept for ever are missing."""
+        days = {
+            State.SUCCEEDED: self.succeeded_days,
+            State.FAILED: self.failed_days,
+            State.CANCELLED: self.cancelled_days,
+        }
+        return {state: timedelta(days=number) for state, number in days.items() if number}
+
+
 class Settings(_Section):
     """All settings. ``providers`` holds each adapter's own options, checked by the adapter's own model."""
 
@@ -141,6 +171,7 @@ class Settings(_Section):
     fetch: FetchSettings = FetchSettings()
     engine: EngineSettings = EngineSettings()
     limits: LimitsSettings = LimitsSettings()
+    retention: RetentionSettings = RetentionSettings()
     providers: dict[str, Any] = {}
 
 

@@ -1,12 +1,14 @@
 """Where settings come from, which one wins, and that what is wrong is named in one sentence (DESIGN §6)."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from imageedit_server.core.task import State
 from imageedit_server.settings import Settings, SettingsError, load_settings, settings_from_environment
 
 CANARY = "canary-3f9a1c"
@@ -39,7 +41,21 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert settings.engine.lease_seconds == 30
     assert settings.engine.unknown_window_seconds == 1800
     assert settings.limits.watches == 2000
+    kept = dict.fromkeys((State.SUCCEEDED, State.FAILED, State.CANCELLED), timedelta(days=30))
+    assert settings.retention.keep() == kept
     assert list(settings.providers) == ["local"]
+
+
+def test_what_is_kept_for_ever_has_no_time(tmp_path: Path) -> None:
+    kept = load(tmp_path, "[retention]\nsucceeded_days = 0\nfailed_days = 7\n").retention.keep()
+    assert kept == {State.FAILED: timedelta(days=7), State.CANCELLED: timedelta(days=30)}
+
+
+@pytest.mark.parametrize("days", [-1, 1, 6, 36_501])
+def test_a_request_id_stands_for_its_task_for_a_week(tmp_path: Path, days: int) -> None:
+    """P3: fewer days are refused, by the name of the setting."""
+    with pytest.raises(SettingsError, match=r"^retention\.failed_days: "):
+        load(tmp_path, f"[retention]\nfailed_days = {days}\n")
 
 
 def test_the_file_the_environment_and_the_command_line_win_in_this_order(tmp_path: Path) -> None:

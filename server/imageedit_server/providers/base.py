@@ -213,6 +213,10 @@ class CallbackRefused(Exception):
         self.forged = forged
 
 
+class AccountRefused(Exception):
+    """The vendor does not take the credential, or could not be asked; the message is a sentence."""
+
+
 class VendorTaskUnknown(Exception):
     """The vendor does not know the id that it gave: not yet, or no more (F49)."""
 
@@ -272,6 +276,13 @@ class Adapter(ABC):
         Must not trust anything in it but the vendor's id of the work.
         """
         raise CallbackRefused(forged=False)
+
+    async def check_account(self) -> str:
+        """Ask the vendor, for nothing, whether it takes the credential; return a sentence.
+
+        Raises ``AccountRefused``. For the operator's check, never while serving.
+        """
+        return "There is nothing to ask."
 
     async def cancel(self, vendor_task_id: str) -> None:
         """Ask the vendor to stop; does nothing when the vendor has no way to."""

@@ -25,6 +25,7 @@ from imageedit_server.core.model import Model
 from imageedit_server.core.task import BodyProfile, Kind, Request
 from imageedit_server.core.workers import WorkerDied, Workers
 from imageedit_server.outbound.client import BadBody, OutboundError, Reply, read_json
+from imageedit_server.providers.accounts import ask_account
 from imageedit_server.providers.base import (
     Accepted,
     Adapter,
@@ -194,6 +195,10 @@ class SuitmeAdapter(Adapter):
             max_body_bytes=MAX_TASK_BYTES,
         )
         return await asyncio.to_thread(self._answers.standing, vendor_task_id, reply)
+
+    async def check_account(self) -> str:
+        """Ask for a task that does not exist: the token is looked at first (VENDORS §1)."""
+        return await ask_account(self._client, f"{TASK_PATH}0")
 
 
 # What is sent (VENDORS §1.2, §1.3)

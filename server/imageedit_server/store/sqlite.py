@@ -20,7 +20,14 @@ from sqlalchemy.exc import DBAPIError
 from imageedit_server.store.feed import Feed
 from imageedit_server.store.group_commit import GroupCommit
 from imageedit_server.store.sqlite_errors import busy, for_caller, is_untrusted, name_of
-from imageedit_server.store.sqlite_file import StoreRefused, driver, open_connection, open_writer, take_lock
+from imageedit_server.store.sqlite_file import (
+    DATABASE_NAME,
+    StoreRefused,
+    driver,
+    open_connection,
+    open_writer,
+    take_lock,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,7 +46,7 @@ class SqliteDatabase:
     """
 
     def __init__(self, folder: Path, *, synchronous: str = "FULL") -> None:
-        self._path = folder / "imageedit.sqlite3"
+        self._path = folder / DATABASE_NAME
         self._lock_path = folder / "lock"
         self.feed = Feed()
         self._synchronous = synchronous

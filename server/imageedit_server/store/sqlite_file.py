@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from imageedit_server.store.tables import METADATA, SCHEMA_VERSION
 
+DATABASE_NAME = "imageedit.sqlite3"
 APPLICATION_ID = 0x494D4745  # "IMGE"
 MAX_WAIT_SECONDS = 5.0
 """How long another program's lock on the file is waited for (F21)."""

@@ -117,6 +117,8 @@ class OpenaiVendor:
         self.requests.append(request)
         if request.method == "GET" and request.path.startswith("/files/"):
             return self._file(request)
+        if request.method == "GET" and request.path == "/v1/models":
+            return self._models(request)
         if request.method != "POST" or request.path.rstrip("/") != PATH:
             return self._not_found(request)
         if request.path.endswith("/") and self.personality is not Personality.PAGE_3:
@@ -125,6 +127,14 @@ class OpenaiVendor:
         if behaviour is None:
             return _as_it_comes(await self._edit(request))
         return behaviour.answer(await self._edit(request) if behaviour.works else Honest())
+
+    def _models(self, request: Request) -> Response:
+        try:
+            self._check_key(request)
+        except _Refused as refused:
+            return refused.response
+        models = [{"id": name, "object": "model"} for name in MODELS[self.personality]]
+        return json_response({"object": "list", "data": models})
 
     def _slash(self, request: Request) -> Response:
         """As gin answers for a path that it knows without the slash, before anything is looked at."""
@@ -164,10 +174,13 @@ class OpenaiVendor:
         body = await asyncio.to_thread(self._body, asked, results)
         return Honest(response=json_response(body, headers=headers))
 
-    def _check(self, request: Request) -> rules.Asked:
+    def _check_key(self, request: Request) -> None:
         if request.headers.get("authorization") != f"Bearer {self.api_key}":
             message = "Incorrect API key provided. You can find your API key in your account."
             raise _Refused(self._error(401, message, kind="invalid_request_error", code="invalid_api_key"))
+
+    def _check(self, request: Request) -> rules.Asked:
+        self._check_key(request)
         try:
             parts = read_form(request)
             model = next((part.content.decode() for part in parts if part.name == "model"), "")

@@ -15,6 +15,7 @@ from imageedit_server.core.task import Request
 from imageedit_server.outbound.client import OutboundError
 from imageedit_server.providers.base import (
     Accepted,
+    AccountRefused,
     Adapter,
     Callback,
     Context,
@@ -129,6 +130,14 @@ class KieAdapter(Adapter):
     def read_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
         """Read the id of the work, and the signature where a key is set."""
         return read_callback(headers, body, key=self._hmac_key, now=self._clock.now())
+
+    async def check_account(self) -> str:
+        """Ask what is left on the account."""
+        try:
+            left = await self.credits()
+        except CreditsUnknown as error:
+            raise AccountRefused(str(error)) from error
+        return f"The provider takes the credential; {left:g} credits are left."
 
     async def credits(self) -> float:
         """Return what is left on the account. Raises ``CreditsUnknown`` with a sentence."""

@@ -7,6 +7,7 @@ from imageedit_server.core.errors import Violation
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.task import Kind, Request
 from imageedit_server.outbound.client import OutboundError
+from imageedit_server.providers.accounts import ask_account
 from imageedit_server.providers.base import (
     Adapter,
     Context,
@@ -25,6 +26,7 @@ from imageedit_server.providers.openai.settings import OpenaiProviderOptions
 from imageedit_server.providers.outcomes import paid_call_error
 
 OPTION_FAMILY = "openai"
+MODELS_PATH = "/v1/models"
 
 
 class OpenaiAdapter(Adapter):
@@ -71,6 +73,10 @@ class OpenaiAdapter(Adapter):
                 return await read_answer(reply, call, report, self._judge)
         except OutboundError as error:
             raise paid_call_error(error) from error
+
+    async def check_account(self) -> str:
+        """List the models, which OpenAI and its relays do for whoever has a key."""
+        return await ask_account(self._client, MODELS_PATH)
 
 
 def _model(public: str, vendor: str, provider: str, rules: Rules) -> Model:
