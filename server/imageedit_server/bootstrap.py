@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from imageedit_server.core.clock import Clock, SystemClock
@@ -32,8 +33,20 @@ from imageedit_server.outbound.fetch import GuardedFetch
 from imageedit_server.providers.base import Connect, Context
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.providers.registry import ADAPTERS
+from imageedit_server.rpc.callers import Callers
+from imageedit_server.rpc.keys import Keys, read_keys
+from imageedit_server.rpc.rates import RequestRates
+from imageedit_server.rpc.reload import Reloaded
 from imageedit_server.rpc.server import grpc_door
-from imageedit_server.settings import Settings, SettingsError, parse_address
+from imageedit_server.rpc.tls import Tls, TlsFiles
+from imageedit_server.settings import (
+    AuthSettings,
+    LimitsSettings,
+    Settings,
+    SettingsError,
+    TlsSettings,
+    parse_address,
+)
 from imageedit_server.store.sqlite import SqliteDatabase
 from imageedit_server.web.app import http_app
 from imageedit_server.web.server import http_door
@@ -41,6 +54,8 @@ from imageedit_server.web.server import http_door
 INSPECTION_SECONDS = 10.0
 EDIT_SECONDS = 60.0
 GRPC_GRACE_SECONDS = 5.0
+RELOAD_SECONDS = 1.0
+"""How soon a new key or certificate is taken up; the end of a revoked key's streams has 60 (P23)."""
 RESULT_MAX_BYTES = 64 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
@@ -79,7 +94,8 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Running]:
     """Build and start everything; stop it when the block ends.
 
-    Raises ``SettingsError``, ``StoreRefused``, ``ModelClash`` and ``CannotListen`` when it cannot start.
+    Raises ``SettingsError``, ``StoreRefused``, ``ModelClash``, ``Unusable`` and ``CannotListen`` when it
+    cannot start.
     """
     clock = clock or SystemClock()
     server = settings.server
@@ -123,15 +139,28 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             http_door(http.host, http.port, http_app(draining.reason, use_cases.callbacks.receive))
         )
         grpc = parse_address(server.listen)
+        tls = _tls(settings.tls)
+        keys = _keys(settings.auth)
+        _warn_of_plaintext(settings)
+        callers = _callers(keys, settings.limits)
         door = await stack.enter_async_context(
-            grpc_door(grpc.host, grpc.port, use_cases, max_watches=settings.limits.watches)
+            grpc_door(
+                grpc.host,
+                grpc.port,
+                use_cases,
+                callers=callers,
+                tls=tls,
+                max_watches=settings.limits.watches,
+            )
         )
+        credentials = asyncio.create_task(_look_again(callers, keys, tls), name="credentials")
+        stack.push_async_callback(_cancel, credentials)
         engine = asyncio.create_task(dispatcher.serve(), name="engine")
         stack.push_async_callback(_cancel, engine)
         retention = Retention(database, clock, settings.retention.keep())
         forgetting = asyncio.create_task(retention.serve(), name="retention")
         stack.push_async_callback(_cancel, forgetting)
-        broken = _first_of(database.broken, engine)
+        broken = _first_of(database.broken, engine, credentials)
 
         async def drain() -> None:
             draining.started = True
@@ -213,6 +242,51 @@ def _check_defaults(defaults: Defaults, catalog: Catalog) -> None:
             raise SettingsError(f"server.{setting}: {model!r} does not serve {kind} tasks")
 
 
+def _keys(auth: AuthSettings) -> Reloaded[Keys] | None:
+    if auth.mode == "none":
+        return None
+    keys = Reloaded([auth.keys_file], partial(read_keys, auth.keys_file))
+    if not keys.value:
+        _log.warning(
+            "%s has no keys, so nobody can call; imageedit-server keys new makes one", auth.keys_file
+        )
+    return keys
+
+
+def _callers(keys: Reloaded[Keys] | None, limits: LimitsSettings) -> Callers | None:
+    """The gate is on the way of every call, so it is only there where it has something to do."""
+    if keys is None and not limits.requests_per_second:
+        return None
+    return Callers(keys, RequestRates(limits.requests_per_second))
+
+
+def _tls(tls: TlsSettings) -> Tls | None:
+    if not tls.cert_file:
+        return None
+    client_ca = Path(tls.client_ca_file) if tls.client_ca_file else None
+    return Tls(TlsFiles(cert=Path(tls.cert_file), key=Path(tls.key_file), client_ca=client_ca))
+
+
+def _warn_of_plaintext(settings: Settings) -> None:
+    """Not refused: behind a proxy or in a mesh that speaks TLS, plaintext is what the server is to speak."""
+    if not settings.tls.cert_file and not parse_address(settings.server.listen).is_loopback:
+        _log.warning(
+            "%s can be reached from other machines without TLS: API keys and pictures travel readable for all"
+            " on the way; set tls.cert_file and tls.key_file unless something in front of it speaks TLS",
+            settings.server.listen,
+        )
+
+
+async def _look_again(callers: Callers | None, keys: Reloaded[Keys] | None, tls: Tls | None) -> None:
+    """Take up keys and certificates that were changed, and end what was open under a key that is gone."""
+    while True:
+        await asyncio.sleep(RELOAD_SECONDS)
+        if tls is not None:
+            await asyncio.to_thread(tls.files.look)
+        if keys is not None and await asyncio.to_thread(keys.look) and callers is not None:
+            callers.cut_off()
+
+
 class _Draining:
     """Whether the server was asked to stop."""
 
@@ -241,15 +315,16 @@ def _signals() -> tuple[asyncio.Future[None], asyncio.Future[None]]:
 
 
 def _first_of(
-    broken: asyncio.Future[BaseException], engine: asyncio.Task[None]
+    broken: asyncio.Future[BaseException], *services: asyncio.Task[None]
 ) -> asyncio.Future[BaseException]:
-    """Done when the store broke or the engine ended, which it never does by itself."""
+    """Done when the store broke or one of the services ended, which none does by itself."""
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled():
-            _settle(broken, task.exception() or RuntimeError("the engine ended"))
+            _settle(broken, task.exception() or RuntimeError(f"{task.get_name()} ended"))
 
-    engine.add_done_callback(ended)
+    for service in services:
+        service.add_done_callback(ended)
     return broken
 
 

@@ -11,8 +11,15 @@ import typer
 from imageedit_server.bootstrap import serve
 from imageedit_server.maintenance import Finding, backup, check
 from imageedit_server.providers.catalog import ModelClash
+from imageedit_server.rpc.keys import add_key
+from imageedit_server.rpc.reload import Unusable
 from imageedit_server.rpc.server import CannotListen as CannotListenGrpc
-from imageedit_server.settings import Settings, SettingsError, settings_from_environment
+from imageedit_server.settings import (
+    Settings,
+    SettingsError,
+    keys_file_from_environment,
+    settings_from_environment,
+)
 from imageedit_server.store.sqlite_file import StoreRefused
 from imageedit_server.web.server import CannotListen as CannotListenHttp
 
@@ -20,6 +27,8 @@ EXIT_UNSOUND = 1
 EXIT_CANNOT_START = 2
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+keys = typer.Typer(no_args_is_help=True)
+app.add_typer(keys, name="keys")
 
 
 @app.callback()
@@ -46,7 +55,7 @@ def serve_command(
         settings = settings_from_environment(config, overrides)
         with asyncio.Runner() as runner:
             runner.run(serve(settings, _announce))
-    except (SettingsError, StoreRefused, ModelClash, CannotListenGrpc, CannotListenHttp) as error:
+    except (SettingsError, StoreRefused, ModelClash, Unusable, CannotListenGrpc, CannotListenHttp) as error:
         _refuse(str(error))
     except OSError as error:
         _refuse(f"cannot use {error.filename}: {error.strerror}")
@@ -99,6 +108,29 @@ def _settings(config: Path | None, data_dir: Path | None) -> Settings:
 def _tell(finding: Finding) -> bool:
     typer.echo(f"{'ok   ' if finding.ok else 'FAIL '} {finding.subject}: {finding.sentence}")
     return finding.ok
+
+
+@keys.callback()
+def keys_commands() -> None:
+    """The API keys of callers."""
+
+
+@keys.command("new")
+def new_key(
+    tenant: Annotated[str, typer.Argument(help="Whose key it is.")],
+    config: Annotated[Path | None, typer.Option(help="TOML file of the server.")] = None,
+) -> None:
+    """Make a key, put its hash into auth.keys_file and print the key: it is shown this once.
+
+    A server that runs takes it up within seconds. To take a key away, delete its line from the file.
+    """
+    try:
+        path = keys_file_from_environment(config)
+        key, caller = add_key(path, tenant)
+    except (SettingsError, Unusable) as error:
+        _refuse(str(error))
+    typer.echo(f"{caller} is now in {path}", err=True)
+    print(key, flush=True)
 
 
 def _refuse(sentence: str) -> NoReturn:

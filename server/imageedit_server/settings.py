@@ -124,9 +124,18 @@ class StoreSettings(_Section):
 
 
 class AuthSettings(_Section):
-    """``[auth]``. Callers are not asked who they are."""
+    """``[auth]``. ``keys_file`` is beside the config file."""
 
-    mode: Literal["none"] = "none"
+    mode: Literal["none", "api_key"] = "none"
+    keys_file: Path = Path("keys.toml")
+
+
+class TlsSettings(_Section):
+    """``[tls]``: PEM files, beside the config file; empty is unset."""
+
+    cert_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
 
 
 class FetchSettings(_Section):
@@ -139,6 +148,9 @@ class LimitsSettings(_Section):
     """``[limits]``, per tenant; 0 is no limit."""
 
     watches: int = Field(default=2000, ge=0)
+    queued_tasks: int = Field(default=0, ge=0)
+    stored_bytes: int = Field(default=0, ge=0)
+    requests_per_second: float = Field(default=0, ge=0, le=1_000_000)
 
 
 class RetentionSettings(_Section):
@@ -168,6 +180,7 @@ class Settings(_Section):
     store: StoreSettings = StoreSettings()
     images: ImagesSettings = ImagesSettings()
     auth: AuthSettings = AuthSettings()
+    tls: TlsSettings = TlsSettings()
     fetch: FetchSettings = FetchSettings()
     engine: EngineSettings = EngineSettings()
     limits: LimitsSettings = LimitsSettings()
@@ -179,19 +192,42 @@ def load_settings(
     config: Path | None, environment: Mapping[str, str], overrides: Mapping[str, Any]
 ) -> Settings:
     """Read the file, the environment and the command line's ``overrides`` of ``[server]``; later ones win."""
-    raw = _read_file(config) if config else {}
-    for variable, value in environment.items():
-        if variable.startswith(ENV_PREFIX) and "__" in variable:
-            _set(raw, variable, value)
+    raw = _read(config, environment)
     if overrides and isinstance(server := raw.setdefault("server", {}), dict):
         server.update(overrides)
     if config is None:
         _add_usual_vendors(raw, environment)
-    settings: Settings = _validated(Settings, raw, "")
+    settings: Settings = _beside(config, _validated(Settings, raw, ""))
+    _check_tls(settings.tls)
     _check_exposure(settings)
     _check_url("server.public_url", settings.server.public_url, settings.fetch.allow)
     providers = _providers(settings.providers, environment, settings.fetch.allow)
     return settings.model_copy(update={"providers": providers})
+
+
+def load_keys_file(config: Path | None, environment: Mapping[str, str]) -> Path:
+    """Read where the keys are, and nothing else: what else a server needs may not be set here."""
+    auth = _read(config, environment).get("auth", {})
+    settings = Settings(auth=_validated(AuthSettings, auth, "auth"))
+    return _beside(config, settings).auth.keys_file
+
+
+def _read(config: Path | None, environment: Mapping[str, str]) -> dict[str, Any]:
+    raw = _read_file(config) if config else {}
+    for variable, value in environment.items():
+        if variable.startswith(ENV_PREFIX) and "__" in variable:
+            _set(raw, variable, value)
+    return raw
+
+
+def _beside(config: Path | None, settings: Settings) -> Settings:
+    """Look for the files of callers' credentials in the config file's folder."""
+    folder = config.parent if config else Path()
+    auth = {"keys_file": folder / settings.auth.keys_file}
+    tls = {name: str(folder / path) for name, path in settings.tls if path}
+    return settings.model_copy(
+        update={"auth": settings.auth.model_copy(update=auth), "tls": settings.tls.model_copy(update=tls)}
+    )
 
 
 def _add_usual_vendors(raw: dict[str, Any], environment: Mapping[str, str]) -> None:
@@ -245,11 +281,19 @@ def _validated(model: type[Any], raw: Mapping[str, Any], prefix: str) -> Any:
         raise SettingsError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
+def _check_tls(tls: TlsSettings) -> None:
+    if bool(tls.cert_file) != bool(tls.key_file):
+        raise SettingsError("tls: cert_file and key_file belong together; set both or none")
+    if tls.client_ca_file and not tls.cert_file:
+        raise SettingsError("tls.client_ca_file: needs cert_file and key_file too")
+
+
 def _check_exposure(settings: Settings) -> None:
-    if not parse_address(settings.server.listen).is_loopback:
+    asked = settings.auth.mode != "none" or settings.tls.client_ca_file
+    if not asked and not parse_address(settings.server.listen).is_loopback:
         raise SettingsError(
             f"server.listen: {settings.server.listen} can be reached from other machines, and callers are not"
-            " asked who they are; listen on 127.0.0.1"
+            ' asked who they are; set auth.mode = "api_key" or tls.client_ca_file, or listen on 127.0.0.1'
         )
 
 
@@ -335,3 +379,8 @@ def _read_secret(where: str, path: Path) -> str:
 def settings_from_environment(config: Path | None, overrides: Mapping[str, Any]) -> Settings:
     """Load with the variables of this process."""
     return load_settings(config, os.environ, overrides)
+
+
+def keys_file_from_environment(config: Path | None) -> Path:
+    """Find the keys file with the variables of this process."""
+    return load_keys_file(config, os.environ)

@@ -31,7 +31,11 @@ class Outcome:
 
 
 async def call(
-    channel: grpc.aio.Channel, method: str, *requests: Message | bytes, deadline: float = CALL_SECONDS
+    channel: grpc.aio.Channel,
+    method: str,
+    *requests: Message | bytes,
+    deadline: float = CALL_SECONDS,
+    metadata: Sequence[tuple[str, str]] = (),
 ) -> Outcome:
     """Call a method of any shape with messages or raw bytes and read it to its end."""
     descriptor = METHODS[method]
@@ -41,11 +45,17 @@ async def call(
     responses: list[Message] = []
     rpc: grpc.aio.Call
     if descriptor.client_streaming:
-        rpc = channel.stream_unary(path, bytes, response_class.FromString)(_each(bodies), timeout=deadline)
+        rpc = channel.stream_unary(path, bytes, response_class.FromString)(
+            _each(bodies), timeout=deadline, metadata=metadata
+        )
     elif descriptor.server_streaming:
-        rpc = channel.unary_stream(path, bytes, response_class.FromString)(bodies[0], timeout=deadline)
+        rpc = channel.unary_stream(path, bytes, response_class.FromString)(
+            bodies[0], timeout=deadline, metadata=metadata
+        )
     else:
-        rpc = channel.unary_unary(path, bytes, response_class.FromString)(bodies[0], timeout=deadline)
+        rpc = channel.unary_unary(path, bytes, response_class.FromString)(
+            bodies[0], timeout=deadline, metadata=metadata
+        )
     try:
         if isinstance(rpc, grpc.aio.UnaryStreamCall):
             async for response in rpc:

@@ -9,7 +9,13 @@ import pytest
 from pydantic import SecretStr
 
 from imageedit_server.core.task import State
-from imageedit_server.settings import Settings, SettingsError, load_settings, settings_from_environment
+from imageedit_server.settings import (
+    Settings,
+    SettingsError,
+    load_keys_file,
+    load_settings,
+    settings_from_environment,
+)
 
 CANARY = "canary-3f9a1c"
 SCRIPTED = '[providers.scripted]\nadapter = "scripted"\n'
@@ -40,9 +46,13 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert settings.engine.concurrency == 64
     assert settings.engine.lease_seconds == 30
     assert settings.engine.unknown_window_seconds == 1800
-    assert settings.limits.watches == 2000
     kept = dict.fromkeys((State.SUCCEEDED, State.FAILED, State.CANCELLED), timedelta(days=30))
     assert settings.retention.keep() == kept
+    limits = settings.limits
+    assert (limits.watches, limits.queued_tasks, limits.stored_bytes) == (2000, 0, 0)
+    assert limits.requests_per_second == 0
+    assert (settings.auth.mode, settings.auth.keys_file) == ("none", Path("keys.toml"))
+    assert {file for _, file in settings.tls} == {""}
     assert list(settings.providers) == ["local"]
 
 
@@ -122,6 +132,45 @@ def test_the_environment_of_the_caller_is_left_as_it_is(tmp_path: Path) -> None:
 def test_loopback_addresses_may_be_listened_on(tmp_path: Path, listen: str) -> None:
     """Nobody but this machine can reach them."""
     assert load(tmp_path, f'[server]\nlisten = "{listen}"\n').server.listen == listen
+
+
+PUBLIC = '[server]\nlisten = "0.0.0.0:50051"\n'
+CERT = '[tls]\ncert_file = "c"\nkey_file = "k"\n'
+
+
+@pytest.mark.parametrize(
+    "how", ['[auth]\nmode = "api_key"\n', f'{CERT}client_ca_file = "ca"\n'], ids=["keys", "certificates"]
+)
+def test_a_public_address_needs_callers_that_say_who_they_are(tmp_path: Path, how: str) -> None:
+    """DESIGN §6: keys, or certificates of clients; those of the server alone say nothing about callers."""
+    assert load(tmp_path, PUBLIC + how).server.listen == "0.0.0.0:50051"
+    with pytest.raises(SettingsError, match=r"^server\.listen: "):
+        load(tmp_path, PUBLIC + CERT)
+
+
+def test_files_of_credentials_are_beside_the_config_file(tmp_path: Path) -> None:
+    """Wherever the server is started; an absolute path is taken as it is."""
+    toml = '[auth]\nkeys_file = "sub/k.toml"\n[tls]\ncert_file = "c.pem"\nkey_file = "/etc/k.pem"\n'
+    settings = load(tmp_path, toml)
+    assert settings.auth.keys_file == tmp_path / "sub/k.toml"
+    assert dict(settings.tls) == {
+        "cert_file": str(tmp_path / "c.pem"),
+        "key_file": "/etc/k.pem",
+        "client_ca_file": "",
+    }
+    assert load_settings(None, {"IMAGEEDIT_AUTH__KEYS_FILE": "k.toml"}, {}).auth.keys_file == Path("k.toml")
+
+
+def test_the_keys_file_is_found_without_the_rest(tmp_path: Path) -> None:
+    """A key can be made where the vendors' secrets are not at hand; what is wrong in [auth] is still said."""
+    config = tmp_path / "config.toml"
+    config.write_text(f'{SCRIPTED}api_key_env = "NOT_SET"\n[auth]\nkeys_file = "k.toml"\n')
+    assert load_keys_file(config, {}) == tmp_path / "k.toml"
+    assert load_keys_file(None, {}) == Path("keys.toml")
+    assert load_keys_file(config, {"IMAGEEDIT_AUTH__KEYS_FILE": "/x/k.toml"}) == Path("/x/k.toml")
+    config.write_text("[auth]\nkeys_fil = 1\n")
+    with pytest.raises(SettingsError, match=r"^unknown setting auth\.keys_fil$"):
+        load_keys_file(config, {})
 
 
 def test_the_http_door_may_be_public(tmp_path: Path) -> None:
@@ -314,6 +363,14 @@ BAD: list[tuple[str, str, dict[str, str], str]] = [
         "providers.scripted.api_key_file",
     ),
     ("secret file as number", f"{SCRIPTED}api_key_file = 5\n", {}, "providers.scripted.api_key_file"),
+    ("unknown way of asking", '[auth]\nmode = "password"\n', {}, "auth.mode"),
+    ("certificate without key", '[tls]\ncert_file = "c"\n', {}, "tls: "),
+    ("key without certificate", '[tls]\nkey_file = "k"\n', {}, "tls: "),
+    ("clients without certificate", '[tls]\nclient_ca_file = "ca"\n', {}, "tls.client_ca_file"),
+    ("negative limit", "[limits]\nqueued_tasks = -1\n", {}, "limits.queued_tasks"),
+    ("negative bytes", "[limits]\nstored_bytes = -1\n", {}, "limits.stored_bytes"),
+    ("negative rate", "[limits]\nrequests_per_second = -0.1\n", {}, "limits.requests_per_second"),
+    ("endless rate", "[limits]\nrequests_per_second = inf\n", {}, "limits.requests_per_second"),
     ("not TOML", "[server\n", {}, "config.toml"),
     ("the same key twice", "[server]\nlisten = 1\nlisten = 2\n", {}, "config.toml"),
     ("NUL", "a\0", {}, "config.toml"),

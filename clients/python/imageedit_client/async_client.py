@@ -39,13 +39,22 @@ class AsyncClient:
         *,
         tls: bool = False,
         ca_file: Path | None = None,
+        cert_file: Path | None = None,
+        key_file: Path | None = None,
         api_key: str | None = None,
         channel: grpc.aio.Channel | None = None,
         pace: Pace | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`address` is HOST:PORT; a `channel` is used instead of it and stays the caller's to close."""
-        connection = Connection(address=address, tls=tls, ca_file=ca_file, api_key=api_key)
+        connection = Connection(
+            address=address,
+            tls=tls,
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            api_key=api_key,
+        )
         self._owns_channel = channel is None
         self._channel = _open(connection) if channel is None else channel
         self._stub = ImageEditServiceStub(self._channel)

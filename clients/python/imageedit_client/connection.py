@@ -30,25 +30,31 @@ class Connection:
 
     # HOST:PORT.
     address: str = DEFAULT_ADDRESS
-    # Use TLS with the system's roots; implied by ca_file.
+    # Use TLS with the system's roots; implied by ca_file and cert_file.
     tls: bool = False
     # PEM file of the authorities to trust instead of the system's.
     ca_file: Path | None = None
+    # PEM files of this client's own certificate and its key, for a service that asks clients for one.
+    cert_file: Path | None = None
+    key_file: Path | None = None
     api_key: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable()):
             raise ValueError("the api key must be printable ASCII without line breaks")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("a client certificate and its key belong together: give both files")
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What each call carries."""
         return (("authorization", f"Bearer {self.api_key}"),) if self.api_key else ()
 
     def credentials(self) -> grpc.ChannelCredentials | None:
-        """TLS credentials, or None for a plaintext channel. Raises OSError for an unreadable ca_file."""
+        """TLS credentials, or None for a plaintext channel. Raises OSError for a file that cannot be read."""
         if self.is_plaintext():
             return None
-        return grpc.ssl_channel_credentials(self.ca_file.read_bytes() if self.ca_file else None)
+        files = (self.ca_file, self.key_file, self.cert_file)
+        return grpc.ssl_channel_credentials(*(file.read_bytes() if file else None for file in files))
 
     def options(self) -> list[tuple[str, int]]:
         """Channel arguments of gRPC."""
@@ -57,7 +63,7 @@ class Connection:
 
     def is_plaintext(self) -> bool:
         """Whether anyone on the way can read what is sent."""
-        return not self.tls and self.ca_file is None
+        return not self.tls and self.ca_file is None and self.cert_file is None
 
     def is_loopback(self) -> bool:
         """Whether the address is on this machine."""

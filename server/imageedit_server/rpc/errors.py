@@ -1,6 +1,6 @@
 """Refusals to gRPC statuses: the one place where errors become transport."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any as PyAny
 
 import grpc
@@ -22,14 +22,12 @@ MAX_VIOLATIONS_BYTES = 1536
 _CODES = {code.name: code for code in grpc.StatusCode}
 
 
-async def abort(
-    context: grpc.aio.ServicerContext[PyAny, PyAny], refusal: Refusal, trailer: Sequence[tuple[str, str]] = ()
-) -> None:
-    """End the call with the refusal's status, its details and ``trailer``. Always raises."""
+async def abort(context: grpc.aio.ServicerContext[PyAny, PyAny], refusal: Refusal) -> None:
+    """End the call with the refusal's status and details, beside the trailers it has. Always raises."""
     code = _CODES[refusal.reason.code]
     message = _shortened(refusal.message)
     status = Status(code=code.value[0], message=message, details=_details(refusal))
-    trailing = ((DETAILS_KEY, status.SerializeToString()), *trailer)
+    trailing = ((DETAILS_KEY, status.SerializeToString()), *context.trailing_metadata())
     await context.abort(code, message, trailing_metadata=trailing)
 
 

@@ -1,6 +1,6 @@
 """The handlers of ImageEditService: convert, call, convert."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from itertools import accumulate
 from typing import Any
@@ -20,7 +20,6 @@ from imageedit_server.rpc.drafts import (
     states_of,
     user_filter_of,
 )
-from imageedit_server.rpc.errors import abort
 from imageedit_server.rpc.streams import PatientStream
 from imageedit_server.rpc.watches import WatchBudget
 
@@ -29,48 +28,46 @@ MAX_CHUNK_BYTES = 1024 * KIB
 MAX_PAGE_BYTES = 3 * 1024 * KIB
 LAST_SEQ = "last-seq"
 
-DEFAULT_TENANT = "default"
-"""The tenant of every caller while nobody has to show who they are."""
-
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ImageEditService(pb_grpc.ImageEditServiceServicer):
-    """Serves the use cases."""
+    """Serves the use cases. ``tenant`` says whose call is running."""
 
-    def __init__(self, use_cases: UseCases, watches: WatchBudget) -> None:
+    def __init__(self, use_cases: UseCases, watches: WatchBudget, tenant: Callable[[], str]) -> None:
         self._creating = use_cases.creating
         self._tasks = use_cases.tasks
         self._pictures = use_cases.pictures
         self._catalog = use_cases.catalog
         self._watches = watches
+        self._tenant = tenant
         self._watch_answers = WatchAnswers()
 
     async def EditImage(self, request: pb.EditImageRequest, context: Context) -> pb.EditImageResponse:
-        task = await self._creating.create(DEFAULT_TENANT, edit_image_draft(request))
+        task = await self._creating.create(self._tenant(), edit_image_draft(request))
         return pb.EditImageResponse(task=task_message(task))
 
     async def CreateModelEdit(
         self, request: pb.CreateModelEditRequest, context: Context
     ) -> pb.CreateModelEditResponse:
-        task = await self._creating.create(DEFAULT_TENANT, model_edit_draft(request))
+        task = await self._creating.create(self._tenant(), model_edit_draft(request))
         return pb.CreateModelEditResponse(task=task_message(task))
 
     async def CreateDefaultModel(
         self, request: pb.CreateDefaultModelRequest, context: Context
     ) -> pb.CreateDefaultModelResponse:
-        task = await self._creating.create(DEFAULT_TENANT, default_model_draft(request))
+        task = await self._creating.create(self._tenant(), default_model_draft(request))
         return pb.CreateDefaultModelResponse(task=task_message(task))
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
-        task = await self._tasks.get(DEFAULT_TENANT, request.task_id)
+        task = await self._tasks.get(self._tenant(), request.task_id)
         return pb.GetTaskResponse(task=task_message(task))
 
     async def ListTasks(self, request: pb.ListTasksRequest, context: Context) -> pb.ListTasksResponse:
         page_size = request.page_size
         while True:
             page = await self._tasks.list(
-                DEFAULT_TENANT,
+                self._tenant(),
                 user_id=user_filter_of(request.user_id),
                 states=states_of(request.states),
                 page_size=page_size,
@@ -82,7 +79,7 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
                 return pb.ListTasksResponse(tasks=tasks, next_page_token=page.next_token)
 
     async def CancelTask(self, request: pb.CancelTaskRequest, context: Context) -> pb.CancelTaskResponse:
-        task = await self._tasks.cancel(DEFAULT_TENANT, request.task_id)
+        task = await self._tasks.cancel(self._tenant(), request.task_id)
         return pb.CancelTaskResponse(task=task_message(task))
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
@@ -93,27 +90,28 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
     ) -> None:
         seq = request.after_seq
         try:
-            with self._watches.spend(context.peer(), DEFAULT_TENANT), PatientStream(context) as stream:
-                async with aclosing(self._tasks.watch(DEFAULT_TENANT, request.task_id, seq)) as items:
+            with self._watches.spend(context.peer(), self._tenant()), PatientStream(context) as stream:
+                async with aclosing(self._tasks.watch(self._tenant(), request.task_id, seq)) as items:
                     async for item in items:
                         await stream.write(self._watch_answers.of(item))
                         seq = item.seq
-        except Refusal as refusal:
-            await abort(context, refusal, [(LAST_SEQ, str(seq))])
+        except BaseException:
+            context.set_trailing_metadata(((LAST_SEQ, str(seq)),))
+            raise
 
     async def UploadImage(
         self, requests: AsyncIterator[pb.UploadImageRequest], context: Context
     ) -> pb.UploadImageResponse:
         expected_sha256 = await _read_info(requests)
         image = await self._pictures.upload(
-            DEFAULT_TENANT, _chunks(requests), expected_sha256=expected_sha256
+            self._tenant(), _chunks(requests), expected_sha256=expected_sha256
         )
         return pb.UploadImageResponse(image=image_message(image))
 
     async def DownloadImage(  # type: ignore[override]  # the stubs know only handlers that yield
         self, request: pb.DownloadImageRequest, context: Context
     ) -> None:
-        image = await self._pictures.find(DEFAULT_TENANT, request.image_id)
+        image = await self._pictures.find(self._tenant(), request.image_id)
         chunks = self._pictures.read(image, request.offset)
         with PatientStream(context) as stream:
             await stream.write(pb.DownloadImageResponse(info=image_message(image)))

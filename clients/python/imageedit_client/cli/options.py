@@ -31,6 +31,14 @@ class Shared(Group):
         Path | None,
         _option(metavar="FILE", help="Use TLS and trust this PEM file (env IMAGEEDIT_CA_FILE)"),
     ] = None
+    cert_file: Annotated[
+        Path | None,
+        _option(metavar="FILE", help="Use TLS and show this certificate, for a server that asks for one"),
+    ] = None
+    key_file: Annotated[
+        Path | None,
+        _option(metavar="FILE", help="The key of the certificate; not the API key"),
+    ] = None
     api_key_file: Annotated[
         Path | None,
         _option(metavar="FILE", help="File with the API key (else env IMAGEEDIT_API_KEY)"),
@@ -61,6 +69,8 @@ class Shared(Group):
             address=self.where(),
             tls=bool(self.tls),
             ca_file=Path(ca_file) if ca_file else None,
+            cert_file=self.cert_file,
+            key_file=self.key_file,
             api_key=self._api_key(),
         )
 

@@ -37,6 +37,8 @@ class Session:
             connection.address,
             tls=connection.tls,
             ca_file=connection.ca_file,
+            cert_file=connection.cert_file,
+            key_file=connection.key_file,
             api_key=connection.api_key,
             pace=pace,
         )
