@@ -47,6 +47,7 @@ from imageedit_server.settings import (
     TlsSettings,
     parse_address,
 )
+from imageedit_server.store.quotas import Quota
 from imageedit_server.store.sqlite import SqliteDatabase
 from imageedit_server.web.app import http_app
 from imageedit_server.web.server import http_door
@@ -209,8 +210,10 @@ def _use_cases(
         model_edit_model=settings.server.default_model_edit_model,
     )
     _check_defaults(defaults, catalog)
+    limits = settings.limits
+    quota = Quota(queued_tasks=limits.queued_tasks, stored_bytes=limits.stored_bytes)
     tasks = Tasks(database, clock)
-    pictures = Pictures(database, library, clock)
+    pictures = Pictures(database, library, clock, quota)
     creating = Creating(
         database=database,
         library=library,
@@ -220,6 +223,7 @@ def _use_cases(
         clock=clock,
         defaults=defaults,
         refuse_url=partial(refuse_url, allow=parse_allow(settings.fetch.allow)),
+        quota=quota,
     )
     return UseCases(
         creating=creating,

@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.task import Status
-from imageedit_server.store import group_commit
+from imageedit_server.store import claims, group_commit
 from imageedit_server.store.claims import claim
+from imageedit_server.store.creation import create_task
 from imageedit_server.store.group_commit import MAX_GROUP
 from imageedit_server.store.log import LeaseLost, append_event, update_row
 from imageedit_server.store.queries import get_task, list_tasks, row_by_id
@@ -20,7 +21,7 @@ from imageedit_server.store.sqlite import SqliteDatabase
 from imageedit_server.store.sqlite_file import driver
 from tests.contracts.databases import held_up_sqlite, open_sqlite
 from tests.contracts.test_database_transactions import ask, count
-from tests.store.making import LEASE, NOW, TENANT, claimed_task, create, finish, history, state_of
+from tests.store.making import LEASE, NOW, TENANT, claimed_task, create, finish, history, new_task, state_of
 
 
 def trace(database: SqliteDatabase, statements: list[str]) -> Callable[[Connection], None]:
@@ -248,3 +249,53 @@ async def test_no_statement_that_runs_often_walks_a_whole_table(database: Sqlite
     walks = [plan for plan in found if plan.startswith("SCAN") and "task_running" not in plan]
     assert walks == []
     assert [plan for plan in found if plan.startswith("USE TEMP B-TREE")] == []
+
+
+async def test_a_claim_costs_the_same_however_many_tasks_wait(database: SqliteDatabase) -> None:
+    """F88: a flood makes nobody's claim slower. Counted in steps of SQLite's machine."""
+
+    def flood(connection: Connection) -> None:
+        for _ in range(500):
+            create_task(connection, new_task(tenant="alice"))
+
+    def steps(connection: Connection) -> int:
+        counted = 0
+
+        def count() -> None:
+            nonlocal counted
+            counted += 1
+
+        driver(connection).set_progress_handler(count, 10)
+        places = {"p": 3}
+        claim(connection, now=NOW, lease_until=NOW + LEASE, free_by_provider=places, most=3, turn="alice")
+        driver(connection).set_progress_handler(None, 0)
+        raise Counted(counted)
+
+    await database.write(flood)
+    for tenant in ("bob", "carol"):
+        await create(database, tenant=tenant)
+    costs = []
+    for _ in range(3):
+        with pytest.raises(Counted) as counted:
+            await database.write(steps)
+        costs.append(counted.value.args[0])
+        for _ in range(4):
+            await database.write(flood)
+    assert costs[0] > 10
+    assert max(costs) < 1.2 * costs[0]
+
+
+class Counted(Exception):
+    """Takes a figure out of a unit, and what the unit did back."""
+
+
+async def test_the_queue_is_walked_along_its_index(database: SqliteDatabase) -> None:
+    """What EXPLAIN QUERY PLAN says of the walk."""
+
+    def plan(connection: Connection) -> list[str]:
+        walk = claims._QUEUED
+        rows = driver(connection).execute(f"EXPLAIN QUERY PLAN {walk._sql}", [0] * len(walk._names))
+        return [row[3] for row in rows]
+
+    expected = "SEARCH task USING INDEX task_queue (provider=? AND tenant>? AND tenant<?)"
+    assert await database.read(plan) == [expected]

@@ -21,6 +21,7 @@ from imageedit_server.images.library import ImageLibrary, Pending
 from imageedit_server.providers.catalog import Catalog, Offer
 from imageedit_server.store.creation import NewTask, create_task, find_by_request_id
 from imageedit_server.store.database import Database
+from imageedit_server.store.quotas import NO_QUOTA, Quota, check_task
 
 RefuseUrl = Callable[[str], str | None]
 """Says why a URL is refused by its text alone, None when it is not; completes the sentence "<field> …"."""
@@ -48,6 +49,7 @@ class Creating:
         clock: Clock,
         defaults: Defaults,
         refuse_url: RefuseUrl,
+        quota: Quota = NO_QUOTA,
     ) -> None:
         self._database = database
         self._library = library
@@ -56,6 +58,7 @@ class Creating:
         self._pictures = pictures
         self._clock = clock
         self._refuse_url = refuse_url
+        self._quota = quota
         self._default_models = {
             Kind.EDIT_IMAGE: defaults.edit_model,
             Kind.MODEL_EDIT: defaults.model_edit_model,
@@ -98,9 +101,12 @@ class Creating:
             new = self._new_task(tenant, draft, request, offer, body_sha256)
             if draft.validate_only:
                 return _unstored(new)
+            images = [pending.image for pending in inline]
+            if images and self._quota != NO_QUOTA:  # before there are files that nobody may have
+                await self._database.read(check_task, tenant, self._quota, images)
             for pending in inline:
                 await pending.keep()
-            task = await self._database.write(create_task, new, [pending.image for pending in inline])
+            task = await self._database.write(create_task, new, images, self._quota)
         failpoint("create_after_commit")
         return task
 

@@ -10,6 +10,7 @@ from imageedit_server.images.library import ImageLibrary
 from imageedit_server.store.creation import add_images
 from imageedit_server.store.database import Database
 from imageedit_server.store.queries import get_image
+from imageedit_server.store.quotas import NO_QUOTA, Quota, check_images
 
 MAX_KNOWN = 10_000
 """How many images' facts are kept in memory, about half a kilobyte each."""
@@ -18,21 +19,29 @@ MAX_KNOWN = 10_000
 class Pictures:
     """Stores and hands out pictures."""
 
-    def __init__(self, database: Database, library: ImageLibrary, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, library: ImageLibrary, clock: Clock, quota: Quota = NO_QUOTA
+    ) -> None:
         self._database = database
         self._library = library
         self._clock = clock
+        self._quota = quota
         self._known: dict[tuple[str, str], Image] = {}
 
     async def upload(self, tenant: str, chunks: AsyncIterator[bytes], *, expected_sha256: str) -> Image:
         """Store a picture: its bytes are durable before the row that gives the tenant the right to it.
 
-        Raises IMAGE_UNDECODABLE, IMAGE_TOO_LARGE, INVALID_FIELD, STORAGE_FULL; then nothing is kept.
+        Raises IMAGE_UNDECODABLE, IMAGE_TOO_LARGE, INVALID_FIELD, QUOTA_EXCEEDED, STORAGE_FULL; then nothing
+        is kept.
         """
-        image = await self._library.add(chunks, field="chunk", expected_sha256=expected_sha256)
+        staging = self._library.stage(chunks, field="chunk", expected_sha256=expected_sha256)
+        async with staging as pending:
+            if self._quota.stored_bytes:  # before there is a file that nobody may have
+                await self._database.read(check_images, tenant, self._quota, [pending.image])
+            await pending.keep()
         failpoint("upload_before_row")
-        await self._database.write(add_images, tenant, [image], self._clock.now())
-        return image
+        await self._database.write(add_images, tenant, [pending.image], self._clock.now(), self._quota)
+        return pending.image
 
     async def recall(self, tenant: str, image_id: str) -> Image:
         """Like ``find``, but may return an image that was deleted since it was last asked for.

@@ -56,6 +56,7 @@ class Dispatcher:
         self._late: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._draining = False
+        self._turn = ""
         self._next_look = tools.clock.now()
         self._renew_time = tools.clock.now() + self._lease / 2
         tools.database.feed.listen(self._on_changes)
@@ -116,7 +117,9 @@ class Dispatcher:
             free_by_provider={**free, **dict.fromkeys((NO_PROVIDER, *self._gone), room)},
             submits_by_provider={name: gate.submits(busy[name]) for name, gate in self._gates.items()},
             most=room,
+            turn=self._turn,
         )
+        self._turn = claims.turn
         if self._draining:
             await self._let_go(claimed.lease for claimed in claims.claimed)
             return SWEEP_SECONDS

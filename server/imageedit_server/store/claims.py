@@ -1,6 +1,7 @@
 """Claims: who works on which task, and for how long (DESIGN §4)."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -15,6 +16,8 @@ from imageedit_server.store.prepared import PreparedSelect
 from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.tables import TASK, WAITS, from_micros, to_micros
 
+LAST = "\U0010ffff"
+"""After every tenant's name."""
 MOST_OVERDUE = 100
 """How many tasks one claim ends, so that no claim takes long."""
 
@@ -37,10 +40,14 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What was claimed, and when there may be something to do again (None: when something changes)."""
+    """What was claimed, and when there may be something to do again (None: when something changes).
+
+    ``turn`` is the tenant that had the last turn.
+    """
 
     claimed: tuple[Claimed, ...]
     next_due: datetime | None
+    turn: str
 
 
 def claim(
@@ -51,8 +58,12 @@ def claim(
     free_by_provider: Mapping[str, int],
     most: int,
     submits_by_provider: Mapping[str, int] = MappingProxyType({}),
+    turn: str = "",
 ) -> Claims:
-    """End what is overdue, then lease the oldest tasks that can be worked on.
+    """End what is overdue, then lease tasks that can be worked on.
+
+    What was begun goes on first. Then tenants take turns, from the one after ``turn`` on, each with its
+    oldest task: however many tasks of others wait, a tenant waits for one turn of each of them (F88).
 
     ``free_by_provider`` says how many tasks each provider can take, ``submits_by_provider`` how many of them
     may begin to pay it where that is fewer, and ``most`` how many there is room for.
@@ -60,9 +71,10 @@ def claim(
     more_overdue = _expire(connection, now)
     rows: list[Any] = []
     if most > 0:
-        rows = _candidates(connection, now, free_by_provider, submits_by_provider, most)
+        rows = _candidates(connection, now, free_by_provider, submits_by_provider, most, turn)
     claimed = tuple(_lease(connection, row, now, lease_until) for row in rows)
-    return Claims(claimed, now if more_overdue else _next_due(connection, now))
+    next_due = now if more_overdue else _next_due(connection, now)
+    return Claims(claimed, next_due, _last_turn(rows, turn))
 
 
 def open_providers(connection: Connection) -> set[str]:
@@ -96,28 +108,87 @@ def _candidates(
     free_by_provider: Mapping[str, int],
     submits_by_provider: Mapping[str, int],
     most: int,
+    turn: str,
 ) -> list[Any]:
-    micros = to_micros(now)
-    candidates = [row for query in _UNOWNED for row in query.all(connection, now=micros, most=most)]
-    for provider, places in free_by_provider.items():
-        new = min(places, submits_by_provider.get(provider, places), most)
-        if new > 0:
-            candidates += _QUEUED.all(connection, provider=provider, now=micros, most=new)
-    return _oldest(candidates, free_by_provider, most)
+    micros, free = to_micros(now), dict(free_by_provider)
+    begun = [row for query in _UNOWNED for row in query.all(connection, now=micros, most=most)]
+    chosen = _as_many_as_fit(sorted(begun, key=_number), free, most)
+    most -= len(chosen)
+    may_begin = {name: min(places, submits_by_provider.get(name, places)) for name, places in free.items()}
+    queued: list[Any] = []
+    for provider, places in may_begin.items():
+        if places > 0 and most > 0:
+            queued += _queued(connection, provider, micros, most, turn)
+    return chosen + _in_turns(queued, may_begin, most, turn)
 
 
-def _oldest(candidates: Iterable[Row[Any]], free_by_provider: Mapping[str, int], most: int) -> list[Row[Any]]:
-    free = dict(free_by_provider)
-    chosen: list[Row[Any]] = []
-    for row in sorted(candidates, key=lambda row: row.number):
+def _as_many_as_fit(rows: Iterable[Any], free: dict[str, int], most: int) -> list[Any]:
+    """Take the first rows that there is room for out of ``free``."""
+    chosen: list[Any] = []
+    for row in rows:
         if len(chosen) < most and free.get(row.provider, 0) > 0:
             free[row.provider] -= 1
             chosen.append(row)
     return chosen
 
 
+def _queued(connection: Connection, provider: str, now: int, most: int, turn: str) -> list[Any]:
+    """Return the ``most`` oldest tasks of each of the next ``most`` tenants, from the one after ``turn`` on.
+
+    The cost grows with what can be claimed, not with what waits.
+    """
+    rows: list[Any] = []
+    for after, until in ((turn, LAST), ("", turn)):
+        for found in _between(connection, provider, now, most, after, until):
+            rows += found
+            if len({row.tenant for row in rows}) >= most:
+                return rows
+    return rows
+
+
+def _between(
+    connection: Connection, provider: str, now: int, most: int, after: str, until: str
+) -> Iterator[list[Any]]:
+    """Yield the ``most`` oldest tasks of one or more tenants of this range, in several short walks."""
+    while True:
+        found = _QUEUED.all(connection, provider=provider, now=now, after=after, until=until, most=most)
+        is_cut = len(found) == most
+        if is_cut and found[0].tenant != found[-1].tenant:  # of the last one, some may be missing
+            found = [row for row in found if row.tenant != found[-1].tenant]
+        yield found
+        if not is_cut:
+            return
+        after = found[-1].tenant
+
+
+def _in_turns(rows: Iterable[Any], free: dict[str, int], most: int, turn: str) -> list[Any]:
+    """Go round the tenants, from the one after ``turn`` on; each takes its oldest task that fits."""
+    waiting: defaultdict[str, list[Any]] = defaultdict(list)
+    for row in sorted(rows, key=_number):
+        waiting[row.tenant].append(row)
+    circle = deque(sorted(waiting, key=lambda tenant: (tenant <= turn, tenant)))
+    chosen: list[Any] = []
+    while circle and len(chosen) < most:
+        tenant = circle.popleft()
+        taken = _as_many_as_fit(waiting[tenant], free, 1)
+        if taken:  # else there will be no room in the next round either
+            waiting[tenant].remove(taken[0])
+            circle.append(tenant)
+            chosen += taken
+    return chosen
+
+
+def _last_turn(rows: Sequence[Any], turn: str) -> str:
+    tenants = [row.tenant for row in rows if row.state == State.QUEUED]
+    return tenants[-1] if tenants else turn
+
+
+def _number(row: Any) -> int:
+    return int(row.number)
+
+
 _OPEN = text("state IN ('QUEUED', 'RUNNING')")
-_CANDIDATE = select(TASK.c.number, TASK.c.task_id, TASK.c.provider)
+_CANDIDATE = select(TASK.c.number, TASK.c.task_id, TASK.c.provider, TASK.c.tenant, TASK.c.state)
 
 _UNOWNED = tuple(  # one walk each: SQLite uses no index for what OR joins
     PreparedSelect(
@@ -133,9 +204,11 @@ _QUEUED = PreparedSelect(
     _CANDIDATE.where(
         text("state = 'QUEUED'"),
         TASK.c.provider == bindparam("provider"),
+        TASK.c.tenant > bindparam("after"),
+        TASK.c.tenant <= bindparam("until"),
         TASK.c.not_before <= bindparam("now"),
     )
-    .order_by(TASK.c.number)
+    .order_by(TASK.c.tenant, TASK.c.number)
     .limit(bindparam("most"))
 )
 

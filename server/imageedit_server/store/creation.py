@@ -14,6 +14,7 @@ from imageedit_server.store import codec
 from imageedit_server.store.log import insert_event
 from imageedit_server.store.prepared import PreparedInsert, PreparedSelect
 from imageedit_server.store.queries import get_task, has_image
+from imageedit_server.store.quotas import NO_QUOTA, Quota, check_images, check_task
 from imageedit_server.store.tables import IDEMPOTENCY, IMAGE, TASK, TASK_IMAGE, to_micros
 
 
@@ -31,15 +32,18 @@ class NewTask:
     deadline: datetime
 
 
-def create_task(connection: Connection, new: NewTask, images: Iterable[Image] = ()) -> Task:
+def create_task(
+    connection: Connection, new: NewTask, images: Iterable[Image] = (), quota: Quota = NO_QUOTA
+) -> Task:
     """Store a new task with its event 1, or answer the one that its request_id already stands for.
 
     ``images`` are those that came with it. Raises REQUEST_ID_REUSED when that one was asked for differently,
-    and IMAGE_NOT_FOUND when an input was deleted since it was looked at.
+    QUOTA_EXCEEDED, and IMAGE_NOT_FOUND when an input was deleted since it was looked at.
     """
     existing = find_by_request_id(connection, new.tenant, new.method, new.request.request_id, new.body_sha256)
     if existing is not None:
         return existing
+    check_task(connection, new.tenant, quota, images)
     add_images(connection, new.tenant, images, new.create_time)
     _check_inputs(connection, new)
     number = _insert_task(connection, new)
@@ -97,8 +101,11 @@ _BY_REQUEST_ID = PreparedSelect(
 )
 
 
-def add_images(connection: Connection, tenant: str, images: Iterable[Image], now: datetime) -> None:
-    """Give the tenant the right to images whose bytes are durable already."""
+def add_images(
+    connection: Connection, tenant: str, images: Iterable[Image], now: datetime, quota: Quota = NO_QUOTA
+) -> None:
+    """Give the tenant the right to images whose bytes are durable already. Raises QUOTA_EXCEEDED."""
+    check_images(connection, tenant, quota, images)
     rows = [
         {
             "tenant": tenant,

@@ -40,7 +40,9 @@ class TaskRow(SQLModel, table=True):
     __table_args__ = (
         Index("task_by_tenant", "tenant", "state", "number"),
         Index("task_by_user", "tenant", "user_id", "state", "number"),
-        Index("task_queue", "provider", "number", sqlite_where=text("state = 'QUEUED'")),
+        Index(
+            "task_queue", "provider", "tenant", "number", "not_before", sqlite_where=text("state = 'QUEUED'")
+        ),
         Index("task_running", "lease_until", "not_before", sqlite_where=text("state = 'RUNNING'")),
         Index("task_deadline", "deadline", sqlite_where=text("state IN ('QUEUED', 'RUNNING')")),
         Index("task_waits", "not_before", sqlite_where=WAITS),
@@ -148,6 +150,17 @@ class IdempotencyRow(SQLModel, table=True):
     task: int
 
 
+class UsageRow(SQLModel, table=True):
+    """How much a tenant uses: sums over task and image that triggers keep."""
+
+    __tablename__ = "usage"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    tenant: str = Field(primary_key=True)
+    queued_tasks: int
+    stored_bytes: int
+
+
 METADATA = SQLModel.metadata
 TASK: Table = METADATA.tables["task"]
 EVENT: Table = METADATA.tables["task_event"]
@@ -155,6 +168,7 @@ ATTEMPT: Table = METADATA.tables["attempt"]
 IMAGE: Table = METADATA.tables["image"]
 TASK_IMAGE: Table = METADATA.tables["task_image"]
 IDEMPOTENCY: Table = METADATA.tables["idempotency"]
+USAGE: Table = METADATA.tables["usage"]
 
 _SQLITE_GUARDS = (
     """CREATE TRIGGER task_ends_once BEFORE UPDATE ON task
@@ -170,5 +184,21 @@ _SQLITE_GUARDS = (
        WHEN OLD.vendor_task_id IS NOT NULL AND NEW.vendor_task_id IS NOT OLD.vendor_task_id
        BEGIN SELECT RAISE(ABORT, 'a vendor task id does not change'); END""",
 )
-for _guard in _SQLITE_GUARDS:
-    event.listen(METADATA, "after_create", DDL(_guard).execute_if(dialect="sqlite"))
+_SQLITE_SUMS = (
+    """CREATE TRIGGER usage_of_new_task AFTER INSERT ON task WHEN NEW.state = 'QUEUED'
+       BEGIN INSERT INTO usage (tenant, queued_tasks, stored_bytes) VALUES (NEW.tenant, 1, 0)
+         ON CONFLICT (tenant) DO UPDATE SET queued_tasks = queued_tasks + 1; END""",
+    """CREATE TRIGGER usage_of_changed_task AFTER UPDATE OF state ON task
+       WHEN (NEW.state = 'QUEUED') <> (OLD.state = 'QUEUED')
+       BEGIN UPDATE usage SET queued_tasks = queued_tasks + (NEW.state = 'QUEUED') - (OLD.state = 'QUEUED')
+         WHERE tenant = NEW.tenant; END""",
+    """CREATE TRIGGER usage_of_deleted_task AFTER DELETE ON task WHEN OLD.state = 'QUEUED'
+       BEGIN UPDATE usage SET queued_tasks = queued_tasks - 1 WHERE tenant = OLD.tenant; END""",
+    """CREATE TRIGGER usage_of_new_image AFTER INSERT ON image
+       BEGIN INSERT INTO usage (tenant, queued_tasks, stored_bytes) VALUES (NEW.tenant, 0, NEW.size_bytes)
+         ON CONFLICT (tenant) DO UPDATE SET stored_bytes = stored_bytes + NEW.size_bytes; END""",
+    """CREATE TRIGGER usage_of_deleted_image AFTER DELETE ON image
+       BEGIN UPDATE usage SET stored_bytes = stored_bytes - OLD.size_bytes WHERE tenant = OLD.tenant; END""",
+)
+for _trigger in (*_SQLITE_GUARDS, *_SQLITE_SUMS):
+    event.listen(METADATA, "after_create", DDL(_trigger).execute_if(dialect="sqlite"))
