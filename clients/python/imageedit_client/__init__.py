@@ -42,6 +42,7 @@ from .errors import (
     succeeded,
 )
 from .retry import Pace
+from .service_config import service_config
 from .uploads import ImageInput
 
 __all__ = [
@@ -76,5 +77,6 @@ __all__ = [
     "TaskFailed",
     "Unauthenticated",
     "Unavailable",
+    "service_config",
     "succeeded",
 ]

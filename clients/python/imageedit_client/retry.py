@@ -8,10 +8,14 @@ from typing import Protocol
 
 import grpc
 
-from .errors import DeadlineExceeded, ImageEditError, SlowConsumer, Unavailable
+from .errors import DeadlineExceeded, ImageEditError, SlowConsumer
+from .service_config import retry_policy, seconds
 
-FIRST_BACKOFF_SECONDS = 0.1
-LONGEST_BACKOFF_SECONDS = 2.0
+_POLICY = retry_policy()
+FIRST_BACKOFF_SECONDS = seconds(_POLICY["initialBackoff"])
+LONGEST_BACKOFF_SECONDS = seconds(_POLICY["maxBackoff"])
+BACKOFF_MULTIPLIER = _POLICY["backoffMultiplier"]
+RETRYABLE = frozenset(grpc.StatusCode[name] for name in _POLICY["retryableStatusCodes"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +77,7 @@ class Retry:
 
     def _backoff(self) -> float:
         longest = self._longest_delay
-        self._longest_delay = min(LONGEST_BACKOFF_SECONDS, 2 * longest)
+        self._longest_delay = min(LONGEST_BACKOFF_SECONDS, BACKOFF_MULTIPLIER * longest)
         # Half fixed, half random: a restarted server is not met by all clients at once.
         return longest * (0.5 + 0.5 * self._pace.dice())
 
@@ -85,4 +89,4 @@ def is_transient(error: ImageEditError) -> bool:
     comes back as an error.
     """
     stopped = error.code is grpc.StatusCode.CANCELLED and not error.reason
-    return isinstance(error, Unavailable | SlowConsumer) or stopped
+    return error.code in RETRYABLE or isinstance(error, SlowConsumer) or stopped
