@@ -283,9 +283,11 @@ def test_a_refusal_is_exit_code_4_and_one_sentence(imageedit, server, say, refus
 def test_a_server_out_of_reach_is_exit_code_3(imageedit, server):
     """The address and the reason, without gRPC's nesting."""
     server.stop()
-    result = imageedit("get", TASK_ID, "--patience", "0.1")
+    result = imageedit("get", TASK_ID, "--patience", "2")
     assert result.exit_code == 3
-    assert result.stderr == f"imageedit: could not reach {server.address}: Connection refused\n"
+    told = f"imageedit: could not reach {server.address}: "
+    late = "Deadline Exceeded"  # of the last try, which a slow machine does not finish
+    assert result.stderr.splitlines()[-1] in (f"{told}Connection refused", f"{told}{late}")
 
 
 def test_a_server_that_does_not_answer_is_exit_code_3(imageedit, server, say):
@@ -298,8 +300,8 @@ def test_a_server_that_does_not_answer_is_exit_code_3(imageedit, server, say):
 
 def test_a_server_that_stays_busy_is_exit_code_3(imageedit, server, say):
     """Reached, but of no use now."""
-    server.on("GetTask", *[say.Refusal(reason="STORE_BUSY")] * 9)
-    result = imageedit("get", TASK_ID, "--patience", "0.1")
+    server.on("GetTask", say.Refusal(reason="STORE_BUSY", retry_seconds=1000))
+    result = imageedit("get", TASK_ID, "--patience", "60")
     assert result.exit_code == 3
     assert "cannot serve now" in result.stderr
     assert "STORE_BUSY" in result.stderr
