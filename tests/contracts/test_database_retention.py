@@ -14,7 +14,7 @@ from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task, change
 from imageedit_server.store.queries import get_image, get_task
 from imageedit_server.store.retention import ImageAge, forget_images, forget_tasks
-from imageedit_server.store.tables import METADATA
+from imageedit_server.store.tables import METADATA, USAGE
 from tests.store.making import LATER, NOW, TENANT, attempt, claim_all, create, finish, image, new_task
 
 MUCH_LATER = LATER + timedelta(days=31)
@@ -25,6 +25,7 @@ def sizes(connection: Connection) -> dict[str, int]:
     return {
         table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
         for table in METADATA.sorted_tables
+        if table is not USAGE
     }
 
 
@@ -51,6 +52,8 @@ async def test_a_task_is_forgotten_with_all_that_only_it_needed(database: Databa
     assert min((await database.read(sizes)).values()) > 0
     assert await forget(database) == 1
     assert await database.read(sizes) == empty
+    used = await database.read(lambda connection: connection.execute(select(USAGE)).one())
+    assert (used.queued_tasks, used.stored_bytes) == (0, 0)
     assert await database.read(get_task, TENANT, task_id) is None
     assert await forget(database) == 0
 
