@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -143,10 +143,14 @@ class Servers:
         return await server.ready()
 
     async def run(
-        self, *arguments: str, failpoint: str = "", environment: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        command: Sequence[str] = (str(COMMAND),),
+        failpoint: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> Server:
-        """Start ``imageedit-server`` with these arguments."""
-        return await self._spawn([str(COMMAND), *arguments], _environment(failpoint, environment or {}))
+        """Start ``imageedit-server``, or another ``command`` that takes its arguments."""
+        return await self._spawn([*command, *arguments], _environment(failpoint, environment or {}))
 
     async def standby(self, place: Place, *, failpoint: str = "") -> "Standby":
         """Start the same program, held just before it begins: it imports while another one serves."""

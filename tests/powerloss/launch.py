@@ -1,0 +1,110 @@
+"""The ways to start a server on a disk: in this process, as a process, and as one that is recorded."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from imageedit_server.bootstrap import running
+from imageedit_server.settings import load_settings
+from imageedit_server.store.sqlite_file import StoreRefused
+from tests.chaos.config import write_config
+from tests.powerloss.workload import Vendor
+from tests.process.servers import COMMAND, Server, Servers
+
+ROOT = Path(__file__).parents[2]
+SHIM = Path(__file__).with_name("shim.c")
+COMPILERS = ("cc", "gcc", "clang")
+DATA = "var/data"
+"""Where the data is on a disk: not even the folder above it is there when a server starts first."""
+
+Start = Callable[[Path, Vendor], AbstractAsyncContextManager[str]]
+"""Starts a server on a disk and yields where it listens. Raises ``StoreRefused``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A program that takes the arguments of ``imageedit-server``."""
+
+    words: Sequence[str] = (str(COMMAND),)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def with_environment(self, more: Mapping[str, str]) -> "Command":
+        """Return the same program with more variables."""
+        return replace(self, environment={**self.environment, **more})
+
+
+How = Callable[[Path, Path, str], Command]
+"""Says how to record in a journal what is done to a disk, by which control build (empty: the whole one)."""
+
+
+def by_itself(disk: Path, journal: Path, control: str) -> Command:
+    """Let the process record what it does: needs no compiler."""
+    return _build(control, "--record", str(disk), str(journal))
+
+
+def preloaded(folder: Path) -> How | None:
+    """Compile the shim into ``folder``; None where there is no C compiler.
+
+    The server that it records is the installed program, untouched.
+    """
+    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    if compiler is None:
+        return None
+    library = folder / "shim.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, SHIM, "-ldl", "-pthread"], check=True)
+
+    def record(disk: Path, journal: Path, control: str) -> Command:
+        command = _build(control) if control else Command()
+        places = {"POWERLOSS_FOLDER": str(disk), "POWERLOSS_JOURNAL": str(journal)}
+        return command.with_environment({"LD_PRELOAD": str(library), **places})
+
+    return record
+
+
+def _build(control: str, *options: str) -> Command:
+    lacks = ("--control", control) if control else ()
+    words = (sys.executable, "-m", "tests.powerloss.server", *options, *lacks, "--")
+    return Command(words=words, environment={"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])})
+
+
+@asynccontextmanager
+async def in_this_process(disk: Path, vendor: Vendor) -> AsyncIterator[str]:
+    """Serve with everything that the program has."""
+    given = {"listen": "127.0.0.1:0", "http_listen": "127.0.0.1:0", "data_dir": disk / DATA}
+    async with running(load_settings(_config(disk, vendor), {}, given)) as server:
+        yield server.grpc_address
+
+
+@asynccontextmanager
+async def as_process(disk: Path, vendor: Vendor, command: Command | None = None) -> AsyncIterator[str]:
+    """Serve with the installed program, or with another one, which is killed in the end."""
+    async with process(disk, vendor, command or Command()) as server:
+        yield server.grpc
+
+
+@asynccontextmanager
+async def process(disk: Path, vendor: Vendor, command: Command) -> AsyncIterator[Server]:
+    """Start a program, wait until it serves, and leave nothing of it behind."""
+    servers = Servers(disk.parent)
+    listen = ("--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
+    where = ("--config", str(_config(disk, vendor)), "--data-dir", str(disk / DATA))
+    try:
+        server = await servers.run(
+            "serve", *where, *listen, command=command.words, environment=command.environment
+        )
+        try:
+            await server.ready()
+        except AssertionError as error:
+            raise StoreRefused(str(error)) from error
+        yield server
+    finally:
+        await servers.kill_all()
+
+
+def _config(disk: Path, vendor: Vendor) -> Path:
+    return write_config(disk.parent, vendor.tables())
