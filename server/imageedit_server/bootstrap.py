@@ -7,7 +7,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from imageedit_server.core.task import Kind
 from imageedit_server.core.workers import Workers
 from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
 from imageedit_server.editing.creating import Defaults
+from imageedit_server.editing.reporting import measure_backlog, report
 from imageedit_server.editing.retention import Retention
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.inputs import Inputs
@@ -49,12 +50,14 @@ from imageedit_server.settings import (
 )
 from imageedit_server.store.quotas import Quota
 from imageedit_server.store.sqlite import SqliteDatabase
+from imageedit_server.telemetry.health import DiskSpace, Readiness
+from imageedit_server.telemetry.loop_lag import measure_loop_lag
 from imageedit_server.web.app import http_app
 from imageedit_server.web.server import http_door
 
 INSPECTION_SECONDS = 10.0
 EDIT_SECONDS = 60.0
-GRPC_GRACE_SECONDS = 5.0
+CALLS_GRACE_SECONDS = 3.0
 RELOAD_SECONDS = 1.0
 """How soon a new key or certificate is taken up; the end of a revoked key's streams has 60 (P23)."""
 RESULT_MAX_BYTES = 64 * 1024 * 1024
@@ -73,12 +76,14 @@ class Running:
     use_cases: UseCases
 
 
-async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain at once (F18).
 
-    ``announce`` gets the one line that says ready. Raises the error of a store that can no longer be trusted.
+    ``announce`` gets the one line that says ready. Returns the exit code: 0, or that of the second signal.
+    Raises the error of a store that can no longer be trusted.
     """
     stop, hurry = _signals()
+    cut_short = False
     async with running(settings) as server:
         announce(f"ready grpc={server.grpc_address} http={server.http_address}")
         await _first(stop, server.broken)
@@ -86,9 +91,11 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
             _log.info("draining")
             drain = asyncio.create_task(server.drain(), name="drain")
             await _first(drain, hurry, server.broken)
+            cut_short = not drain.done()
             await _cancel(drain)
         if server.broken.done():
             raise server.broken.result()
+    return 128 + hurry.result() if cut_short else 0
 
 
 @asynccontextmanager
@@ -135,9 +142,18 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             lease_seconds=settings.engine.lease_seconds,
         )
         draining = _Draining()
+        disk = DiskSpace(server.data_dir, settings.store.min_free_bytes)
+        readiness = Readiness(
+            [draining.trouble, database.trouble, disk.trouble, dispatcher.trouble], [database.alarm]
+        )
+        database.feed.listen(report)
+
+        async def measure() -> None:
+            await measure_backlog(database, clock.now())
+
         http = parse_address(server.http_listen)
         http_port = await stack.enter_async_context(
-            http_door(http.host, http.port, http_app(draining.reason, use_cases.callbacks.receive))
+            http_door(http.host, http.port, http_app(readiness.reason, use_cases.callbacks.receive, measure))
         )
         grpc = parse_address(server.listen)
         tls = _tls(settings.tls)
@@ -157,17 +173,24 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         credentials = asyncio.create_task(_look_again(callers, keys, tls), name="credentials")
         stack.push_async_callback(_cancel, credentials)
         engine = asyncio.create_task(dispatcher.serve(), name="engine")
-        stack.push_async_callback(_cancel, engine)
         retention = Retention(database, clock, settings.retention.keep())
-        forgetting = asyncio.create_task(retention.serve(), name="retention")
-        stack.push_async_callback(_cancel, forgetting)
+        for work in (
+            engine,
+            asyncio.create_task(retention.serve(), name="retention"),
+            asyncio.create_task(readiness.follow(door.announce), name="readiness"),
+            asyncio.create_task(measure_loop_lag(), name="loop lag"),
+        ):
+            stack.push_async_callback(_cancel, work)
         broken = _first_of(database.broken, engine, credentials)
 
         async def drain() -> None:
             draining.started = True
             await door.announce_drain()
             database.feed.close()
-            await asyncio.gather(door.server.stop(GRPC_GRACE_SECONDS), dispatcher.drain(server.drain_seconds))
+            with suppress(TimeoutError):  # a store that answers no more must not hold up the end
+                async with asyncio.timeout(server.drain_seconds + CALLS_GRACE_SECONDS):
+                    await dispatcher.drain(server.drain_seconds)
+            await door.server.stop(CALLS_GRACE_SECONDS)
 
         yield Running(f"{grpc.host}:{door.port}", f"{http.host}:{http_port}", broken, drain, use_cases)
 
@@ -297,24 +320,24 @@ class _Draining:
     def __init__(self) -> None:
         self.started = False
 
-    def reason(self) -> str:
+    def trouble(self) -> str:
         """Return why no traffic is wanted, empty when it is."""
         return "draining" if self.started else ""
 
 
-def _signals() -> tuple[asyncio.Future[None], asyncio.Future[None]]:
-    """Return what is done at the first, and at the second signal to stop."""
+def _signals() -> tuple[asyncio.Future[int], asyncio.Future[int]]:
+    """Return what is done, with its number, at the first and at the second signal to stop."""
     loop = asyncio.get_running_loop()
-    first: asyncio.Future[None] = loop.create_future()
-    second: asyncio.Future[None] = loop.create_future()
+    first: asyncio.Future[int] = loop.create_future()
+    second: asyncio.Future[int] = loop.create_future()
 
-    def hear() -> None:
+    def hear(number: int) -> None:
         heard = second if first.done() else first
         if not heard.done():
-            heard.set_result(None)
+            heard.set_result(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, hear)
+        loop.add_signal_handler(number, hear, number)
     return first, second
 
 

@@ -1,7 +1,10 @@
 """The command ``imageedit-server``."""
 
 import asyncio
+import gc
 import logging
+import os
+import resource
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -10,21 +13,27 @@ import typer
 
 from imageedit_server.bootstrap import serve
 from imageedit_server.maintenance import Finding, backup, check
+from imageedit_server.outbound.redaction import redact
 from imageedit_server.providers.catalog import ModelClash
 from imageedit_server.rpc.keys import add_key
 from imageedit_server.rpc.reload import Unusable
 from imageedit_server.rpc.server import CannotListen as CannotListenGrpc
 from imageedit_server.settings import (
+    LogSettings,
     Settings,
     SettingsError,
     keys_file_from_environment,
     settings_from_environment,
 )
 from imageedit_server.store.sqlite_file import StoreRefused
+from imageedit_server.telemetry import logs
 from imageedit_server.web.server import CannotListen as CannotListenHttp
 
+EXIT_BROKEN = 1
 EXIT_UNSOUND = 1
 EXIT_CANNOT_START = 2
+
+_log = logging.getLogger(__name__)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 keys = typer.Typer(no_args_is_help=True)
@@ -48,17 +57,21 @@ def serve_command(
     """Serve until SIGTERM. Prints one line when ready; logs go to stderr."""
     given = {"listen": listen, "http_listen": http_listen, "data_dir": data_dir}
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
     try:
         settings = settings_from_environment(config, overrides)
+        logs.configure(sys.stderr, as_json=_as_json(settings.log), level=settings.log.level, redact=redact)
+        _prepare_process()
         with asyncio.Runner() as runner:
-            runner.run(serve(settings, _announce))
+            code = runner.run(serve(settings, _announce))
+        gc.freeze()  # or the interpreter's last look at every object takes longer than the drain
     except (SettingsError, StoreRefused, ModelClash, Unusable, CannotListenGrpc, CannotListenHttp) as error:
         _refuse(str(error))
     except OSError as error:
         _refuse(f"cannot use {error.filename}: {error.strerror}")
+    except Exception as error:  # noqa: BLE001  what ends it is told as one line like everything else
+        _log.critical("the server cannot go on", exc_info=error)
+        raise typer.Exit(EXIT_BROKEN) from None
+    raise typer.Exit(code)
 
 
 Config = Annotated[Path | None, typer.Option(help="TOML file: see docs/settings.md.")]
@@ -136,6 +149,17 @@ def new_key(
 def _refuse(sentence: str) -> NoReturn:
     typer.echo(f"imageedit-server: {sentence}", err=True)
     raise typer.Exit(EXIT_CANNOT_START) from None
+
+
+def _prepare_process() -> None:
+    """What this process makes is its owner's alone, and it may open as many files as the machine lets it."""
+    os.umask(0o077)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _as_json(log: LogSettings) -> bool:
+    return log.format == "json" or (log.format == "auto" and not sys.stderr.isatty())
 
 
 def _announce(line: str) -> None:

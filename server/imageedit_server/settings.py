@@ -121,6 +121,7 @@ class StoreSettings(_Section):
     """``[store]``. SQLite is the one store there is."""
 
     url: Literal["sqlite"] = "sqlite"
+    min_free_bytes: int = Field(default=128 * 1024 * 1024, ge=1024 * 1024)
 
 
 class AuthSettings(_Section):
@@ -173,6 +174,13 @@ class RetentionSettings(_Section):
         return {state: timedelta(days=number) for state, number in days.items() if number}
 
 
+class LogSettings(_Section):
+    """``[log]``. ``auto`` is text on a terminal, and JSON otherwise."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
 class Settings(_Section):
     """All settings. ``providers`` holds each adapter's own options, checked by the adapter's own model."""
 
@@ -185,6 +193,7 @@ class Settings(_Section):
     engine: EngineSettings = EngineSettings()
     limits: LimitsSettings = LimitsSettings()
     retention: RetentionSettings = RetentionSettings()
+    log: LogSettings = LogSettings()
     providers: dict[str, Any] = {}
 
 

@@ -15,7 +15,7 @@ SOURCES = ("server", "clients/python", "generated", "tests/tools")
 
 PLANTED = {
     "server/imageedit_server/core/planted.py": "import httpx, uvicorn, sqlmodel, grpc, typer",
-    "server/imageedit_server/store/planted.py": "import imageedit_server.engine",
+    "server/imageedit_server/store/planted.py": "import imageedit_server.engine, prometheus_client",
     "clients/python/imageedit_client/planted.py": "import imageedit_server",
 }
 

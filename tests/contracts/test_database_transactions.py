@@ -17,6 +17,7 @@ from imageedit_server.store.feed import Change
 from imageedit_server.store.queries import find_task, get_task
 from imageedit_server.store.tables import TASK
 from tests.contracts.databases import Member
+from tests.rpc.waiting import eventually
 from tests.store.making import (
     LATER,
     NOW,
@@ -230,6 +231,16 @@ async def test_a_full_disk_recovers_alone(member: Member, database: Database) ->
     task = await create(database, prompt="x" * 30_000)
     assert await database.read(get_task, TENANT, task.task_id) == task
     assert not database.broken.done()
+
+
+async def test_a_full_disk_is_a_trouble_until_there_is_room(member: Member, database: Database) -> None:
+    """Nobody writes meanwhile: the database finds out by itself, and stores nothing of ours doing so."""
+    assert database.trouble() == ""
+    created = await fill(database, member)
+    assert database.trouble() == "the disk is full"
+    await database.write(member.free)
+    await eventually(lambda: not database.trouble())
+    assert await database.read(count) == created
 
 
 async def test_on_a_full_disk_nobody_is_told_a_lie(member: Member, database: Database) -> None:

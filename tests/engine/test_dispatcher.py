@@ -379,6 +379,40 @@ async def test_a_full_disk_stops_nothing_for_good(tmp_path: Path, vendor: Vendor
         assert (await house.ended(task_id)).status.images
 
 
+async def test_a_disk_that_is_full_at_the_start_is_waited_for(house: House, vendor: Vendor) -> None:
+    """F19: what a dead owner left is taken over when there is room."""
+    door = Door()
+
+    async def prepare(job: Job) -> Prepared:
+        await door.wait()
+        return await just_prepare(job)
+
+    vendor.prepare = prepare
+    task_id = await house.create("free")
+    await door.arrived.wait()
+    await house.kill()
+    await house.start(serve=False)
+    house.database.full = True
+    house.serving = asyncio.create_task(house.dispatcher.serve())
+    await house.clock.sleep(60)
+    assert not house.serving.done()
+    house.database.full = False
+    vendor.prepare = just_prepare
+    assert (await house.ended(task_id)).status.images
+
+
+async def test_leases_that_cannot_be_renewed_are_a_trouble_until_they_can(house: House) -> None:
+    """PROMISES §7: said as soon as a lease that was not renewed has run out."""
+    await house.clock.sleep(100)
+    assert house.dispatcher.trouble() == ""
+    house.database.full = True
+    await house.clock.sleep(60)
+    assert "leases were not renewed for" in house.dispatcher.trouble()
+    house.database.full = False
+    await house.clock.sleep(15)
+    assert house.dispatcher.trouble() == ""
+
+
 async def test_no_paid_call_begins_when_the_intent_cannot_be_written(tmp_path: Path, vendor: Vendor) -> None:
     door = Door()
 

@@ -136,10 +136,16 @@ class Servers:
         *,
         failpoint: str = "",
         environment: Mapping[str, str] | None = None,
+        around: Sequence[str] = (),
+        program: Sequence[str] = (str(COMMAND),),
         **listen: str,
     ) -> Server:
-        """Start ``imageedit-server serve`` and wait until it serves."""
-        server = await self.run(*place.arguments(**listen), failpoint=failpoint, environment=environment)
+        """Start ``imageedit-server serve`` and wait until it serves.
+
+        ``around`` is a command that runs the one given to it; ``program`` stands in for the command itself.
+        """
+        command = [*around, *program, *place.arguments(**listen)]
+        server = await self._spawn(command, _environment(failpoint, environment or {}))
         return await server.ready()
 
     async def run(

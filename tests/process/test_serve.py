@@ -1,7 +1,9 @@
 """``imageedit-server serve`` as a real process: one line, clear refusals, orderly ends (F18, F24, P24)."""
 
 import asyncio
+import json
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from imageedit.v1 import image_pb2
 from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from imageedit_client import AsyncClient
 from tests.process.servers import Place, Server, Servers
-from tests.rpc.calls import outcome_of
+from tests.rpc.calls import call, outcome_of
 from tests.rpc.pictures import PNG
 
 CANARY = "canary-77aa51"
@@ -125,9 +127,16 @@ async def _end(watch):
     return await outcome_of(watch)
 
 
+PATIENT_SERVER = """
+from imageedit_server import bootstrap, cli
+bootstrap.CALLS_GRACE_SECONDS = 3600
+cli.main()
+"""
+
+
 async def test_a_second_signal_ends_it_at_once(servers: Servers, place: Place) -> None:
     """F18: while it waits for a call that does not end, a second SIGTERM is the last word, and clean."""
-    server = await servers.start(place)
+    server = await servers.start(place, program=[sys.executable, "-c", PATIENT_SERVER])
     async with grpc.aio.insecure_channel(server.grpc) as channel:
         begun = asyncio.Event()
 
@@ -143,7 +152,7 @@ async def test_a_second_signal_ends_it_at_once(servers: Servers, place: Place) -
         await server.logs("draining")
         assert server.process.returncode is None
         server.send(TERM)
-        assert await server.ended(GRACE_SECONDS / 2) in (0, 143, -TERM)
+        assert await server.ended() == 128 + TERM
         upload.cancel()
     assert "Traceback" not in server.stderr()
 
@@ -159,6 +168,71 @@ async def test_a_signal_during_the_start_ends_it(servers: Servers, place: Place)
         assert await server.ended() in (0, 143, -TERM)
         assert "Traceback" not in server.stderr()
     assert (await servers.start(place)).grpc
+
+
+# What it is given, what it is told
+
+
+async def test_its_files_are_its_owners_and_it_may_open_many(servers: Servers, place: Place) -> None:
+    """Whatever the umask and the soft limit were that it was started with."""
+    server = await servers.start(place, around=[*("sh", "-c"), 'umask 0; ulimit -Sn 256; exec "$@"', "sh"])
+    async with AsyncClient(server.grpc) as client:
+        await client.upload(PNG)
+    soft, hard = _open_files(server.process.pid)
+    assert soft == hard != "256"
+    assert _open_to_others(place.data_dir) == []
+
+
+def _open_files(pid: int) -> list[str]:
+    """The soft and the hard limit of a process."""
+    limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    return next(line for line in limits if "open files" in line).split()[3:5]
+
+
+def _open_to_others(folder: Path) -> list[Path]:
+    return [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
+
+
+DISK_THAT_LIES = """
+import errno, os
+from imageedit_server import cli
+
+def fsync(descriptor):
+    if "/images/" in os.readlink(f"/proc/self/fd/{descriptor}"):
+        raise OSError(errno.EIO, "Input/output error")
+
+os.fsync = fsync
+cli.main()
+"""
+
+
+async def test_a_disk_that_lies_ends_it(servers: Servers, place: Place) -> None:
+    """F22: an upload whose fsync fails is not answered; the process ends with 1 and says why."""
+    server = await servers.start(place, program=[sys.executable, "-c", DISK_THAT_LIES])
+    async with grpc.aio.insecure_channel(server.grpc) as channel:
+        requests = [pb.UploadImageRequest(info={}), pb.UploadImageRequest(chunk=PNG)]
+        outcome = await call(channel, "UploadImage", *requests)
+    assert outcome.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE)
+    assert await server.ended() == 1
+    assert "StorageBroken" in [json.loads(line) for line in server.stderr().splitlines()][-1]["error"]
+
+
+async def test_the_log_is_one_json_object_a_line_with_the_story_of_every_task(
+    servers: Servers, place: Place
+) -> None:
+    """Every event has its line, with ids; a run's own lines carry its task, too."""
+    server = await servers.start(place)
+    async with AsyncClient(server.grpc) as client:
+        task = await client.edit_image("x", [PNG], model="scripted/fail")
+        failed = await client.wait(task.task_id)
+    server.send(TERM)
+    assert await server.ended() == 0
+    lines = [json.loads(line) for line in server.stderr().splitlines()]
+    story = [line for line in lines if line.get("task_id") == task.task_id and "seq" in line]
+    assert [line["seq"] for line in story] == list(range(1, failed.seq + 1))
+    assert story[0]["state"] == "QUEUED"
+    last = {"state": "FAILED", "reason": "PROVIDER_REJECTED", "attempt": 1, "tenant": "default"}
+    assert story[-1].items() >= last.items()
 
 
 # What it shows

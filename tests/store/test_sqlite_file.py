@@ -180,9 +180,16 @@ async def test_any_folder_will_do(tmp_path: Path, name: str) -> None:
 
 
 async def test_the_data_is_its_owners_alone(tmp_path: Path) -> None:
-    async with open_sqlite(tmp_path / "new" / "data"):
-        pass
-    assert (tmp_path / "new" / "data").stat().st_mode & 0o777 == 0o700
+    """The folder, and every file in it, also where the folder was there and the file was open to others."""
+    folders = [tmp_path / "new" / "data", tmp_path / "there"]
+    folders[1].mkdir(mode=0o755)
+    (folders[1] / FILE).touch(mode=0o644)
+    for folder in folders:
+        async with open_sqlite(folder) as database:
+            await create(database)
+            modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+        assert modes == dict.fromkeys(["lock", FILE, f"{FILE}-wal", f"{FILE}-shm"], 0o600)
+    assert folders[0].stat().st_mode & 0o777 == 0o700
 
 
 async def test_nothing_is_left_open(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import Model
 from imageedit_server.core.sizing import with_size
 from imageedit_server.core.task import Input, Kind, Request, State, Status, Task, new_task_id
+from imageedit_server.editing.draining import check_open
 from imageedit_server.editing.pictures import Pictures
 from imageedit_server.editing.tasks import Tasks
 from imageedit_server.images.library import ImageLibrary, Pending
@@ -73,6 +74,7 @@ class Creating:
         task is neither stored nor named.
         """
         failpoint("create_before_commit")
+        check_open(self._database)
         _refuse(check_fields(draft))
         if not draft.carries_content:
             return await self._create_or_find(tenant, draft, draft.sha256())

@@ -6,6 +6,7 @@ from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import Reason, Refusal, image_not_found
 from imageedit_server.core.failpoints import failpoint
 from imageedit_server.core.image import IMAGE_ID, Image
+from imageedit_server.editing.draining import check_open
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.store.creation import add_images
 from imageedit_server.store.database import Database
@@ -31,9 +32,10 @@ class Pictures:
     async def upload(self, tenant: str, chunks: AsyncIterator[bytes], *, expected_sha256: str) -> Image:
         """Store a picture: its bytes are durable before the row that gives the tenant the right to it.
 
-        Raises IMAGE_UNDECODABLE, IMAGE_TOO_LARGE, INVALID_FIELD, QUOTA_EXCEEDED, STORAGE_FULL; then nothing
-        is kept.
+        Raises IMAGE_UNDECODABLE, IMAGE_TOO_LARGE, INVALID_FIELD, QUOTA_EXCEEDED, STORAGE_FULL, DRAINING; then
+        nothing is kept.
         """
+        check_open(self._database)
         staging = self._library.stage(chunks, field="chunk", expected_sha256=expected_sha256)
         async with staging as pending:
             if self._quota.stored_bytes:  # before there is a file that nobody may have

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import Reason, Refusal, invalid, task_not_found
 from imageedit_server.core.task import TASK_ID, Event, State, Task
+from imageedit_server.editing.draining import check_open
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task
 from imageedit_server.store.queries import events_after, get_task, list_tasks
@@ -17,7 +18,6 @@ DEFAULT_PAGE = 50
 MAX_PAGE = 1000
 EVENTS_PER_READ = 100
 MAX_NUMBER = 2**63 - 1
-DRAIN_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Tasks:
                     seq = event.seq
                     if event.task.status.state.terminal:
                         return
-                self._check_open()
+                check_open(self._database)
                 look = len(events) == EVENTS_PER_READ
                 if events:
                     silence.end()
@@ -112,14 +112,6 @@ class Tasks:
                     yield Heartbeat(seq)
                     silence.end()
                     look = True  # a hint may have been lost
-
-    def _check_open(self) -> None:
-        if self._database.feed.closed:
-            raise Refusal(
-                Reason.DRAINING,
-                "The server is stopping; resume this watch.",
-                retry_after_seconds=DRAIN_RETRY_SECONDS,
-            )
 
 
 class _Silence:

@@ -8,6 +8,7 @@ from imageedit_server.engine.ledger import Ledger, Tools
 from imageedit_server.providers.base import NotProcessed, PrepareError
 from imageedit_server.store.claims import Claimed
 from imageedit_server.store.log import LeaseLost
+from imageedit_server.telemetry.logs import note
 
 NO_PROVIDER = ""
 """The provider of such a task."""
@@ -18,6 +19,7 @@ _log = logging.getLogger(__name__)
 async def adopt(claimed: Claimed, tools: Tools) -> None:
     """Finish a task without a provider: its input is its result. One whose model left fails."""
     ledger = Ledger(claimed, tools)
+    note(tenant=ledger.task.tenant, task_id=ledger.task.task_id)
     try:
         if ledger.task.request.provider == NO_PROVIDER:
             await _adopt(ledger, tools)
@@ -25,7 +27,7 @@ async def adopt(claimed: Claimed, tools: Tools) -> None:
             gone = f"The model {ledger.task.request.model} is no longer served here."
             await ledger.fail_because(FailureReason.PROVIDER_DISABLED, gone)
     except LeaseLost:
-        _log.info("task %s was finished by somebody else", ledger.task.task_id)
+        _log.info("the task was finished by somebody else")
 
 
 async def _adopt(ledger: Ledger, tools: Tools) -> None:

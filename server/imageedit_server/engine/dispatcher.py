@@ -22,6 +22,7 @@ from imageedit_server.providers.catalog import Catalog
 from imageedit_server.store.claims import Claimed, Lease, claim, forget_leases, open_providers, renew
 from imageedit_server.store.decisions import release
 from imageedit_server.store.feed import Change
+from imageedit_server.telemetry.metrics import BREAKER_OPEN
 
 SWEEP_SECONDS = 5.0
 """Longest time between two looks at the store, whatever the hints say (P7)."""
@@ -59,15 +60,24 @@ class Dispatcher:
         self._turn = ""
         self._next_look = tools.clock.now()
         self._renew_time = tools.clock.now() + self._lease / 2
+        self._monotonic = asyncio.get_running_loop().time
+        self._renewed = self._monotonic()
+        for name, gate in self._gates.items():
+            BREAKER_OPEN.labels(name).set_function(partial(_is_open, gate))
         tools.database.feed.listen(self._on_changes)
 
     async def serve(self) -> None:
         """Recover what a former owner left, then work until cancelled. The file lock proves it dead (P7)."""
-        await self._tools.database.record(forget_leases)
+        await self._forget_leases()
         self._gone = await self._tools.database.read(open_providers) - {NO_PROVIDER, *self._gates}
         async with asyncio.TaskGroup() as group:
             group.create_task(self._claim_for_ever())
             group.create_task(self._renew_for_ever())
+
+    def trouble(self) -> str:
+        """Say that leases were not renewed for as long as they last, when that is so (PROMISES §7)."""
+        silent = self._monotonic() - self._renewed
+        return f"leases were not renewed for {silent:.0f} s" if silent > self._lease.total_seconds() else ""
 
     async def drain(self, seconds: float) -> None:
         """Claim nothing more, wait for paid calls at most ``seconds``, let go of everything else."""
@@ -84,6 +94,15 @@ class Dispatcher:
             work.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
         await self._let_go(leases)
+
+    async def _forget_leases(self) -> None:
+        while True:
+            try:
+                await self._tools.database.record(forget_leases)
+                return
+            except Refusal as refusal:  # a full disk passes (F19)
+                _log.warning("tasks of the last run cannot be taken over yet: %s", refusal)
+            await self._tools.clock.sleep(SWEEP_SECONDS)
 
     async def _let_go(self, leases: Iterable[Lease]) -> None:
         with suppress(Refusal):  # on a full disk they run out by themselves
@@ -155,6 +174,7 @@ class Dispatcher:
         now = self._tools.clock.now()
         await self._tools.database.record(renew, leases, now + self._lease)
         self._renew_time = now + self._lease / 2
+        self._renewed = self._monotonic()
 
     # Running
 
@@ -180,7 +200,9 @@ class Dispatcher:
             self._gates[running.provider].breaker.leave()
         self._wake.set()
         if not work.cancelled() and (error := work.exception()):
-            _log.error("work on task %s broke off; its lease will run out", task_id, exc_info=error)
+            _log.error(
+                "work on a task broke off; its lease will run out", exc_info=error, extra={"task_id": task_id}
+            )
 
     def _on_changes(self, changes: Sequence[Change]) -> None:
         """Look again when there may be something to claim; tell runs what happened to their tasks."""
@@ -222,3 +244,7 @@ class Dispatcher:
             return True
         running.work.cancel()
         return False
+
+
+def _is_open(gate: Gate) -> float:
+    return float(gate.breaker.allows() is not None)

@@ -11,6 +11,7 @@ from imageedit_server.providers.base import Failed, Running
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.store.attempts import AttemptKey, Fact, add_late_images, learn
 from imageedit_server.store.queries import find_task
+from imageedit_server.telemetry.logs import note
 
 POLL_LIMIT_SECONDS = 10.0
 FETCH_LIMIT_SECONDS = 600.0
@@ -23,9 +24,11 @@ _log = logging.getLogger(__name__)
 async def collect_late(task_id: str, catalog: Catalog, tools: Tools) -> None:
     """Poll every attempt of an ended task that its vendor may have finished; keep what it made (P6)."""
     task = await tools.database.read(find_task, task_id)
+    note(tenant=task.tenant, task_id=task_id)
     for attempt in task.status.attempts:
         provider = catalog.providers.get(attempt.provider)
         if provider and attempt.vendor_task_id and not _is_home(task, attempt):
+            note(provider=provider.name, attempt=attempt.number)
             await _collect(task, attempt, provider, tools)
 
 
@@ -39,16 +42,16 @@ async def _collect(task: Task, attempt: Attempt, provider: Provider, tools: Tool
         try:
             images = await _images(attempt, provider, tools)
         except BadResult as error:
-            _log.info("late result of task %s is unusable: %s", task.task_id, error)
+            _log.info("the late result is unusable: %s", error)
             return
         except Exception as error:  # noqa: BLE001  the seam says: any exception means ask again
-            _log.info("late result of task %s is not there yet: %s", task.task_id, type(error).__name__)
+            _log.info("the late result is not there yet: %s", type(error).__name__)
         else:
             await _keep(images, AttemptKey(task.task_id, attempt.number), provider, tools)
             return
         if pause is not None:
             await tools.clock.sleep(pause)
-    _log.warning("late result of task %s was not collected", task.task_id)
+    _log.warning("the late result was not collected")
 
 
 async def _images(attempt: Attempt, provider: Provider, tools: Tools) -> tuple[Image, ...]:

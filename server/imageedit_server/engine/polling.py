@@ -10,6 +10,7 @@ from imageedit_server.engine.ledger import Ledger
 from imageedit_server.engine.schedule import poll_delay
 from imageedit_server.providers.base import Failed, Finished, Running, VendorTaskUnknown
 from imageedit_server.providers.catalog import Provider
+from imageedit_server.telemetry.metrics import provider_call
 
 LIMIT_SECONDS = 10.0
 UNKNOWN_GRACE = timedelta(seconds=60)
@@ -54,14 +55,16 @@ class Polling:
         """Ask once; what says nothing counts as still running."""
         attempt = self._ledger.attempt
         try:
-            async with asyncio.timeout(LIMIT_SECONDS):
-                answer = await self._provider.adapter.poll(attempt.vendor_task_id, self._ledger.report)
+            with provider_call(self._provider.name, "poll") as call:
+                async with asyncio.timeout(LIMIT_SECONDS):
+                    poll = self._provider.adapter.poll(attempt.vendor_task_id, self._ledger.report)
+                    answer = call.ended(await poll)
         except VendorTaskUnknown:
             self._unknown += 1
             old = self._ledger.now() - attempt.submit_time > UNKNOWN_GRACE
             return LOST if old and self._unknown >= MAX_UNKNOWN else Running()
         except Exception as error:  # noqa: BLE001  the seam says: any exception means ask again
-            _log.warning("poll of task %s failed: %s", self._ledger.task.task_id, type(error).__name__)
+            _log.warning("a poll failed: %s", type(error).__name__)
             return Running()
         self._unknown = 0
         return answer

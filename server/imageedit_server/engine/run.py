@@ -40,6 +40,8 @@ from imageedit_server.providers.catalog import Offer
 from imageedit_server.store.attempts import VendorTaskTaken
 from imageedit_server.store.claims import Claimed
 from imageedit_server.store.log import LeaseLost
+from imageedit_server.telemetry.logs import note
+from imageedit_server.telemetry.metrics import provider_call
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +63,8 @@ class Run:
 
     async def carry_on(self) -> None:
         """Go on from wherever the task stands. Ends when the task is finished, given back or lost."""
+        task = self._ledger.task
+        note(tenant=task.tenant, task_id=task.task_id, provider=self._offer.provider.name)
         try:
             try:
                 async with self._deadline:
@@ -70,7 +74,7 @@ class Run:
                     raise
                 await self._ledger.expire()
         except LeaseLost:
-            _log.info("task %s has another owner or is finished", self._ledger.task.task_id)
+            _log.info("the task has another owner or is finished")
 
     def called_back(self) -> None:
         """The vendor called back: poll now instead of later."""
@@ -103,6 +107,7 @@ class Run:
     async def _attempt(self, *, again: bool) -> None:
         self._limit_to_deadline()
         number = len(self._ledger.task.status.attempts) + (0 if again else 1)
+        note(attempt=number)
         token = secrets.token_urlsafe(32)
         try:
             prepared = await self._prepare(number, token)
@@ -169,7 +174,8 @@ class Run:
     async def _watched_call(self, prepared: Prepared) -> Accepted | Finished:
         """Make the paid call, and let the provider's gate learn how it ended."""
         try:
-            answer = await self._call(prepared)
+            with provider_call(self._offer.provider.name, "submit") as call:
+                answer = call.ended(await self._call(prepared))
         except SubmitError as error:
             self._gate.record(error)
             raise
@@ -186,7 +192,7 @@ class Run:
         except TimeoutError:
             raise Ambiguous("The provider did not answer in time.") from None
         except Exception:  # noqa: BLE001  logged, and no error may pass for an answer
-            _log.exception("attempt of task %s ended unexpectedly", self._ledger.task.task_id)
+            _log.exception("the attempt ended unexpectedly")
             raise Ambiguous("The call to the provider broke off.") from None
 
     async def _take(self, answer: Accepted | Finished) -> None:
@@ -284,7 +290,8 @@ class Run:
         Where the result is gone, the vendor is asked once for a ``fresh`` address (F51).
         """
         try:
-            images = await self._tools.results.bring_home(finished.outputs)
+            with provider_call(self._offer.provider.name, "download") as call:
+                images = call.ended(await self._tools.results.bring_home(finished.outputs), "done")
         except BadResult as error:
             await self._unusable(FailureReason.PROVIDER_BAD_RESULT, str(error))
         except ResultGone:
@@ -322,7 +329,7 @@ class Run:
             async with asyncio.timeout(self._ledger.remaining()):
                 images = await self._tools.results.bring_home(finished.outputs)
         except (BadResult, ResultGone, TimeoutError) as error:
-            _log.info("late result of task %s is unusable: %s", self._ledger.task.task_id, error)
+            _log.info("the late result is unusable: %s", error)
         else:
             await self._ledger.late(images)
 
@@ -331,7 +338,8 @@ class Run:
     async def _prepare(self, number: int, token: str) -> Prepared:
         """Do everything that is free and repeatable, in the order in which it can fail."""
         request = await self._inputs()
-        prepared = await self._adapter.prepare(self._job(request, number, token))
+        with provider_call(self._offer.provider.name, "prepare") as call:
+            prepared = call.ended(await self._adapter.prepare(self._job(request, number, token)))
         await self._gate.pace.wait()
         return prepared
 

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.workers import WorkerDied
 from imageedit_server.images.worker_process import READY, receive, send
+from imageedit_server.telemetry.metrics import WORKERS_LOST
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,6 +82,7 @@ class WorkerPool:
             self._drop(worker)
             if self._closed:
                 raise _closing() from None
+            WORKERS_LOST.labels("too slow" if worker.late else "died").inc()
             raise
         self._idle.append(worker)
         return pickle.loads(answer)  # noqa: S301  our own process wrote it
@@ -135,13 +137,13 @@ class _Worker:
             [sys.executable, "-P", "-c", _BOOT], stdin=PIPE, stdout=PIPE, env=_environment()
         )
         self._greeted = False
-        self._late = False
+        self.late = False
         self._jobs = cast(BinaryIO, self._process.stdin)
         self._answers = cast(BinaryIO, self._process.stdout)
 
     def lives(self) -> bool:
         """Say whether the process can take a job."""
-        return not self._late and self._process.poll() is None
+        return not self.late and self._process.poll() is None
 
     def call(self, job: bytes, limit_seconds: float) -> bytes:
         """Return the answer to ``job``.
@@ -181,13 +183,13 @@ class _Worker:
         try:
             yield
         except (EOFError, OSError) as error:
-            raise WorkerDied(f"took longer than {seconds:g} s" if self._late else "was killed") from error
+            raise WorkerDied(f"took longer than {seconds:g} s" if self.late else "was killed") from error
         finally:
             timer.cancel()
             timer.join()
 
     def _kill_late(self) -> None:
-        self._late = True
+        self.late = True
         self.kill()
 
 

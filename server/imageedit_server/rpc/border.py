@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.rpc.errors import abort
+from imageedit_server.rpc.metering import metered
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Border:
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         """Add the handlers of ``service``, wrapped."""
-        wrapped = {method: _wrap(handler) for method, handler in handlers.items()}
+        wrapped = {method: metered(_wrap(handler), method) for method, handler in handlers.items()}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
         self._server.add_registered_method_handlers(service, wrapped)
 
@@ -122,5 +123,5 @@ async def _refuse(context: Context, error: Exception) -> None:
     if context.done():  # the client went away: there is nobody to tell, and nothing wrong
         raise asyncio.CancelledError
     incident = secrets.token_hex(8)
-    _log.error("incident %s", incident, exc_info=error)
+    _log.error("incident %s", incident, exc_info=error, extra={"incident": incident})
     await abort(context, Refusal(Reason.INTERNAL_ERROR, f"Internal error {incident}; report this id."))

@@ -52,6 +52,14 @@ class GrpcDoor:
     health: health.aio.HealthServicer
     port: int
 
+    async def announce(self, ready: bool) -> None:
+        """Tell health checks whether traffic is wanted; after ``announce_drain`` they hear nothing more."""
+        status = (
+            health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        for name in ("", SERVICE):
+            await self.health.set(name, status)
+
     async def announce_drain(self) -> None:
         """Tell health checks that no new work is wanted."""
         await self.health.enter_graceful_shutdown()
@@ -82,10 +90,10 @@ async def grpc_door(
     except RuntimeError:
         raise CannotListen(f"cannot listen on {host}:{port}; is another server running there?") from None
     await server.start()
-    for name in ("", SERVICE):
-        await status.set(name, health_pb2.HealthCheckResponse.SERVING)
+    door = GrpcDoor(server, status, bound)
+    await door.announce(True)
     try:
-        yield GrpcDoor(server, status, bound)
+        yield door
     finally:
         await server.stop(grace=None)
 

@@ -1,5 +1,6 @@
 """The handlers of ImageEditService: convert, call, convert."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from itertools import accumulate
@@ -11,7 +12,8 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
 from imageedit.v1 import task_pb2
 from imageedit_server.core.errors import Reason, Refusal, invalid
-from imageedit_server.editing import UseCases
+from imageedit_server.core.task import Event
+from imageedit_server.editing import Heartbeat, UseCases
 from imageedit_server.rpc.answers import WatchAnswers, image_message, model_message, task_message
 from imageedit_server.rpc.drafts import (
     default_model_draft,
@@ -22,6 +24,7 @@ from imageedit_server.rpc.drafts import (
 )
 from imageedit_server.rpc.streams import PatientStream
 from imageedit_server.rpc.watches import WatchBudget
+from imageedit_server.telemetry.metrics import DOWNLOADED_BYTES, UPLOADED_BYTES, WATCH_LAG_SECONDS
 
 KIB = 1024
 MAX_CHUNK_BYTES = 1024 * KIB
@@ -88,12 +91,13 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
     async def WatchTask(  # type: ignore[override]  # the stubs know only handlers that yield
         self, request: pb.WatchTaskRequest, context: Context
     ) -> None:
-        seq = request.after_seq
+        seq, since = request.after_seq, time.time()
         try:
             with self._watches.spend(context.peer(), self._tenant()), PatientStream(context) as stream:
                 async with aclosing(self._tasks.watch(self._tenant(), request.task_id, seq)) as items:
                     async for item in items:
                         await stream.write(self._watch_answers.of(item))
+                        _measure_lag(item, since)
                         seq = item.seq
         except BaseException:
             context.set_trailing_metadata(((LAST_SEQ, str(seq)),))
@@ -118,6 +122,13 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
             async with aclosing(chunks):
                 async for chunk in chunks:
                     await stream.write(pb.DownloadImageResponse(chunk=chunk))
+                    DOWNLOADED_BYTES.inc(len(chunk))
+
+
+def _measure_lag(item: Event | Heartbeat, since: float) -> None:
+    """Measure how late an event is sent that is newer than its watch; an older one is only repeated."""
+    if isinstance(item, Event) and (happened := item.time.timestamp()) >= since:
+        WATCH_LAG_SECONDS.observe(time.time() - happened)
 
 
 def _fitting(tasks: Sequence[task_pb2.Task]) -> int:
@@ -143,4 +154,5 @@ async def _chunks(requests: AsyncIterator[pb.UploadImageRequest]) -> AsyncIterat
             raise Refusal(Reason.MALFORMED_REQUEST, "After info, every message of an upload must be a chunk.")
         if len(request.chunk) > MAX_CHUNK_BYTES:
             raise invalid("chunk", f"has {len(request.chunk)} bytes; at most {MAX_CHUNK_BYTES} are allowed")
+        UPLOADED_BYTES.inc(len(request.chunk))
         yield request.chunk

@@ -20,6 +20,10 @@ class Database(Protocol):
     broken: asyncio.Future[BaseException]
     """Done when the data can no longer be trusted; the process must end."""
 
+    def trouble(self) -> str:
+        """Return why nothing can be stored now, empty when it can. Must find out alone when that passed."""
+        ...
+
     async def write(
         self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from imageedit_server.store.feed import CHANGES, Change, Feed
 from imageedit_server.store.sqlite_errors import BUSY, FULL, busy, for_caller, is_untrusted, name_of
 from imageedit_server.store.sqlite_file import MAX_WAIT_SECONDS, driver
+from imageedit_server.telemetry.metrics import STORE_COMMIT_SECONDS, STORE_GROUP_UNITS, STORE_WAIT_SECONDS
 
 T = TypeVar("T")
 
@@ -96,6 +97,7 @@ class GroupCommit:
     async def _serve(self) -> None:
         while await self._has_more():
             group: list[_Waiting] = []
+            began = time.monotonic()
             try:
                 await self._begin()
                 self._run_units(group)
@@ -103,6 +105,7 @@ class GroupCommit:
             except Exception as error:  # noqa: BLE001  it goes to everyone of the group
                 self._undo(group, error)
             self._settle(group)
+            _measure(group, began)
 
     async def _has_more(self) -> bool:
         while not self._queue and not self._closing:
@@ -187,6 +190,13 @@ class GroupCommit:
         changes = [change for waiting in group for change in waiting.changes]
         if changes:
             self._feed.publish(changes)
+
+
+def _measure(group: Sequence[_Waiting], began: float) -> None:
+    if group:
+        STORE_WAIT_SECONDS.observe(max(began - group[0].since, 0))
+        STORE_COMMIT_SECONDS.observe(time.monotonic() - began)
+        STORE_GROUP_UNITS.observe(len(group))
 
 
 def _answer(waiting: _Waiting) -> None:

@@ -11,29 +11,35 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.store.feed import Feed
 from imageedit_server.store.group_commit import GroupCommit
 from imageedit_server.store.sqlite_errors import busy, for_caller, is_untrusted, name_of
 from imageedit_server.store.sqlite_file import (
     DATABASE_NAME,
+    WAL_LIMIT_BYTES,
     StoreRefused,
     driver,
     open_connection,
     open_writer,
     take_lock,
 )
+from imageedit_server.telemetry.metrics import STORE_WAITING, WAL_BYTES
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_WAITING = 1000
 READERS = 4
+ROOM_BYTES = 256 * 1024
+ROOM_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +58,7 @@ class SqliteDatabase:
         self._synchronous = synchronous
         self._readers = threading.local()
         self._reader_connections: list[Connection] = []
+        self._waiting_for_room: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Take the lock, check the file, start the writer. Raises ``StoreRefused``."""
@@ -69,9 +76,13 @@ class SqliteDatabase:
             raise
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._commits = GroupCommit(self._writer, feed=self.feed, distrust=self._distrust)
+        STORE_WAITING.set_function(lambda: self._commits.waiting)
+        WAL_BYTES.set_function(self._wal_bytes)
 
     async def close(self) -> None:
         """Commit what waits, close every connection and let go of the lock."""
+        if self._waiting_for_room:
+            self._waiting_for_room.cancel()
         await self._commits.close()
         self._pool.shutdown()
         for connection in (*self._reader_connections, self._writer):
@@ -93,7 +104,12 @@ class SqliteDatabase:
         return await self._submit(lambda connection: unit(connection, *args, **kwargs), patient=True)
 
     async def _submit(self, unit: Callable[[Connection], T], *, patient: bool) -> T:
-        return await self._commits.submit(unit, patient=patient)
+        try:
+            return await self._commits.submit(unit, patient=patient)
+        except Refusal as refusal:
+            if refusal.reason is Reason.STORAGE_FULL and not self._waiting_for_room:
+                self._waiting_for_room = asyncio.create_task(self._wait_for_room(), name="wait for room")
+            raise
 
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
@@ -128,7 +144,43 @@ class SqliteDatabase:
             self._reader_connections.append(connection)
         return connection
 
+    def trouble(self) -> str:
+        if self.broken.done():
+            return "the store can no longer be trusted"
+        return "the disk is full" if self._waiting_for_room else ""
+
+    def alarm(self) -> str:
+        """Say that the write-ahead log is too long, when it is: it cannot be cut back while it is read."""
+        size = self._wal_bytes()
+        return (
+            f"the write-ahead log has {size} bytes; a read lasts too long" if size > WAL_LIMIT_BYTES else ""
+        )
+
+    async def _wait_for_room(self) -> None:
+        """Take some room and give it back, again and again until there is some (F19)."""
+        while True:
+            await asyncio.sleep(ROOM_SECONDS)
+            with suppress(Refusal):
+                await self.record(_take_room)
+                break
+        await self.record(_give_room_back)
+        self._waiting_for_room = None
+
+    def _wal_bytes(self) -> int:
+        with suppress(OSError):
+            return self._path.with_name(f"{self._path.name}-wal").stat().st_size
+        return 0
+
     def _distrust(self, error: BaseException) -> None:
         _log.critical("the store can no longer be trusted: %s", name_of(error))
         if not self.broken.done():
             self.broken.set_result(error)
+
+
+def _take_room(connection: Connection) -> None:
+    connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS room (filler BLOB)")
+    connection.exec_driver_sql("INSERT INTO room VALUES (zeroblob(?))", (ROOM_BYTES,))
+
+
+def _give_room_back(connection: Connection) -> None:
+    connection.exec_driver_sql("DROP TABLE room")

@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -11,11 +12,16 @@ from sqlalchemy import URL, Connection, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from imageedit_server.store.tables import METADATA, SCHEMA_VERSION
+from imageedit_server.telemetry.metrics import SQLITE_OUTDATED, show_build
 
 DATABASE_NAME = "imageedit.sqlite3"
 APPLICATION_ID = 0x494D4745  # "IMGE"
 MAX_WAIT_SECONDS = 5.0
 """How long another program's lock on the file is waited for (F21)."""
+
+WAL_LIMIT_BYTES = 64 * 1024 * 1024
+"""What the write-ahead log may grow to while somebody reads; it is cut back to this afterwards (F25)."""
+WAL_RESET_FIXED = (3, 51, 3)
 
 _log = logging.getLogger(__name__)
 
@@ -44,12 +50,34 @@ def driver(connection: Connection) -> sqlite3.Connection:
 
 def open_writer(path: Path, synchronous: str) -> Connection:
     """Open the connection that writes; give a new file its schema. Raises ``StoreRefused``."""
+    _make_private(path)
     connection = open_connection(path, synchronous)
     cursor = driver(connection)
     if cursor.execute("PRAGMA user_version").fetchone()[0] == 0:
         _create_schema(connection, cursor)
     _log.info("store opened: sqlite %s, schema %d", sqlite3.sqlite_version, SCHEMA_VERSION)
+    _show_version()
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make the file when it is missing, for its owner alone; SQLite gives its other files the same mode."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreRefused(f"{path} cannot be written: {error.strerror}") from None
+    with suppress(PermissionError):  # somebody else's, who let us in
+        os.fchmod(descriptor, 0o600)
+    os.close(descriptor)
+
+
+def _show_version() -> None:
+    """Say which SQLite this is, and when it is one with the WAL-reset race (F26)."""
+    outdated = sqlite3.sqlite_version_info < WAL_RESET_FIXED
+    show_build(sqlite=sqlite3.sqlite_version)
+    SQLITE_OUTDATED.set(outdated)
+    if outdated:
+        _log.warning("this SQLite has the WAL-reset race; one writer that alone checkpoints avoids it")
 
 
 def open_connection(path: Path, synchronous: str) -> Connection:
@@ -70,6 +98,7 @@ def open_connection(path: Path, synchronous: str) -> Connection:
                 f"synchronous = {synchronous}",
                 "foreign_keys = ON",
                 "trusted_schema = OFF",
+                f"journal_size_limit = {WAL_LIMIT_BYTES}",
             ):
                 connection.execute(f"PRAGMA {pragma}")
             _check_pragmas(connection, synchronous)

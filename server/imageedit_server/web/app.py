@@ -8,12 +8,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from imageedit_server.web.callbacks import Receive, callback_route
+from imageedit_server.web.metrics import Measure, metrics_route
 
 NotReady = Callable[[], str]
 """Returns why the server should get no traffic, empty when it should."""
 
 
-def http_app(not_ready: NotReady, receive: Receive) -> Starlette:
+def http_app(not_ready: NotReady, receive: Receive, measure: Measure) -> Starlette:
     """Build the application. ``/healthz`` says alive, ``/readyz`` whether traffic is wanted."""
 
     async def healthz(_request: Request) -> Response:
@@ -23,4 +24,11 @@ def http_app(not_ready: NotReady, receive: Receive) -> Starlette:
         reason = not_ready()
         return PlainTextResponse(f"{reason or 'ready'}\n", status_code=503 if reason else 200)
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), callback_route(receive)])
+    return Starlette(
+        routes=[
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            metrics_route(measure),
+            callback_route(receive),
+        ]
+    )

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from imageedit_server.core.errors import Refusal
 from imageedit_server.providers.base import CallbackRefused
+from imageedit_server.telemetry.metrics import CALLBACKS
 
 KIB = 1024
 MAX_BODY_BYTES = 64 * KIB
@@ -59,4 +60,5 @@ async def _read(request: Request) -> bytes:
 
 
 def _answer(status: int, text: str) -> Response:
+    CALLBACKS.labels(text).inc()
     return PlainTextResponse(f"{text}\n", status_code=status)

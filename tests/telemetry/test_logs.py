@@ -1,0 +1,133 @@
+"""Log lines: one line each, known fields only, nothing secret, whatever the text (P26, F74, F77)."""
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from imageedit_server.outbound.redaction import redact
+from imageedit_server.telemetry import logs
+
+CANARY = "canary-5e1f"
+NASTY = "one\r\ntwo\x00\x1b[31m\u2028three\u202e\ud800"
+_log = logging.getLogger(f"{logs.OURS}.engine.run")
+
+
+class Lines:
+    """A place to log to, and what was logged there so far."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+
+    def configure(self, *, as_json: bool = True, level: str = "info") -> None:
+        logs.configure(self.stream, as_json=as_json, level=level, redact=redact)
+
+    def json(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """Where the log goes; afterwards everything is as it was."""
+    root, ours = logging.getLogger(), logging.getLogger(logs.OURS)
+    handlers, levels, raising = root.handlers[:], (root.level, ours.level), logging.raiseExceptions
+    try:
+        yield Lines()
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
+        logging.raiseExceptions = raising
+        logging.captureWarnings(False)
+
+
+def test_a_line_has_what_is_known_and_nothing_else(lines: Lines) -> None:
+    lines.configure()
+    _log.info("hello %s", "you", extra={"task_id": "task_1", "attempt": 2, "prompt": CANARY, "reason": ""})
+    (line,) = lines.json()
+    assert line.pop("time")
+    assert line == {
+        "level": "info",
+        "logger": "imageedit_server.engine.run",
+        "message": "hello you",
+        "task_id": "task_1",
+        "attempt": 2,
+    }
+
+
+@pytest.mark.parametrize("json_lines", [True, False])
+def test_no_text_makes_two_lines_of_one(lines: Lines, json_lines: bool) -> None:
+    """CR, LF, controls and bidirectional overrides arrive escaped, in messages and in fields."""
+    lines.configure(as_json=json_lines)
+    _log.info("got %s", NASTY, extra={"reason": NASTY})
+    text = lines.stream.getvalue()
+    assert text.splitlines(keepends=True) == [text]
+    assert text.rstrip("\n").isprintable()
+    if json_lines:
+        assert lines.json()[0]["message"] == f"got {NASTY}"
+
+
+async def test_what_a_task_notes_is_in_its_lines_and_in_no_others(lines: Lines) -> None:
+    lines.configure()
+    both = asyncio.Barrier(2)
+
+    async def work(number: int) -> None:
+        logs.note(task_id=f"task_{number}", provider="p")
+        await both.wait()
+        logs.note(attempt=number)
+        _log.info("works")
+
+    await asyncio.gather(*(asyncio.create_task(work(number)) for number in (1, 2)))
+    _log.info("idle")
+    *working, idle = lines.json()
+    assert sorted((line["task_id"], line["attempt"], line["provider"]) for line in working) == [
+        ("task_1", 1, "p"),
+        ("task_2", 2, "p"),
+    ]
+    assert idle.keys() == {"time", "level", "logger", "message"}
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpcore.http11", "grpc", "sqlalchemy.engine", "uvicorn.error"])
+def test_libraries_say_little_and_no_secrets(lines: Lines, name: str) -> None:
+    """Below WARNING nothing; from there on without credentials and queries, on one line."""
+    lines.configure(level="debug")
+    _log.debug("ours")
+    logging.getLogger(name).info("GET https://u:%s@host/", CANARY)
+    logging.getLogger(name).warning("GET https://u:%s@host/a?sig=%s\nBearer %s", *[CANARY * 2] * 3)
+    ours, theirs = lines.json()
+    assert (ours["message"], theirs["level"]) == ("ours", "warning")
+    assert CANARY not in lines.stream.getvalue()
+    assert str(theirs["message"]).startswith("GET https://host/a")
+
+
+@pytest.mark.parametrize("json_lines", [True, False])
+def test_an_error_tells_where_and_hides_what(lines: Lines, json_lines: bool) -> None:
+    """The places of an error and of the one behind it; of their texts only what may be shown."""
+    lines.configure(as_json=json_lines)
+    try:
+        try:
+            raise KeyError(f"Authorization: Bearer {CANARY * 2}")
+        except KeyError as error:
+            raise ValueError(f"https://u:{CANARY}@host/?key={CANARY}") from error
+    except ValueError:
+        _log.exception("it broke")
+    text = lines.stream.getvalue()
+    assert CANARY not in text
+    told = str(lines.json()[0]["error"]) if json_lines else text
+    assert told.index("KeyError: ") < told.index("ValueError: https://host/")
+    assert told.count("test_logs.py") == 2
+
+
+def test_a_level_silences_what_is_below(lines: Lines) -> None:
+    lines.configure(level="warning")
+    _log.info("quiet")
+    assert lines.json() == []
+
+
+def test_a_stderr_that_is_gone_stops_nothing(lines: Lines) -> None:
+    lines.configure()
+    lines.stream.close()
+    _log.info("nobody hears this")
