@@ -58,6 +58,8 @@ from imageedit_server.web.server import http_door
 INSPECTION_SECONDS = 10.0
 EDIT_SECONDS = 60.0
 CALLS_GRACE_SECONDS = 3.0
+LET_GO_SECONDS = 1.0
+"""With a second for the HTTP door, these two keep the end within ``drain_seconds`` + 5 s (P24)."""
 RELOAD_SECONDS = 1.0
 """How soon a new key or certificate is taken up; the end of a revoked key's streams has 60 (P23)."""
 RESULT_MAX_BYTES = 64 * 1024 * 1024
@@ -188,7 +190,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             await door.announce_drain()
             database.feed.close()
             with suppress(TimeoutError):  # a store that answers no more must not hold up the end
-                async with asyncio.timeout(server.drain_seconds + CALLS_GRACE_SECONDS):
+                async with asyncio.timeout(server.drain_seconds + LET_GO_SECONDS):
                     await dispatcher.drain(server.drain_seconds)
             await door.server.stop(CALLS_GRACE_SECONDS)
 

@@ -180,6 +180,7 @@ async def test_its_files_are_its_owners_and_it_may_open_many(servers: Servers, p
         await client.upload(PNG)
     soft, hard = _open_files(server.process.pid)
     assert soft == hard != "256"
+    assert b"Umask:\t0077\n" in _read(Path(f"/proc/{server.process.pid}/status"))
     assert _open_to_others(place.data_dir) == []
 
 

@@ -1,7 +1,9 @@
 """The metrics of a whole server: what happened is counted, under labels that stay few."""
 
 import asyncio
+import os
 import re
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -14,7 +16,14 @@ import pytest_asyncio
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit_client import AsyncClient
+from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.workers import WorkerDied
+from imageedit_server.engine.gates import MAX_CONSECUTIVE
 from imageedit_server.engine.results import BadResult
+from imageedit_server.images.workers import WorkerPool
+from imageedit_server.providers.base import Accepted, Finished, NotProcessed, Prepared, Report
+from imageedit_server.providers.registry import ADAPTERS
+from imageedit_server.providers.scripted import ScriptedAdapter
 from imageedit_server.telemetry import metrics
 from imageedit_server.telemetry.metrics import REGISTRY, provider_call
 from imageedit_server.web.metrics import FRESH_SECONDS
@@ -88,6 +97,27 @@ async def test_a_failure_has_its_reason_and_a_refusal_its_code(served: Served) -
     await eventually(lambda: since("rpcs_total", method="GetTask", code="NOT_FOUND") == 1)
 
 
+class UnwellAdapter(ScriptedAdapter):
+    """Cannot be reached."""
+
+    async def submit(self, prepared: Prepared, report: Report) -> Accepted | Finished:
+        raise NotProcessed(FailureReason.PROVIDER_UNAVAILABLE, "Nobody is there.")
+
+
+async def test_an_open_breaker_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the calls that opened it; another provider's stays closed."""
+    monkeypatch.setitem(ADAPTERS, "unwell", UnwellAdapter)
+    since = Since()
+    async with serving(tmp_path, SCRIPTED, '[providers.unwell]\nadapter = "unwell"\n') as served:
+        async with AsyncClient(served.server.grpc_address) as client:
+            for _ in range(MAX_CONSECUTIVE):
+                await client.edit_image("x", [PNG], model="unwell/ok")
+        labels = {"provider": "unwell", "call": "submit", "outcome": "not_processed"}
+        await eventually(lambda: since("provider_call_seconds_count", **labels) >= MAX_CONSECUTIVE)
+        await eventually(lambda: since("breaker_open", provider="unwell") == 1)
+        assert since("breaker_open", provider="scripted") == 0
+
+
 async def test_an_open_watch_is_in_flight_until_it_ends_or_its_caller_leaves(served: Served) -> None:
     """Only what happened while it was open counts for its lag."""
     since = Since()
@@ -122,6 +152,7 @@ async def test_the_page_shows_the_backlog_and_no_names(
     assert answer.headers["content-type"] == metrics.CONTENT_TYPE
     assert 'imageedit_tasks_open{provider="scripted",state="RUNNING"} 1.0' in answer.text
     assert 'imageedit_tasks_open{provider="scripted",state="QUEUED"} 0.0' in answer.text
+    assert 'imageedit_callbacks_total{result="not accepted"}' in answer.text
     assert re.search(r"imageedit_wal_bytes [1-9]", answer.text)
     assert re.search(r"imageedit_disk_free_bytes [1-9]", answer.text)
     for name in ("canary", task.task_id, str(served.data_dir), "default"):
@@ -139,6 +170,17 @@ async def test_the_page_is_made_once_however_often_it_is_asked_for(
         answers = await asyncio.gather(*(http.get("/metrics") for _ in range(20)))
     assert {answer.text for answer in answers} == {"x 1\n"}
     assert page.call_count == 1
+
+
+async def test_a_lost_picture_process_is_counted_by_why() -> None:
+    since, pool = Since(), WorkerPool(size=1)
+    try:
+        for workers, work in ((pool, partial(os._exit, 1)), (pool.within(0.1), partial(time.sleep, 60))):
+            with pytest.raises(WorkerDied):
+                await workers.run(work)
+    finally:
+        await pool.aclose()
+    assert since("workers_lost_total", why="died") == since("workers_lost_total", why="too slow") == 1
 
 
 @pytest.mark.parametrize(
