@@ -7,13 +7,15 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from imageedit_client import AsyncClient, Client
-from tests.process.servers import Place, Server, Servers, Standby
+from imageedit_client import AsyncClient, Client, Pace
+from tests.figures import Figures
+from tests.process.servers import PATIENCE_SECONDS, Place, Server, Servers, Standby
 from tests.process.watching import SUCCEEDED, Story, assert_paid_once, assert_told_once, follow
 from tests.rpc.pictures import PHOTO_FILE, PNG
 
 RESTARTS = 3
 CALLERS = 4
+PATIENT = Pace(call_seconds=200, patience_seconds=200)
 STEADY = 15
 """Operations that are done between two restarts, so that each of them hits a server at work."""
 
@@ -40,14 +42,14 @@ class Load:
         """Wait until so many more are done."""
         while not self.seen.empty():
             self.seen.get_nowait()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             for _ in range(operations):
                 await self.seen.get()
 
 
 async def call_async(address: str, load: Load, picture: bytes) -> None:
     """Upload, create, follow, get, list and download, again and again."""
-    async with AsyncClient(address) as client:
+    async with AsyncClient(address, pace=PATIENT) as client:
         while not load.stop.is_set():
             image = await client.upload(picture)
             load.note("upload")
@@ -66,7 +68,7 @@ async def call_async(address: str, load: Load, picture: bytes) -> None:
 
 def call_sync(address: str, load: Load) -> None:
     """The other face of the client, in a thread of its own."""
-    with Client(address) as client:
+    with Client(address, pace=PATIENT) as client:
         while not load.stop.is_set():
             task = client.edit_image("make it warmer", [PNG])
             load.note("create")
@@ -77,11 +79,14 @@ def call_sync(address: str, load: Load) -> None:
             load.note("download")
 
 
-async def test_restarts_under_load_fail_no_operation(servers: Servers, place: Place) -> None:
+async def test_restarts_under_load_fail_no_operation(
+    servers: Servers, place: Place, figures: Figures
+) -> None:
     """SIGTERM, a new process on the same data and ports, three times: 0 operations fail, no task is lost."""
     place = Place(folder=place.folder, seconds=0.1, steps=3)
     server = await servers.start(place)
     standbys = [await servers.standby(place) for _ in range(RESTARTS)]
+    waits = []
     load, pictures = Load(), (PNG, PHOTO_FILE.read_bytes())
     async with asyncio.TaskGroup() as callers:
         for number in range(CALLERS):
@@ -90,31 +95,33 @@ async def test_restarts_under_load_fail_no_operation(servers: Servers, place: Pl
         try:
             for standby in standbys:
                 await load.goes_on(STEADY)
-                server = await restarted(server, standby, load)
+                server, wait = await restarted(server, standby, load)
+                waits.append(wait)
             await load.goes_on(STEADY)
         finally:
             load.stop.set()
-    async with AsyncClient(server.grpc) as client:
+    async with AsyncClient(server.grpc, pace=PATIENT) as client:
         for story in load.stories:
             assert story.last.state == SUCCEEDED
             assert_paid_once(story.last)
             await assert_told_once(client, story)
         assert len([task async for task in client.list()]) == load.done["create"]
-    print(f"{load.done.total()} operations, 0 failed: {dict(load.done)}")
+    figures.line(
+        "restart under load",
+        f"{RESTARTS} restarts, {load.done.total()} operations, 0 failed;"
+        f" nothing done for {' / '.join(f'{wait:.1f}' for wait in waits)} s",
+    )
 
 
-async def restarted(server: Server, standby: Standby, load: Load) -> Server:
-    """End the server as a service manager does, and begin the next one in its place."""
+async def restarted(server: Server, standby: Standby, load: Load) -> tuple[Server, float]:
+    """End the server as a service manager does, and begin the next one in its place.
+
+    Return it, and the seconds from the signal to the next operation that was done by it.
+    """
     began = time.monotonic()
     server.send(signal.SIGTERM)
     assert await server.ended() == 0, server.stderr()
-    ended = time.monotonic()
     assert "Traceback" not in server.stderr()
     again = await standby.begin(server.grpc)
-    serving = time.monotonic()
     await load.goes_on(1)
-    print(
-        f"drained in {ended - began:.2f} s, serving again after {serving - began:.2f} s,"
-        f" next operation done after {time.monotonic() - began:.2f} s"
-    )
-    return again
+    return again, time.monotonic() - began

@@ -221,7 +221,7 @@ async def test_a_disk_that_lies_ends_it(servers: Servers, place: Place) -> None:
 async def test_the_log_is_one_json_object_a_line_with_the_story_of_every_task(
     servers: Servers, place: Place
 ) -> None:
-    """Every event has its line, with ids; a run's own lines carry its task, too."""
+    """Every event has its line, with ids."""
     server = await servers.start(place)
     async with AsyncClient(server.grpc) as client:
         task = await client.edit_image("x", [PNG], model="scripted/fail")

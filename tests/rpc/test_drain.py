@@ -24,7 +24,7 @@ from tests.rpc.pictures import PNG
 from tests.rpc.serving import SCRIPTED, Served, serving
 from tests.rpc.waiting import eventually
 
-SLOW_MACHINE_SECONDS = 60
+SLOW_MACHINE_SECONDS = 100
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 PAID = """

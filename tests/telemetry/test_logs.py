@@ -5,11 +5,19 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from imageedit_client import AsyncClient
 from imageedit_server.outbound.redaction import redact
+from imageedit_server.providers.base import Accepted, Finished, Prepared, Report
+from imageedit_server.providers.registry import ADAPTERS
+from imageedit_server.providers.scripted import ScriptedAdapter
 from imageedit_server.telemetry import logs
+from tests.rpc.pictures import PNG
+from tests.rpc.serving import SCRIPTED, serving
+from tests.rpc.waiting import eventually
 
 CANARY = "canary-5e1f"
 NASTY = "one\r\ntwo\x00\x1b[31m\u2028three\u202e\ud800"
@@ -88,6 +96,29 @@ async def test_what_a_task_notes_is_in_its_lines_and_in_no_others(lines: Lines) 
         ("task_2", 2, "p"),
     ]
     assert idle.keys() == {"time", "level", "logger", "message"}
+
+
+class DefectiveAdapter(ScriptedAdapter):
+    """Breaks off in the middle of a call."""
+
+    async def submit(self, prepared: Prepared, report: Report) -> Accepted | Finished:
+        raise RuntimeError("a defect")
+
+
+async def test_what_is_logged_while_a_task_is_worked_on_has_its_ids(
+    lines: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ADAPTERS, "defective", DefectiveAdapter)
+    lines.configure()
+    async with (
+        serving(tmp_path, SCRIPTED, '[providers.defective]\nadapter = "defective"\n') as served,
+        AsyncClient(served.server.grpc_address) as client,
+    ):
+        task = await client.edit_image("x", [PNG], model="defective/ok")
+        await eventually(lambda: "the attempt ended unexpectedly" in lines.stream.getvalue())
+    (line,) = [line for line in lines.json() if line["message"] == "the attempt ended unexpectedly"][:1]
+    ids = {"tenant": "default", "task_id": task.task_id, "attempt": 1, "provider": "defective"}
+    assert line.items() >= ids.items()
 
 
 @pytest.mark.parametrize("name", ["httpx", "httpcore.http11", "grpc", "sqlalchemy.engine", "uvicorn.error"])
