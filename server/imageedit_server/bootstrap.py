@@ -16,7 +16,6 @@ from typing import Any
 
 from imageedit_server.core.clock import Clock, SystemClock
 from imageedit_server.core.task import Kind
-from imageedit_server.core.workers import Workers
 from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.reporting import measure_backlog, report
@@ -27,7 +26,7 @@ from imageedit_server.engine.ledger import Tools
 from imageedit_server.engine.results import Results
 from imageedit_server.images.blobs import BlobStore
 from imageedit_server.images.library import ImageLibrary
-from imageedit_server.images.workers import WorkerPool
+from imageedit_server.images.workers import INSPECTION, WorkerPool
 from imageedit_server.outbound.addresses import parse_allow, refuse_url
 from imageedit_server.outbound.client import ApiClient, Trust
 from imageedit_server.outbound.fetch import GuardedFetch
@@ -55,8 +54,6 @@ from imageedit_server.telemetry.loop_lag import measure_loop_lag
 from imageedit_server.web.app import http_app
 from imageedit_server.web.server import http_door
 
-INSPECTION_SECONDS = 10.0
-EDIT_SECONDS = 60.0
 CALLS_GRACE_SECONDS = 3.0
 LET_GO_SECONDS = 1.0
 """With a second for the HTTP door, these two keep the end within ``drain_seconds`` + 5 s (P24)."""
@@ -113,14 +110,14 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         database = SqliteDatabase(server.data_dir)
         await database.open()
         stack.push_async_callback(database.close)
-        pool = WorkerPool(limit_seconds=EDIT_SECONDS)
+        pool = WorkerPool()
         stack.push_async_callback(pool.aclose)
         blobs = BlobStore(server.data_dir / "images")
         await asyncio.to_thread(blobs.prepare)
         library, results_library = (
             ImageLibrary(
                 blobs,
-                pool.within(INSPECTION_SECONDS),
+                pool.within(INSPECTION),
                 max_bytes=max_bytes,
                 max_pixels=settings.images.max_pixels,
                 on_broken=partial(_settle, database.broken),
@@ -199,15 +196,15 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
 
 def open_catalog(settings: Settings, stack: AsyncExitStack) -> Catalog:
     """Build the providers without a server around them, for as long as ``stack`` lasts."""
-    pool = WorkerPool(limit_seconds=EDIT_SECONDS)
+    pool = WorkerPool()
     stack.push_async_callback(pool.aclose)
     return _catalog(settings, SystemClock(), pool, _connector(stack))
 
 
-def _catalog(settings: Settings, clock: Clock, workers: Workers, connect: Connect) -> Catalog:
+def _catalog(settings: Settings, clock: Clock, pool: WorkerPool, connect: Connect) -> Catalog:
     providers = []
     for name, options in settings.providers.items():
-        context = Context(provider=name, clock=clock, workers=workers, connect=connect)
+        context = Context(provider=name, clock=clock, workers=pool.lane(), connect=connect)
         try:
             adapter = ADAPTERS[options.adapter](options, context)
         except ValueError as error:

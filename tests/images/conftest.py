@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from imageedit_server.images.blobs import BlobStore
 from imageedit_server.images.library import ImageLibrary
-from imageedit_server.images.workers import WorkerPool
+from imageedit_server.images.workers import INSPECTION, WorkerPool
 from tests.images.pictures import PHOTO
 
 
@@ -37,4 +38,5 @@ def blobs(tmp_path: Path) -> BlobStore:
 @pytest.fixture
 def library(blobs: BlobStore, pool: WorkerPool) -> ImageLibrary:
     """A library with the limits of DESIGN §6."""
-    return ImageLibrary(blobs, pool.within(90), max_bytes=20 * 1024 * 1024, max_pixels=50_000_000)
+    patient = replace(INSPECTION, wall_seconds=90)
+    return ImageLibrary(blobs, pool.within(patient), max_bytes=20 * 1024 * 1024, max_pixels=50_000_000)

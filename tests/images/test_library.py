@@ -14,7 +14,7 @@ import pytest
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.image import Image, Transparency
-from imageedit_server.core.workers import WorkerDied
+from imageedit_server.core.workers import Overran, WorkerDied
 from imageedit_server.images import blobs as blobs_module
 from imageedit_server.images.blobs import BlobStore
 from imageedit_server.images.library import ImageLibrary
@@ -102,9 +102,12 @@ class FailingWorkers:
         raise self.error or AssertionError
 
 
-async def test_a_dead_worker_is_the_pictures_fault(blobs: BlobStore, tmp_path: Path, photo: bytes) -> None:
-    """F17: what kills its decoder or takes too long is not taken."""
-    library = ImageLibrary(blobs, FailingWorkers(WorkerDied("was killed")), max_bytes=10**6, max_pixels=10**6)
+@pytest.mark.parametrize("error", [WorkerDied("was killed"), Overran("took long"), MemoryError()], ids=repr)
+async def test_a_dead_worker_is_the_pictures_fault(
+    blobs: BlobStore, tmp_path: Path, photo: bytes, error: Exception
+) -> None:
+    """F17: what kills its decoder or takes too much is not taken."""
+    library = ImageLibrary(blobs, FailingWorkers(error), max_bytes=10**6, max_pixels=10**6)
     with pytest.raises(Refusal) as refused:
         await library.add_bytes(photo, field="chunk")
     assert refused.value.reason is Reason.IMAGE_UNDECODABLE

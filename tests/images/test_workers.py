@@ -18,14 +18,23 @@ from pathlib import Path
 import pytest
 
 from imageedit_server.core.errors import Reason, Refusal
-from imageedit_server.core.workers import WorkerDied, Workers
+from imageedit_server.core.workers import Overran, WorkerDied, Workers
 from imageedit_server.images import workers
+from imageedit_server.images.sandbox import GIB, MIB, Allowance
 from imageedit_server.images.workers import WorkerPool
+from tests.rpc.waiting import eventually
 
 HANGS = "import os, signal\nwith open({fifo!r}, 'w') as fifo: fifo.write(str(os.getpid()))\nsignal.pause()"
 DEADLINE_SECONDS = 90
 
 linux_only = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
+filtered_only = pytest.mark.skipif(
+    sys.platform != "linux" or os.uname().machine not in ("x86_64", "aarch64"), reason="needs seccomp"
+)
+
+
+def allowance(*, cpu_seconds: int = 60, wall_seconds: float = 60, memory_bytes: int = 2 * GIB) -> Allowance:
+    return Allowance(cpu_seconds=cpu_seconds, wall_seconds=wall_seconds, memory_bytes=memory_bytes)
 
 
 def exited(pidfd: int) -> bool:
@@ -124,9 +133,112 @@ async def test_a_worker_killed_while_idle_fails_no_job(pool: WorkerPool) -> None
     ids=["waiting", "stopped", "deaf to its other threads"],
 )
 async def test_a_job_is_killed_at_its_limit(pool: WorkerPool, job: str) -> None:
-    with pytest.raises(WorkerDied, match=r"took longer than 0\.1 s"):
-        await pool.within(0.1).run(exec, job)
+    with pytest.raises(Overran, match=r"took longer than 0\.1 s"):
+        await pool.within(allowance(wall_seconds=0.1)).run(exec, job)
     assert await pool.run(abs, -1) == 1
+
+
+BURNS = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
+
+
+async def test_a_job_is_killed_for_its_cpu_time(pool: WorkerPool) -> None:
+    """By the kernel; what a busy machine does to the wall time is not the job's fault."""
+    with pytest.raises(Overran, match="CPU"):
+        await pool.within(allowance(cpu_seconds=1)).run(exec, "sum(range(10**18))")
+    assert await pool.run(abs, -1) == 1
+
+
+async def test_each_job_has_its_own_cpu_time() -> None:
+    pool = WorkerPool(size=1, allowance=allowance(cpu_seconds=1))
+    pids = [await pool.run(eval, f"(exec({BURNS!r}), __import__('os').getpid())[1]") for _ in range(5)]
+    assert len(set(pids)) == 1
+    await pool.aclose()
+
+
+@linux_only
+async def test_memory_beyond_the_allowance_is_refused_and_the_worker_lives() -> None:
+    pool = WorkerPool(size=1)
+    small = pool.within(allowance(memory_bytes=256 * MIB))
+    pid = await small.run(os.getpid)
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            await small.run(eval, f"len(bytes({512 * MIB}))")
+        assert await pool.run(eval, f"len(bytes({512 * MIB}))") == 512 * MIB
+    assert await small.run(os.getpid) == pid
+    await pool.aclose()
+
+
+async def test_a_worker_is_replaced_after_its_share_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "RECYCLED_AFTER", 3)
+    pool = WorkerPool(size=1)
+    pids = [await pool.run(os.getpid) for _ in range(7)]
+    assert len(set(pids[:3])) == len(set(pids[3:6])) == 1
+    assert len(set(pids)) == 3
+    for pid in set(pids[:6]):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    await pool.aclose()
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        "import socket; socket.socket()",
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        "import os; os.execv('/bin/true', ['true'])",
+        "import subprocess; subprocess.run(['/bin/true'])",
+    ],
+    ids=["socket", "connection", "exec", "subprocess"],
+)
+@filtered_only
+async def test_a_worker_reaches_no_network_and_starts_no_program(pool: WorkerPool, job: str) -> None:
+    with pytest.raises(PermissionError):
+        await pool.run(exec, job)
+    assert await pool.run(abs, -1) == 1
+
+
+async def test_a_worker_opens_few_files(pool: WorkerPool) -> None:
+    with pytest.raises(OSError, match="Too many open files"):
+        await pool.run(eval, "[open('/dev/null') for _ in range(100)]")
+
+
+@linux_only
+async def test_long_jobs_leave_a_process_for_the_short_ones(tmp_path: Path) -> None:
+    """However many edits hang: an inspection waits for none of them, and they take turns."""
+    pool = WorkerPool()
+    lanes = [pool.lane(), pool.lane()]
+    (tmp_path / "a").mkdir()
+    first, pid = await hang(lanes[0], tmp_path / "a")
+    order: list[str] = []
+
+    async def noted(lane: Workers, name: str) -> None:
+        await lane.run(abs, -1)
+        order.append(name)
+
+    waiting = [asyncio.create_task(noted(lanes[0], name)) for name in ("second", "third")]
+    waiting.append(asyncio.create_task(noted(lanes[1], "of the other lane")))
+    await eventually(lambda: pool._turns._work_queue.qsize() == 1)
+    assert len({await pool.run(os.getpid) for _ in range(20)} | {pid}) == 2
+    assert order == []
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerDied):
+        await first
+    await asyncio.gather(*waiting)
+    assert order == ["of the other lane", "second", "third"]
+    await pool.aclose()
+
+
+async def test_closing_ends_what_waits_in_lanes_too(tmp_path: Path) -> None:
+    pool = WorkerPool()
+    lanes = [pool.lane(), pool.lane()]
+    running, _ = await hang(lanes[0], tmp_path)
+    waiting = [asyncio.create_task(lane.run(abs, -1)) for lane in (*lanes, *lanes)]
+    await eventually(lambda: pool._turns._work_queue.qsize() == 1)
+    await pool.aclose()
+    for job in (running, *waiting):
+        with pytest.raises(Refusal) as refused:
+            await job
+        assert refused.value.reason is Reason.DRAINING
 
 
 async def test_a_worker_that_leaves_is_a_dead_worker(pool: WorkerPool) -> None:

@@ -14,10 +14,15 @@ class Workers(Protocol):
         """Return what ``function`` returns, or raise what it raises.
 
         ``function``, its arguments and its result must be picklable. Raises ``WorkerDied`` when the
-        process was killed or took too long; the next call gets a new one.
+        process was killed, ``Overran`` when it took longer than it may, and ``MemoryError`` when it needed
+        more memory than that; the next call gets a new one.
         """
         ...
 
 
 class WorkerDied(Exception):
-    """The worker process was killed or took longer than it may."""
+    """The worker process was killed, for no fault of the job that we know: it may be tried again."""
+
+
+class Overran(Exception):
+    """The job took more time than it may, and would again."""

@@ -58,16 +58,16 @@ def inspect(path: Path, *, max_pixels: int) -> Inspection:
     """Decode the whole file and return what it is.
 
     Raises ``InspectionFailed`` with IMAGE_TOO_LARGE for more than ``max_pixels``, judged by the header, and
-    with IMAGE_UNDECODABLE for all else that is not one sound picture.
+    with IMAGE_UNDECODABLE for all else that is not one sound picture; ``MemoryError`` beyond its allowance.
     """
     data = path.read_bytes()
     name = _format_of(data)
     _check_whole(name, data)
     try:
         return _decode(name, data, max_pixels)
-    except InspectionFailed:
+    except (InspectionFailed, MemoryError):
         raise
-    except Exception as error:  # Pillow raises SyntaxError, ValueError, struct.error, MemoryError and more
+    except Exception as error:  # Pillow raises SyntaxError, ValueError, struct.error and more
         raise _undecodable(f"is a broken {_shown(name)} picture") from error
 
 
@@ -115,7 +115,27 @@ def _webp_end(data: bytes) -> int:
     return 8 + int.from_bytes(data[4:8], "little")
 
 
+def _webp_pixels(data: bytes) -> int:
+    """Return how many pixels the canvas has, 0 if that is not said.
+
+    Pillow allocates the canvas twice before it tells its size.
+    """
+    match data[12:16]:
+        case b"VP8X":
+            width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
+        case b"VP8L":
+            bits = int.from_bytes(data[21:25], "little")
+            width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        case b"VP8 ":
+            width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+        case _:
+            return 0
+    return width * height
+
+
 def _decode(name: str, data: bytes, max_pixels: int) -> Inspection:
+    if name == "WEBP":
+        _check_pixels(_webp_pixels(data), max_pixels)
     with _strict_pillow(None), _opened(name, data) as image:
         _check_header(image, max_pixels)
     with _strict_pillow(max_pixels):
@@ -148,13 +168,16 @@ def _opened(name: str, data: bytes) -> Image.Image:
 
 
 def _check_header(image: Image.Image, max_pixels: int) -> None:
-    pixels = image.width * image.height
-    if pixels > max_pixels:
-        limit = f"has {pixels} pixels; at most {max_pixels} are allowed"
-        raise InspectionFailed(Reason.IMAGE_TOO_LARGE, limit)
+    _check_pixels(image.width * image.height, max_pixels)
     frames = getattr(image, "n_frames", 1)
     if frames != 1:
         raise _undecodable(f"has {frames} frames; give a picture of one")
+
+
+def _check_pixels(pixels: int, max_pixels: int) -> None:
+    if pixels > max_pixels:
+        limit = f"has {pixels} pixels; at most {max_pixels} are allowed"
+        raise InspectionFailed(Reason.IMAGE_TOO_LARGE, limit)
 
 
 def _facts(name: str, image: Image.Image) -> Inspection:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imageedit_server.core.errors import Reason, invalid
 from imageedit_server.core.image import Image, image_id_of
-from imageedit_server.core.workers import WorkerDied, Workers
+from imageedit_server.core.workers import Overran, WorkerDied, Workers
 from imageedit_server.images.blobs import CHUNK_BYTES, BlobStore, Staged, StorageBroken
 from imageedit_server.images.inspection import Inspection, InspectionFailed, inspect
 
@@ -24,7 +24,7 @@ class Pending:
 class ImageLibrary:
     """Takes pictures of at most ``max_bytes`` and ``max_pixels``.
 
-    ``workers`` is where pictures are decoded; their limit is the time that a picture may take (10 s, P18).
+    ``workers`` is where pictures are decoded, within what one may take (P18).
     ``on_broken`` is told when the disk lost something, after which the process must end (F22).
     """
 
@@ -103,7 +103,7 @@ class ImageLibrary:
             return await self._workers.run(inspect, path, max_pixels=self._max_pixels)
         except InspectionFailed as failed:
             raise invalid(field, failed.description, failed.reason) from failed
-        except WorkerDied as died:
+        except (WorkerDied, Overran, MemoryError) as died:
             limits = "could not be decoded within the memory and time that a picture may take"
             raise invalid(field, limits, Reason.IMAGE_UNDECODABLE) from died
 

@@ -4,22 +4,20 @@ The process is a fresh interpreter (never a fork) that imports this module and w
 with its parent: its stdin ends then, and where the kernel offers it, the kernel kills it at once.
 """
 
-import ctypes
 import os
 import pickle
-import resource
-import signal
 import sys
 import traceback
 from queue import SimpleQueue
 from threading import Thread
 from typing import BinaryIO
 
+from imageedit_server.images.sandbox import arm, confine
+
 READY = b"ready"
 """A worker's first message: one that cannot even start must not be taken for one that a job killed."""
 
 _LENGTH_BYTES = 8
-_PR_SET_PDEATHSIG = 1
 
 
 def send(stream: BinaryIO, message: bytes) -> None:
@@ -38,7 +36,7 @@ def receive(stream: BinaryIO) -> bytes:
 def serve() -> None:
     """Answer jobs until the parent is gone; never returns."""
     answers = _take_stdout()
-    _restrict()
+    confine()
     send(answers, READY)
     jobs: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_receive_jobs, args=(sys.stdin.buffer, jobs), daemon=True).start()
@@ -53,13 +51,6 @@ def _take_stdout() -> BinaryIO:
     return answers
 
 
-def _restrict() -> None:
-    """Give up what a job never needs. The place for limits on memory and CPU time."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _receive_jobs(stream: BinaryIO, jobs: SimpleQueue[bytes]) -> None:
     """Read on while a job runs, since the end of the stream is how the parent's death is seen."""
     try:
@@ -70,9 +61,10 @@ def _receive_jobs(stream: BinaryIO, jobs: SimpleQueue[bytes]) -> None:
 
 
 def _answer(job: bytes) -> bytes:
-    """Run one pickled ``(function, args, kwargs)``; answer with a pickled ``(result, error)``."""
+    """Run one pickled ``(allowance, function, args, kwargs)``; answer a pickled ``(result, error)``."""
     try:
-        function, args, kwargs = pickle.loads(job)  # noqa: S301  the server wrote it
+        allowance, function, args, kwargs = pickle.loads(job)  # noqa: S301  the server wrote it
+        arm(allowance)
         return pickle.dumps((function(*args, **kwargs), None))
     except Exception as error:  # noqa: BLE001  whatever it is, the caller learns it
         return pickle.dumps((None, _portable(error)))

@@ -10,7 +10,7 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from subprocess import PIPE, Popen
@@ -18,73 +18,107 @@ from threading import Lock, Timer
 from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
 from imageedit_server.core.errors import Reason, Refusal
-from imageedit_server.core.workers import WorkerDied
+from imageedit_server.core.workers import Overran, WorkerDied
+from imageedit_server.images.sandbox import GIB, MIB, Allowance
 from imageedit_server.images.worker_process import READY, receive, send
 from imageedit_server.telemetry.metrics import WORKERS_LOST
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Job = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+_Call = Callable[[Allowance, Job], Any]
+
+INSPECTION = Allowance(cpu_seconds=10, wall_seconds=30, memory_bytes=GIB)
+EDIT = Allowance(cpu_seconds=60, wall_seconds=180, memory_bytes=2 * GIB)
+"""Measured at 50 megapixels: looking at one takes up to 0.9 GiB and 2 s of CPU, editing 1.3 GiB and 12 s."""
+
+RECYCLED_AFTER = 100
 
 _START_SECONDS = 30.0
 _BOOT = "from imageedit_server.images.worker_process import serve; serve()"
+# What glibc would otherwise keep after a large picture (measured: 728 MB of 919), or reserve per thread.
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(MIB), "MALLOC_ARENA_MAX": "1"}
 _INHERITED = ("PATH", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
 
 
 class WorkerPool:
     """Implements ``core.workers.Workers`` with processes that start when first needed.
 
-    A call that is killed or outlives its limit fails alone; its process is replaced at the next call. Both
-    belong to no event loop. A worker is a fresh interpreter without the parent's secrets, locks and main
-    module, deaf to the terminal's signals, and dies with its parent, also when that is killed (P18, F17).
+    A call that is killed or outlives its allowance fails alone; its process is replaced at the next call.
+    Both belong to no event loop. A worker is a fresh interpreter without the parent's secrets, locks and main
+    module, deaf to the terminal's signals, confined (``sandbox``), replaced after ``RECYCLED_AFTER`` jobs,
+    and dies with its parent, also when that is killed (P18, F17).
     """
 
-    def __init__(self, *, size: int = 2, limit_seconds: float = 60.0) -> None:
-        self._limit_seconds = limit_seconds
+    def __init__(self, *, size: int = 2, allowance: Allowance = EDIT) -> None:
+        self._allowance = allowance
         self._threads = ThreadPoolExecutor(size, "images", initializer=_block_signals)
+        self._turns = ThreadPoolExecutor(max(size - 1, 1), "images-turn")
+        self._lanes: list[ThreadPoolExecutor] = []
         self._lock = Lock()
         self._workers: set[_Worker] = set()
         self._idle: list[_Worker] = []
         self._closed = False
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``function`` in a worker, for at most the pool's limit of wall time from its start.
+        """Run ``function`` in a worker, within the pool's allowance.
 
-        Raises what ``function`` raises (as ``RuntimeError`` what cannot be pickled) and ``WorkerDied``; on a
-        closed pool a ``Refusal`` (DRAINING), which says nothing about the picture. A call that is cancelled
-        while it waits for a worker is dropped; one that runs is left to end unheard.
+        Raises what ``function`` raises (as ``RuntimeError`` what cannot be pickled), ``WorkerDied`` and
+        ``Overran``; on a closed pool a ``Refusal`` (DRAINING), which says nothing about the picture. A call
+        that is cancelled while it waits for a worker is dropped; one that runs is left to end unheard.
         """
-        return cast(T, await self._run(self._limit_seconds, (function, args, kwargs)))
+        return cast(T, await self._run(self._threads, self._call, self._allowance, (function, args, kwargs)))
 
-    def within(self, limit_seconds: float) -> "LimitedWorkers":
-        """Return the same workers under another limit."""
-        return LimitedWorkers(self, limit_seconds)
+    def within(self, allowance: Allowance) -> "Share":
+        """Return the same workers under another allowance."""
+        return Share(lambda job: self._run(self._threads, self._call, allowance, job))
+
+    def lane(self, allowance: Allowance = EDIT) -> "Share":
+        """Return the workers for jobs that may take long: one of a lane at a time.
+
+        The lanes take turns, and all of them together leave one process of the pool free for the rest: who
+        waits for an inspection waits for inspections only.
+        """
+        lane = ThreadPoolExecutor(1, "images-lane")
+        self._lanes.append(lane)
+        return Share(lambda job: self._run(lane, self._call_in_turn, allowance, job))
 
     async def aclose(self) -> None:
         """Kill every worker, whatever it does, and wait until they are gone. May be called twice."""
         await asyncio.to_thread(self._close)
 
-    async def _run(self, limit_seconds: float, job: Job) -> Any:
+    async def _run(self, threads: ThreadPoolExecutor, call: _Call, allowance: Allowance, job: Job) -> Any:
         if self._closed:
             raise _closing()
         loop = asyncio.get_running_loop()
-        result, error = await loop.run_in_executor(self._threads, self._call, limit_seconds, job)
+        result, error = await loop.run_in_executor(threads, call, allowance, job)
         if error is not None:
             raise error
         return result
 
-    def _call(self, limit_seconds: float, job: Job) -> Any:
-        message = pickle.dumps(job)
+    def _call_in_turn(self, allowance: Allowance, job: Job) -> Any:
+        """Wait in a lane's thread, first for the lanes' turn, then among all."""
+
+        def call() -> Any:
+            return self._threads.submit(self._call, allowance, job).result()
+
+        return self._turns.submit(call).result()
+
+    def _call(self, allowance: Allowance, job: Job) -> Any:
+        message = pickle.dumps((allowance, *job))
         worker = self._take()
         try:
-            answer = worker.call(message, limit_seconds)
-        except BaseException:
+            answer = worker.call(message, allowance.wall_seconds)
+        except BaseException as error:
             self._drop(worker)
             if self._closed:
                 raise _closing() from None
-            WORKERS_LOST.labels("too slow" if worker.late else "died").inc()
+            WORKERS_LOST.labels("too slow" if isinstance(error, Overran) else "died").inc()
             raise
-        self._idle.append(worker)
+        if worker.jobs < RECYCLED_AFTER:
+            self._idle.append(worker)
+        else:
+            self._drop(worker)
         return pickle.loads(answer)  # noqa: S301  our own process wrote it
 
     def _take(self) -> "_Worker":
@@ -112,21 +146,21 @@ class WorkerPool:
             workers = list(self._workers)
         for worker in workers:
             worker.kill()
-        self._threads.shutdown()
+        for threads in (*self._lanes, self._turns, self._threads):
+            threads.shutdown()
         for worker in workers:
             self._drop(worker)
 
 
-class LimitedWorkers:
-    """Implements ``core.workers.Workers`` with a pool's workers and a limit of its own."""
+class Share:
+    """Implements ``core.workers.Workers`` with a pool's workers, on terms of its own."""
 
-    def __init__(self, pool: WorkerPool, limit_seconds: float) -> None:
-        self._pool = pool
-        self._limit_seconds = limit_seconds
+    def __init__(self, run: Callable[[Job], Awaitable[Any]]) -> None:
+        self._run = run
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``function`` as ``WorkerPool.run`` does."""
-        return cast(T, await self._pool._run(self._limit_seconds, (function, args, kwargs)))
+        return cast(T, await self._run((function, args, kwargs)))
 
 
 class _Worker:
@@ -136,24 +170,26 @@ class _Worker:
         self._process = Popen(
             [sys.executable, "-P", "-c", _BOOT], stdin=PIPE, stdout=PIPE, env=_environment()
         )
+        self.jobs = 0
         self._greeted = False
-        self.late = False
+        self._late = False
         self._jobs = cast(BinaryIO, self._process.stdin)
         self._answers = cast(BinaryIO, self._process.stdout)
 
     def lives(self) -> bool:
         """Say whether the process can take a job."""
-        return not self.late and self._process.poll() is None
+        return not self._late and self._process.poll() is None
 
-    def call(self, job: bytes, limit_seconds: float) -> bytes:
+    def call(self, job: bytes, wall_seconds: float) -> bytes:
         """Return the answer to ``job``.
 
-        Raises ``WorkerDied`` and, for a process that does not even start, ``RuntimeError``. After any error
-        only ``stop`` may be called.
+        Raises ``WorkerDied``, ``Overran`` and, for a process that does not even start, ``RuntimeError``.
+        After any error only ``stop`` may be called.
         """
         if not self._greeted:
             self._greet()
-        with self._killed_after(limit_seconds):
+        self.jobs += 1
+        with self._killed_after(wall_seconds):
             send(self._jobs, job)
             return receive(self._answers)
 
@@ -173,7 +209,7 @@ class _Worker:
         try:
             with self._killed_after(_START_SECONDS):
                 self._greeted = receive(self._answers) == READY
-        except WorkerDied as error:
+        except (WorkerDied, Overran) as error:
             raise RuntimeError("A worker process did not start.") from error
 
     @contextmanager
@@ -183,13 +219,19 @@ class _Worker:
         try:
             yield
         except (EOFError, OSError) as error:
-            raise WorkerDied(f"took longer than {seconds:g} s" if self.late else "was killed") from error
+            raise self._obituary(seconds) from error
         finally:
             timer.cancel()
             timer.join()
 
+    def _obituary(self, seconds: float) -> WorkerDied | Overran:
+        self.kill()
+        if self._process.wait() == -signal.SIGXCPU:
+            return Overran("took more CPU time than it may")
+        return Overran(f"took longer than {seconds:g} s") if self._late else WorkerDied("was killed")
+
     def _kill_late(self) -> None:
-        self.late = True
+        self._late = True
         self.kill()
 
 
@@ -204,7 +246,7 @@ def _block_signals() -> None:
 def _environment() -> dict[str, str]:
     """Return what an interpreter needs to find the same modules, and none of the server's secrets."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return inherited | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return inherited | _MALLOC | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def _closing() -> Refusal:

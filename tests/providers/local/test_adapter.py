@@ -13,7 +13,7 @@ from imageedit_server.core.image import Image as StoredImage
 from imageedit_server.core.model import MaskUse
 from imageedit_server.core.sizes import accepts
 from imageedit_server.core.task import Input, Kind, Request
-from imageedit_server.core.workers import WorkerDied
+from imageedit_server.core.workers import Overran, WorkerDied
 from imageedit_server.images.workers import WorkerPool
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.providers.base import (
@@ -163,6 +163,7 @@ class FailingWorkers(ThreadWorkers):
             NotProcessed,
             FailureReason.PROVIDER_UNAVAILABLE,
         ),
+        (Overran(), Refused, FailureReason.PROVIDER_FAILED),
         (MemoryError(), Refused, FailureReason.PROVIDER_FAILED),
         (ZeroDivisionError("a bug of ours"), Refused, FailureReason.PROVIDER_FAILED),
     ],

@@ -7,7 +7,7 @@ from imageedit_server.core.errors import FailureReason, Refusal
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO
 from imageedit_server.core.task import Kind
-from imageedit_server.core.workers import WorkerDied
+from imageedit_server.core.workers import Overran, WorkerDied
 from imageedit_server.providers.base import (
     Adapter,
     Context,
@@ -93,6 +93,9 @@ class LocalAdapter(Adapter):
             raise NotProcessed(
                 FailureReason.PROVIDER_UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS
             ) from error
+        except (Overran, MemoryError) as error:
+            message = "The edit takes more time or memory than one picture may."
+            raise Refused(FailureReason.PROVIDER_FAILED, message) from error
         except Exception as error:  # a bug of ours would fail alike each time: not to be tried for ever
             _log.exception("the edit failed: %s", plan.steps)
             raise Refused(FailureReason.PROVIDER_FAILED, "The edit failed on this picture.") from error

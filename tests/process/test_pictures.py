@@ -1,0 +1,126 @@
+"""Pictures that want to hurt a real server: it does not grow, does not stop, and says why (F17, F80, P18)."""
+
+import asyncio
+import fcntl
+import os
+import re
+import signal
+import struct
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from imageedit.v1 import task_pb2
+from imageedit_client import AsyncClient, InvalidArgument
+from tests.images.bombs import BOMBS, HARMLESS
+from tests.images.pictures import PHOTO
+from tests.process.servers import Place, Server, Servers
+from tests.rpc.pictures import PNG
+from tests.rpc.waiting import eventually
+
+MAX_BYTES = 20 * 1024 * 1024
+"""``images.max_bytes``."""
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+async def test_no_upload_grows_or_stops_the_server(
+    servers: Servers, place: Place, request: pytest.FixtureRequest
+) -> None:
+    """Every row of the bomb table is refused for its reason; the process grows less than 2 × the limit."""
+    server = await servers.start(place)
+    growth: dict[str, int] = {}
+    async with AsyncClient(server.grpc) as client:
+        photo = await client.upload(PHOTO)
+        for name, (make, reason, description) in BOMBS.items():
+            bomb = make()
+            before = _forget_the_peak(server)
+            with pytest.raises(InvalidArgument) as refused:
+                await client.upload(bomb)
+            growth[name] = server.memory_kib() - before
+            assert refused.value.reason == reason.name, name
+            assert description in str(refused.value), name
+        for name, make in HARMLESS.items():
+            bomb = make()
+            before = _forget_the_peak(server)
+            await client.upload(bomb)
+            growth[name] = server.memory_kib() - before
+        assert await client.upload(PHOTO) == photo
+    worst = max(growth, key=lambda name: growth[name])
+    figure = f"bombs: {len(growth)}, most that one grew the server: {growth[worst]} KiB ({worst})"
+    request.node.user_properties.append(("figure: line", ["pictures", figure]))
+    assert growth[worst] * 1024 < 2 * MAX_BYTES, (worst, growth)
+    assert len(_workers(server)) <= 2
+    assert "Traceback" not in server.stderr()
+
+
+async def test_a_killed_decoder_fails_its_own_picture_alone(servers: Servers, place: Place) -> None:
+    """F17: the upload is refused, the task fails, everybody else gets another worker."""
+    server = await servers.start(Place(folder=place.folder, seconds=0))
+    async with AsyncClient(server.grpc) as client:
+        image = await client.upload(PNG)
+        stopped = await _stop_workers(server)
+        upload = asyncio.create_task(client.upload(PHOTO))
+        pid = await _who_has_the_job(stopped)
+        assert await client.upload(PNG) == image, "another worker serves meanwhile"
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(InvalidArgument) as refused:
+            await upload
+        assert refused.value.reason == "IMAGE_UNDECODABLE"
+        assert (await client.upload(PHOTO)).width == 512
+
+        stopped = await _stop_workers(server)
+        task = await client.edit_image("make it warmer", [image.image_id], model="scripted/ok")
+        pid = await _who_has_the_job(stopped)
+        assert await client.upload(PNG) == image
+        os.kill(pid, signal.SIGKILL)
+        failed = await client.wait(task.task_id)
+        assert failed.state == task_pb2.Task.STATE_FAILED
+        assert failed.error.reason == "PROVIDER_BAD_RESULT"
+        again = await client.edit_image("make it warmer", [image.image_id], model="scripted/ok")
+        assert (await client.wait(again.task_id)).state == task_pb2.Task.STATE_SUCCEEDED
+    assert "Traceback" not in server.stderr()
+
+
+def _workers(server: Server) -> list[int]:
+    """Return the pids of the worker processes."""
+    threads = Path(f"/proc/{server.process.pid}/task").iterdir()
+    return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+
+
+async def _stop_workers(server: Server) -> list[int]:
+    """Stop all workers, so that what they get next stays in their pipes."""
+    pids = _workers(server)
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    await eventually(lambda: all("State:\tT" in Path(f"/proc/{pid}/status").read_text() for pid in pids))
+    return pids
+
+
+async def _who_has_the_job(stopped: list[int]) -> int:
+    """Wait until one of the stopped workers was sent a job; return it, and let the others go on."""
+    await eventually(lambda: any(map(_bytes_waiting, stopped)))
+    [pid] = filter(_bytes_waiting, stopped)
+    for other in stopped:
+        if other != pid:
+            os.kill(other, signal.SIGCONT)
+    return pid
+
+
+def _bytes_waiting(pid: int) -> int:
+    """Return how much stands in the pipe that is the process's stdin."""
+    pipe = os.open(f"/proc/{pid}/fd/0", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0])
+    finally:
+        os.close(pipe)
+
+
+def _forget_the_peak(server: Server) -> int:
+    """Let the peak of the memory begin anew; return what is in use, in KiB."""
+    process = Path(f"/proc/{server.process.pid}")
+    (process / "clear_refs").write_text("5")
+    return int(re.findall(r"VmRSS:\s+([0-9]+) kB", (process / "status").read_text())[0])
