@@ -19,6 +19,7 @@ from imageedit_server.core.task import Kind
 from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.reporting import measure_backlog, report
+from imageedit_server.editing.orphans import Orphans
 from imageedit_server.editing.retention import Retention
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.inputs import Inputs
@@ -112,7 +113,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         stack.push_async_callback(database.close)
         pool = WorkerPool()
         stack.push_async_callback(pool.aclose)
-        blobs = BlobStore(server.data_dir / "images")
+        blobs = BlobStore(server.data_dir / "images", clock)
         await asyncio.to_thread(blobs.prepare)
         library, results_library = (
             ImageLibrary(
@@ -176,6 +177,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         for work in (
             engine,
             asyncio.create_task(retention.serve(), name="retention"),
+            asyncio.create_task(Orphans(database, blobs, clock).serve(), name="orphan sweep"),
             asyncio.create_task(readiness.follow(door.announce), name="readiness"),
             asyncio.create_task(measure_loop_lag(), name="loop lag"),
         ):

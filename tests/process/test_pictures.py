@@ -8,6 +8,7 @@ import signal
 import struct
 import sys
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,25 @@ async def test_a_killed_decoder_fails_its_own_picture_alone(servers: Servers, pl
         again = await client.edit_image("make it warmer", [image.image_id], model="scripted/ok")
         assert (await client.wait(again.task_id)).state == task_pb2.Task.STATE_SUCCEEDED
     assert "Traceback" not in server.stderr()
+
+
+async def test_a_server_sweeps_what_crashes_left_behind(servers: Servers, place: Place) -> None:
+    """F3, F4: half an upload goes at the start, a whole file without a row when it is an hour old."""
+    images = place.data_dir / "images"
+    old, young, half = (
+        images / "ab" / ("ab" * 32),
+        images / "ab" / ("ab" * 31 + "00"),
+        images / "tmp" / "half",
+    )
+    for path, age_seconds in ((old, 3_700), (young, 3_500), (half, 0)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"left behind")
+        os.utime(path, (time.time() - age_seconds,) * 2)
+    server = await servers.start(place)
+    assert not half.exists()
+    await eventually(lambda: not old.exists())
+    await server.logs("orphaned images removed: 1")
+    assert young.exists()
 
 
 def _workers(server: Server) -> list[int]:

@@ -12,13 +12,24 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Generator,
+    Iterator,
+)
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
 from functools import partial
 from io import FileIO
 from pathlib import Path
+from threading import Lock
 from typing import ParamSpec, TypeVar
 
+from imageedit_server.core.clock import Clock, SystemClock
 from imageedit_server.core.errors import Reason, Refusal, image_not_found
 from imageedit_server.core.failpoints import failpoint
 from imageedit_server.core.image import IMAGE_ID, image_id_of
@@ -31,6 +42,9 @@ CHUNK_BYTES = 256 * KIB
 UPLOAD_BEFORE_FSYNC = "upload_before_fsync"
 UPLOAD_AFTER_RENAME = "upload_after_rename"
 
+_SHARDS = tuple(f"{shard:02x}" for shard in range(256))
+_ID_PREFIX = "sha256:"
+_BATCH = 500
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _GONE = (errno.ENOENT, errno.EIO)
 
@@ -89,9 +103,11 @@ class BlobStore:
     it lost something; both leave no file.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, clock: Clock | None = None) -> None:
         self._root = root
+        self._clock = clock or SystemClock()
         self._temporary = root / "tmp"
+        self._naming = Lock()
 
     def prepare(self) -> None:
         """Create the directories, durably, and sweep what a crash left half written. Blocks.
@@ -99,7 +115,7 @@ class BlobStore:
         To be called once, before all else, by the one process that holds the data directory.
         """
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in ("tmp", *(f"{shard:02x}" for shard in range(256))):
+        for name in ("tmp", *_SHARDS):
             (self._root / name).mkdir(mode=0o700, exist_ok=True)
         _fsync_directory(self._root)
         for ancestor in self._root.absolute().parents:  # each may be as new as the root
@@ -138,13 +154,41 @@ class BlobStore:
 
     def _commit(self, staged: Staged) -> str:
         image_id = image_id_of(staged.sha256)
+        now = self._clock.now().timestamp()
+        os.utime(staged.path, (now, now))  # its age is told by the clock that also judges it
         failpoint(UPLOAD_BEFORE_FSYNC)
         staged.fsync()
         target = self.path(image_id)
-        staged.path.rename(target)
+        with self._naming:
+            staged.path.rename(target)
         _fsync_directory(target.parent)
         failpoint(UPLOAD_AFTER_RENAME)
         return image_id
+
+    async def older_than(self, moment: datetime) -> AsyncIterator[list[str]]:
+        """Yield the ids of what was stored before ``moment``, in batches of at most 500."""
+        for shard in _SHARDS:
+            found = await asyncio.to_thread(_older_than, self._root / shard, moment)
+            for start in range(0, len(found), _BATCH):
+                yield found[start : start + _BATCH]
+
+    async def remove(self, image_ids: Collection[str], *, older_than: datetime) -> list[str]:
+        """Remove the bytes of these ids, unless they were stored again since; return which were removed.
+
+        For ids that no row speaks of. Whoever stores equal bytes meanwhile, to write a row next, makes them
+        new: ``commit`` sees looking at the age and removing as one step.
+        """
+        return await _to_the_end(self._remove, image_ids, older_than)
+
+    def _remove(self, image_ids: Collection[str], older_than: datetime) -> list[str]:
+        return [image_id for image_id in image_ids if self._remove_one(self.path(image_id), older_than)]
+
+    def _remove_one(self, path: Path, older_than: datetime) -> bool:
+        with self._naming, suppress(FileNotFoundError):
+            if path.stat().st_mtime < older_than.timestamp():
+                path.unlink()
+                return True
+        return False
 
     async def read(
         self, image_id: str, offset: int = 0, chunk_bytes: int = CHUNK_BYTES
@@ -161,6 +205,16 @@ class BlobStore:
                 yield chunk
         finally:
             chunks.close()
+
+
+def _older_than(shard: Path, moment: datetime) -> list[str]:
+    before = moment.timestamp()
+    with os.scandir(shard) as entries:
+        return [
+            f"{_ID_PREFIX}{entry.name}"
+            for entry in entries
+            if IMAGE_ID.fullmatch(f"{_ID_PREFIX}{entry.name}") and entry.stat().st_mtime < before
+        ]
 
 
 async def _fill(staged: Staged, chunks: AsyncIterable[bytes]) -> None:
@@ -254,7 +308,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _digest_of(image_id: str) -> str:
-    return image_id.removeprefix("sha256:")
+    return image_id.removeprefix(_ID_PREFIX)
 
 
 def _corrupt() -> Refusal:
