@@ -8,7 +8,6 @@ from imageedit_server.store.decisions import change
 from imageedit_server.store.images import oldest_running, unreferenced
 from tests.store.making import NOW, claimed_task, create, finish, image
 
-
 DAY = timedelta(days=1)
 
 

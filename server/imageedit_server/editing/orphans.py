@@ -28,7 +28,7 @@ class Orphans:
         while True:
             try:
                 await self.sweep()
-            except Exception:
+            except Exception:  # noqa: BLE001  whatever it was, the next sweep may go well
                 _log.exception("the sweep of orphaned images broke off")
             await self._clock.sleep(SWEEP_SECONDS)
 

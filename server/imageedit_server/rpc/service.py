@@ -11,7 +11,6 @@ import grpc
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
 from imageedit.v1 import task_pb2
-from imageedit_server.core.errors import Reason, Refusal, invalid
 from imageedit_server.core.task import Event
 from imageedit_server.editing import Heartbeat, UseCases
 from imageedit_server.rpc.answers import WatchAnswers, image_message, model_message, task_message
@@ -23,11 +22,11 @@ from imageedit_server.rpc.drafts import (
     user_filter_of,
 )
 from imageedit_server.rpc.streams import PatientStream
+from imageedit_server.rpc.uploads import Upload, UploadPlaces
 from imageedit_server.rpc.watches import WatchBudget
-from imageedit_server.telemetry.metrics import DOWNLOADED_BYTES, UPLOADED_BYTES, WATCH_LAG_SECONDS
+from imageedit_server.telemetry.metrics import DOWNLOADED_BYTES, WATCH_LAG_SECONDS
 
 KIB = 1024
-MAX_CHUNK_BYTES = 1024 * KIB
 MAX_PAGE_BYTES = 3 * 1024 * KIB
 LAST_SEQ = "last-seq"
 
@@ -44,6 +43,7 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
         self._catalog = use_cases.catalog
         self._watches = watches
         self._tenant = tenant
+        self._upload_places = UploadPlaces()
         self._watch_answers = WatchAnswers()
 
     async def EditImage(self, request: pb.EditImageRequest, context: Context) -> pb.EditImageResponse:
@@ -106,10 +106,11 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
     async def UploadImage(
         self, requests: AsyncIterator[pb.UploadImageRequest], context: Context
     ) -> pb.UploadImageResponse:
-        expected_sha256 = await _read_info(requests)
-        image = await self._pictures.upload(
-            self._tenant(), _chunks(requests), expected_sha256=expected_sha256
-        )
+        upload = Upload(requests)
+        expected_sha256 = await upload.sha256()
+        tenant = self._tenant()
+        async with self._upload_places.take(tenant):
+            image = await self._pictures.upload(tenant, upload.chunks(), expected_sha256=expected_sha256)
         return pb.UploadImageResponse(image=image_message(image))
 
     async def DownloadImage(  # type: ignore[override]  # the stubs know only handlers that yield
@@ -135,24 +136,3 @@ def _fitting(tasks: Sequence[task_pb2.Task]) -> int:
     """Return how many of the tasks fit into one message: prompts may be long, and a page short."""
     ends = accumulate(task.ByteSize() for task in tasks)
     return max(sum(end <= MAX_PAGE_BYTES for end in ends), min(len(tasks), 1))
-
-
-async def _read_info(requests: AsyncIterator[pb.UploadImageRequest]) -> str:
-    """Read the first message of an upload; return the SHA-256 that it announces, in hex, or nothing."""
-    first = await anext(requests, None)
-    if first is None or first.WhichOneof("payload") != "info":
-        raise Refusal(Reason.MALFORMED_REQUEST, "The first message of an upload must be info.")
-    sha256 = first.info.sha256.removeprefix("sha256:").lower()
-    if sha256 and not (len(sha256) == 64 and all(char in "0123456789abcdef" for char in sha256)):
-        raise invalid("info.sha256", "must be 64 hex digits")
-    return sha256
-
-
-async def _chunks(requests: AsyncIterator[pb.UploadImageRequest]) -> AsyncIterator[bytes]:
-    async for request in requests:
-        if request.WhichOneof("payload") != "chunk":
-            raise Refusal(Reason.MALFORMED_REQUEST, "After info, every message of an upload must be a chunk.")
-        if len(request.chunk) > MAX_CHUNK_BYTES:
-            raise invalid("chunk", f"has {len(request.chunk)} bytes; at most {MAX_CHUNK_BYTES} are allowed")
-        UPLOADED_BYTES.inc(len(request.chunk))
-        yield request.chunk

@@ -1,0 +1,95 @@
+"""Uploads: read at the caller's pace, within limits of time, of pieces and of places (F82)."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from imageedit.v1 import image_edit_service_pb2 as pb
+from imageedit_server.core.errors import Reason, Refusal, invalid
+from imageedit_server.telemetry.metrics import UPLOADED_BYTES
+
+KIB = 1024
+MAX_CHUNK_BYTES = 1024 * KIB
+MAX_MESSAGES = 65_536
+"""20 MiB in pieces of 320 bytes: whoever sends smaller ones, or empty ones, sends work instead of bytes."""
+IDLE_SECONDS = 30.0
+TOTAL_SECONDS = 600.0
+AT_ONCE = 16
+"""Uploads of one tenant that are read at once, which also bounds their temporary files."""
+PLACE_SECONDS = 30.0
+RETRY_SECONDS = 5.0
+
+
+class UploadPlaces:
+    """The places of every tenant. An upload without one waits unread, held back by gRPC's flow control."""
+
+    def __init__(self) -> None:
+        self._places = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(AT_ONCE))
+
+    @asynccontextmanager
+    async def take(self, tenant: str) -> AsyncIterator[None]:
+        """Hold a place while an upload is read. Raises QUOTA_EXCEEDED when none gets free in time."""
+        places = self._places[tenant]
+        try:
+            async with asyncio.timeout(PLACE_SECONDS):
+                await places.acquire()
+        except TimeoutError:
+            raise Refusal(
+                Reason.QUOTA_EXCEEDED,
+                f"{AT_ONCE} uploads are under way, the most there may be at once; try again.",
+                retry_after_seconds=RETRY_SECONDS,
+            ) from None
+        try:
+            yield
+        finally:
+            places.release()
+
+
+class Upload:
+    """The messages of one upload, from its first on."""
+
+    def __init__(self, requests: AsyncIterator[pb.UploadImageRequest]) -> None:
+        self._requests = requests
+
+    async def sha256(self) -> str:
+        """Read the first message; return the SHA-256 that it announces, in hex, or nothing."""
+        first = await self._next(_now() + IDLE_SECONDS)
+        if first is None or first.WhichOneof("payload") != "info":
+            raise Refusal(Reason.MALFORMED_REQUEST, "The first message of an upload must be info.")
+        sha256 = first.info.sha256.removeprefix("sha256:").lower()
+        if sha256 and not (len(sha256) == 64 and all(char in "0123456789abcdef" for char in sha256)):
+            raise invalid("info.sha256", "must be 64 hex digits")
+        return sha256
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the bytes of all other messages. They may take ``TOTAL_SECONDS`` from here on."""
+        end = _now() + TOTAL_SECONDS
+        for _ in range(MAX_MESSAGES):
+            request = await self._next(min(_now() + IDLE_SECONDS, end))
+            if request is None:
+                return
+            if request.WhichOneof("payload") != "chunk":
+                raise Refusal(
+                    Reason.MALFORMED_REQUEST, "After info, every message of an upload must be a chunk."
+                )
+            if len(request.chunk) > MAX_CHUNK_BYTES:
+                too_large = f"has {len(request.chunk)} bytes; at most {MAX_CHUNK_BYTES} are allowed"
+                raise invalid("chunk", too_large)
+            UPLOADED_BYTES.inc(len(request.chunk))
+            yield request.chunk
+        raise invalid("chunk", f"comes in more than {MAX_MESSAGES} pieces; send larger ones")
+
+    async def _next(self, deadline: float) -> pb.UploadImageRequest | None:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await anext(self._requests, None)
+        except TimeoutError:
+            raise Refusal(
+                Reason.QUOTA_EXCEEDED,
+                f"An upload may pause for {IDLE_SECONDS:g} s and take {TOTAL_SECONDS:g} s.",
+            ) from None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,123 @@
+"""Uploads that never come to an end hold nothing for long, and nobody else up (F82, P20)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+
+import grpc
+import pytest
+
+from imageedit.v1 import image_edit_service_pb2 as pb
+from imageedit.v1 import image_pb2
+from imageedit_server.rpc import uploads
+from tests.rpc.calls import Outcome, outcome_of
+from tests.rpc.pictures import PNG
+from tests.rpc.serving import Served
+from tests.rpc.waiting import eventually
+from tests.rpc.world import upload
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+INFO = pb.UploadImageRequest(info=image_pb2.UploadImageInfo())
+SOON = 0.2
+
+
+def chunk(data: bytes) -> pb.UploadImageRequest:
+    return pb.UploadImageRequest(chunk=data)
+
+
+async def then_nothing(messages: Iterable[pb.UploadImageRequest]) -> AsyncIterator[pb.UploadImageRequest]:
+    for message in messages:
+        yield message
+    await asyncio.Event().wait()
+
+
+async def ended(rpc: grpc.aio.StreamUnaryCall) -> Outcome:
+    with suppress(grpc.aio.AioRpcError):
+        await rpc
+    return await outcome_of(rpc)
+
+
+def half_written(served: Served) -> int:
+    return len(list((served.data_dir / "images" / "tmp").iterdir()))
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [[], [INFO], [INFO, chunk(PNG)], [INFO, chunk(bytes(300_000)), chunk(PNG)]],
+    ids=["nothing", "info", "a whole picture", "much"],
+)
+async def test_an_upload_that_stops_is_ended(
+    served: Served, monkeypatch: pytest.MonkeyPatch, messages: list[pb.UploadImageRequest]
+) -> None:
+    monkeypatch.setattr(uploads, "IDLE_SECONDS", SOON)
+    outcome = await ended(served.stub.UploadImage(then_nothing(messages)))
+    assert (outcome.code, outcome.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED")
+    assert outcome.message == "An upload may pause for 0.2 s and take 600 s."
+    assert half_written(served) == 0
+
+
+async def test_an_upload_that_drips_is_ended(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "TOTAL_SECONDS", SOON)
+
+    async def drip() -> AsyncIterator[pb.UploadImageRequest]:
+        yield INFO
+        while True:
+            yield chunk(b"x")
+            await asyncio.sleep(0.01)
+
+    outcome = await ended(served.stub.UploadImage(drip()))
+    assert (outcome.code, outcome.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED")
+    assert half_written(served) == 0
+
+
+async def test_an_upload_of_endless_empty_chunks_is_refused(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MAX_MESSAGES", 1_000)
+
+    async def endless() -> AsyncIterator[pb.UploadImageRequest]:
+        yield INFO
+        while True:
+            yield chunk(b"")
+
+    outcome = await ended(served.stub.UploadImage(endless()))
+    assert (outcome.code, outcome.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert outcome.message == "chunk comes in more than 1000 pieces; send larger ones"
+    assert half_written(served) == 0
+
+
+async def test_as_many_pieces_as_allowed_are_a_picture(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MAX_MESSAGES", len(PNG) + 1)
+    messages = [INFO, *(chunk(PNG[at : at + 1]) for at in range(len(PNG)))]
+    assert (await served.stub.UploadImage(iter(messages))).image.size_bytes == len(PNG)
+
+
+async def test_the_uploads_of_a_tenant_share_its_places(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hundred that never end hold 16 places; the others wait unread, and learn that it is no use."""
+    with monkeypatch.context() as impatient:
+        impatient.setattr(uploads, "PLACE_SECONDS", SOON)
+        stuck = [
+            served.stub.UploadImage(then_nothing([INFO, chunk(bytes(300_000))]))
+            for _ in range(uploads.AT_ONCE)
+        ]
+        await eventually(lambda: half_written(served) == uploads.AT_ONCE)
+        more = [served.stub.UploadImage(then_nothing([INFO, chunk(bytes(300_000))])) for _ in range(184)]
+        for outcome in await asyncio.gather(*map(ended, more)):
+            assert (outcome.code, outcome.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED")
+            assert outcome.retry_seconds == uploads.RETRY_SECONDS
+        assert half_written(served) == uploads.AT_ONCE
+    waiting = asyncio.ensure_future(upload(served, PNG))
+    for rpc in stuck:
+        rpc.cancel()
+    await waiting
+    await eventually(lambda: half_written(served) == 0)
+
+
+async def test_more_uploads_than_places_take_turns(served: Served) -> None:
+    ids = await asyncio.gather(*(upload(served, PNG) for _ in range(5 * uploads.AT_ONCE)))
+    assert len(set(ids)) == 1
