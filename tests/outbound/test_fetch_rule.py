@@ -152,6 +152,63 @@ async def test_our_own_listen_address_is_refused(form: str) -> None:
     assert server.connections == 0
 
 
+async def test_an_address_of_this_machine_is_refused_though_it_is_public() -> None:
+    """A server that listens on a public address is no more reached from within than one on loopback."""
+    async with serve(reply(200, b"x"), certificate="good.example") as server:
+        fetch, world = guarded(server, (PUBLIC,), (PUBLIC,), (OTHER_PUBLIC, PUBLIC))
+        assert await got(fetch) == b"x"
+        world.own = {PUBLIC}
+        for _ in range(2):
+            with pytest.raises(UrlRefused, match="not public"):
+                await got(fetch)
+    assert world.connected == [(PUBLIC, 443)]
+
+
+async def test_a_redirect_to_an_address_of_this_machine_is_refused() -> None:
+    async with serve(
+        reply(302, b"", Location="https://our.example/"), reply(200, b"x"), certificate="good.example"
+    ) as server:
+        fetch, world = guarded(server, our_example=[(OTHER_PUBLIC,)])
+        world.own = {OTHER_PUBLIC}
+        with pytest.raises(UrlRefused, match="redirects"):
+            await got(fetch)
+    assert world.connected == [(PUBLIC, 443)]
+
+
+async def test_our_own_listener_is_reached_where_the_operator_allows_it() -> None:
+    async with serve(reply(200, b"x")) as server:
+        assert Network().is_own("127.0.0.1")
+        fetch = GuardedFetch([f"127.0.0.1:{server.port}"], trust=trust(Network()))
+        assert await got(fetch, server.url) == b"x"
+
+
+SCHEMES = ["http://good.example/", "file:///etc/passwd", "gopher://good.example:6379/", "data:image/png,x"]
+
+
+@pytest.mark.parametrize("hops", [0, 1, 2])
+@pytest.mark.parametrize("last", [*SCHEMES, "https://169.254.169.254/latest/meta-data/"])
+async def test_a_chain_of_redirects_is_judged_at_every_hop(hops: int, last: str) -> None:
+    chain = [reply(302, b"", Location=f"/{hop}") for hop in range(hops)]
+    async with serve(*chain, reply(302, b"", Location=last), certificate="good.example") as server:
+        fetch, world = guarded(server)
+        with watched_sockets() as seen, pytest.raises(UrlRefused, match="redirects"):
+            await got(fetch)
+    assert only(server, seen)
+    assert world.connected == [(PUBLIC, 443)] * (hops + 1)
+
+
+async def test_a_name_that_flips_late_in_a_loop_is_judged_there_too() -> None:
+    there = reply(302, b"", Location="https://good.example/")
+    async with serve(there, certificate="good.example") as server:
+        world = World(
+            {"good.example": [(PUBLIC,), (OTHER_PUBLIC,), (PUBLIC,), ("10.0.0.1",)]},
+            {PUBLIC: server.port, OTHER_PUBLIC: server.port},
+        )
+        with pytest.raises(UrlRefused):
+            await got(GuardedFetch(trust=trust(world)))
+    assert [address for address, _ in world.connected] == [PUBLIC, OTHER_PUBLIC, PUBLIC]
+
+
 async def test_no_connection_is_used_again_for_another_host() -> None:
     """Both names lead to one address, whose certificate is only good.example's."""
     async with serve(reply(200, b"x"), certificate="good.example") as server:

@@ -1,9 +1,13 @@
 """Looking up names (F56): off the loop, within a limit, once for all who ask."""
 
 import asyncio
+import fcntl
 import socket
+import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,6 +18,7 @@ from imageedit_server.outbound.network import Network
 from tests.outbound.worlds import watched_sockets
 
 PATIENCE_SECONDS = 60.0
+SIOCGIFADDR = 0x8915
 
 
 @pytest.fixture
@@ -157,3 +162,24 @@ def test_a_closed_loop_is_forgotten(monkeypatch: pytest.MonkeyPatch, release: th
         if thread.name == "resolve":
             thread.join(PATIENCE_SECONDS)
     assert asyncio.run(names.resolve("slow.example")) == ("1.1.1.1",)
+
+
+def _addresses_of_interfaces() -> Iterator[str]:
+    """Ask Linux for the IPv4 address of every interface."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            with suppress(OSError):  # it has none
+                found = fcntl.ioctl(probe, SIOCGIFADDR, struct.pack("256s", name.encode()))
+                yield socket.inet_ntoa(found[20:24])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_every_address_of_this_machine_is_its_own() -> None:
+    addresses = list(_addresses_of_interfaces())
+    assert "127.0.0.1" in addresses
+    assert [address for address in addresses if not Network().is_own(address)] == []
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:4700:4700::1111", "255.255.255.255"])
+def test_no_other_address_is(address: str) -> None:
+    assert not Network().is_own(address)

@@ -32,6 +32,7 @@ class World(Network):
         self._ports = ports or {}
         self.asked: list[str] = []
         self.connected: list[tuple[str, int]] = []
+        self.own: set[str] = set()
 
     async def resolve(self, host: str) -> tuple[str, ...]:
         if literal_of(host):
@@ -41,6 +42,9 @@ class World(Network):
         if not answers:
             raise NameUnresolved("no such name")
         return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    def is_own(self, address: str) -> bool:
+        return address in self.own
 
     async def connect(self, address: str, port: int, limit_seconds: float) -> httpcore.AsyncNetworkStream:
         self.connected.append((address, port))

@@ -109,9 +109,13 @@ class GuardedFetch:
                 addresses = await self._trust.network.resolve(host_of(url))
         except (NameUnresolved, TimeoutError) as error:
             raise FetchFailed("The URL's host has no address.") from error
-        if place_of(url) not in self._allow and any(map(is_denied, addresses)):
+        if place_of(url) not in self._allow and any(map(self._is_denied, addresses)):
             raise UrlRefused(f"{subject} leads to an address that is not public.")
         return addresses
+
+    def _is_denied(self, address: str) -> bool:
+        """By the rule, or as one of this machine's own, wherever we listen: no fetch leads back to us."""
+        return is_denied(address) or self._trust.network.is_own(address)
 
 
 def _named(url: httpx.URL) -> httpx.URL:

@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 import httpcore
 import httpx
@@ -24,6 +25,7 @@ RESOLVE_SECONDS = 5.0
 MAX_LOOKUPS = 32
 MAX_CONNECTIONS = 1000
 IDLE_SECONDS = 15.0
+_ANY_PORT = 9
 
 # Their lines would hold whole URLs with signatures, and the headers of replies (P26).
 for _name in ("httpx", "httpcore"):
@@ -54,6 +56,19 @@ class Network:
     async def connect(self, address: str, port: int, limit_seconds: float) -> httpcore.AsyncNetworkStream:
         """Connect to an IP address. Raises ``httpcore.ConnectError`` and ``httpcore.ConnectTimeout``."""
         return await stream.connect(address, port, limit_seconds)
+
+    def is_own(self, address: str) -> bool:
+        """Whether an IP address is this machine's: what it would reach is what listens here, we too.
+
+        The routes tell, without a packet: to itself, a machine comes from the address that it goes to.
+        """
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((address, _ANY_PORT))
+                return ip_address(probe.getsockname()[0]) == ip_address(address)
+        except OSError:  # no way there at all
+            return False
 
     def _look_up(self, host: str) -> asyncio.Future[tuple[str, ...]]:
         if len(self._lookups) >= MAX_LOOKUPS:
