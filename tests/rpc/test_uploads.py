@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from typing import Any
 
 import grpc
 import pytest
@@ -32,7 +33,7 @@ async def then_nothing(messages: Iterable[pb.UploadImageRequest]) -> AsyncIterat
     await asyncio.Event().wait()
 
 
-async def ended(rpc: grpc.aio.StreamUnaryCall) -> Outcome:
+async def ended(rpc: grpc.aio.StreamUnaryCall[Any, Any]) -> Outcome:
     with suppress(grpc.aio.AioRpcError):
         await rpc
     return await outcome_of(rpc)

@@ -457,3 +457,14 @@ def test_a_vendor_that_is_no_table_is_named() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(None, {"KIE_API_KEY": CANARY, "IMAGEEDIT_PROVIDERS__KIE": "x"}, {})
     assert_sentence(caught.value, "providers.kie")
+
+
+@pytest.mark.parametrize("value", ["9" * 5_000, "[" * 5_000], ids=["a huge number", "a deep list"])
+def test_what_python_cannot_read_stops_the_start_in_words_too(tmp_path: Path, value: str) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f"[engine]\nconcurrency = {value}\n")
+    with pytest.raises(SettingsError, match="is not valid TOML"):
+        load_settings(config, {}, {})
+    if value.startswith("["):
+        with pytest.raises(SettingsError):
+            load_settings(None, {"IMAGEEDIT_ENGINE__CONCURRENCY": value}, {})

@@ -1,0 +1,132 @@
+"""Strangers' bytes find no way out of the words that each door and rule has (T7 c, F45, F52, F61, F84).
+
+The short form; ``python -m tests.fuzz`` is the long one. A harness that cannot find a bug proves nothing, so
+it is set on bugs planted into the same code first.
+"""
+
+import base64
+import hmac
+import struct
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imageedit_server import settings as settings_module
+from imageedit_server.images import inspection
+from imageedit_server.outbound import addresses, strict_json
+from imageedit_server.providers.kie import answers as kie_answers
+from imageedit_server.providers.openai import results as openai_results
+from imageedit_server.rpc import border
+from imageedit_server.web import callbacks as web_callbacks
+from tests.fuzz.doors import DOORS
+from tests.fuzz.fuzzing import Target, fuzz
+from tests.fuzz.rules import RULES
+
+TARGETS = {target.name: target for target in (*RULES, *DOORS)}
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+async def test_nothing_escapes(target: Target, request: pytest.FixtureRequest) -> None:
+    report = await fuzz(target, target.executions)
+    request.node.user_properties.append(("figure: line", ["fuzzing", report.line()]))
+    assert report.executions == target.executions
+    assert report.findings == 0, "\n".join(report.first)
+
+
+# Planted bugs: each the way somebody might well have written it
+
+Planting = Callable[[pytest.MonkeyPatch], None]
+
+
+def _numbers_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict_json, "_refuse", float)
+
+
+def _half_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict_json, "_without_surrogates", lambda value: value)
+
+
+def _percent_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kie_answers, "_percent", int)
+
+
+def _signatures_compared_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    compare = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: compare(a.decode(), b.decode()))
+
+
+def _base64_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_results, "decode_base64", partial(base64.b64decode, validate=True))
+
+
+def _chunks_read_beyond_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(data: bytes) -> int:
+        position, letters = 8, b""
+        while letters != b"IEND":
+            length, letters = struct.unpack_from(">I4s", data, position)
+            position += 12 + length
+        return position
+
+    monkeypatch.setattr(inspection, "_png_end", end)
+
+
+def _users_in_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "_refuse_form", lambda _url: None)
+
+
+def _numbers_beyond_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(path: Path) -> dict[str, Any]:
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise settings_module.SettingsError("not TOML") from error
+
+    monkeypatch.setattr(settings_module, "_read_file", read)
+
+
+def _a_length_that_is_always_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = web_callbacks._read
+
+    async def early(request: Any) -> bytes:
+        if int(request.headers["content-length"]) > web_callbacks.MAX_BODY_BYTES:
+            raise web_callbacks._TooLarge
+        return await read(request)
+
+    monkeypatch.setattr(web_callbacks, "_read", early)
+
+
+def _messages_that_always_parse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(border, "_tolerant", lambda deserialize: deserialize)
+
+
+PLANTED: Mapping[str, Sequence[Planting]] = {
+    "JSON": (_numbers_that_are_none, _half_characters),
+    "kie": (_percent_as_it_comes, _signatures_compared_as_text),
+    "openai": (_base64_as_it_comes,),
+    "pictures": (_chunks_read_beyond_the_end,),
+    "URLs": (_users_in_urls,),
+    "settings": (_numbers_beyond_python,),
+    "HTTP door": (_a_length_that_is_always_there,),
+    "gRPC door": (_messages_that_always_parse,),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "plant"),
+    [(name, plant) for name, plants in PLANTED.items() for plant in plants],
+    ids=lambda each: getattr(each, "__name__", each),
+)
+async def test_a_planted_bug_is_found(
+    name: str, plant: Planting, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """In no more executions than the short form has."""
+    target = TARGETS[name]
+    plant(monkeypatch)
+    report = await fuzz(target, target.executions, most=1)
+    found = f"planted in {name}, {plant.__name__.strip('_')}: {report.findings}/1 in {report.executions}"
+    request.node.user_properties.append(("figure: line", ["fuzzing", found]))
+    assert report.findings == 1
