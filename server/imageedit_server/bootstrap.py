@@ -5,6 +5,7 @@ One exit stack holds everything that must be closed; read backwards, it is the o
 
 import asyncio
 import logging
+import resource
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -82,6 +83,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     ``announce`` gets the one line that says ready. Returns the exit code: 0, or that of the second signal.
     Raises the error of a store that can no longer be trusted.
     """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret (P26)
     stop, hurry = _signals()
     cut_short = False
     async with running(settings) as server:
