@@ -67,6 +67,7 @@ URLS = (
 
 MORE_URLS = (
     "",
+    "https://[fe80::1%25eth0。]/",
     " https://good.example/",
     "https://good.example:444/",
     "http://good.example:443/",

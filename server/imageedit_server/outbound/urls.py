@@ -15,9 +15,11 @@ HTTP_PORT = 80
 def parse_url(text: str) -> httpx.URL | None:
     """Read a URL with the one parser; None for what it does not take."""
     try:
-        return httpx.URL(text)
+        url = httpx.URL(text)
+        url.raw_host.decode("ascii")  # raises for a zone that is not ASCII, which the parser lets pass
     except (httpx.InvalidURL, ValueError):  # also of int() and idna inside
         return None
+    return url
 
 
 def host_of(url: httpx.URL) -> str:
