@@ -64,13 +64,14 @@ class Report:
 
 
 async def fuzz(target: Target, executions: int, *, seed: int = 0, most: int | None = None) -> Report:
-    """Attack with every seed as it is, then with mutations; end early after ``most`` findings."""
+    """Attack with mutations, and between them with each seed as it is; end early after ``most`` findings."""
     chance = random.Random(f"{target.name} {seed}")
     report = Report(target.name)
     async with target.opened() as attack:
         for turn in range(executions):
-            sound = turn < len(target.seeds)
-            data = target.seeds[turn] if sound else mutated(chance, target.seeds, target.words)
+            at, odd = divmod(turn, 2)
+            sound = not odd and at < len(target.seeds)
+            data = target.seeds[at] if sound else mutated(chance, target.seeds, target.words)
             report.executions += 1
             try:
                 await attack(data)

@@ -199,6 +199,8 @@ ODD_VALUES: Sequence[Any] = (
         0,
         -1,
         10**400,
+        math.nan,
+        math.inf,
         1.5,
         1e308,
         "",
