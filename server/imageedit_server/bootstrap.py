@@ -19,8 +19,8 @@ from imageedit_server.core.clock import Clock, SystemClock
 from imageedit_server.core.task import Kind
 from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
 from imageedit_server.editing.creating import Defaults
-from imageedit_server.editing.reporting import measure_backlog, report
 from imageedit_server.editing.orphans import Orphans
+from imageedit_server.editing.reporting import measure_backlog, report
 from imageedit_server.editing.retention import Retention
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.inputs import Inputs
