@@ -27,6 +27,7 @@ from imageedit_server.providers.scripted import ScriptedAdapter
 from imageedit_server.telemetry import metrics
 from imageedit_server.telemetry.metrics import REGISTRY, provider_call
 from imageedit_server.web.metrics import FRESH_SECONDS
+from tests.rpc.callers import asking
 from tests.rpc.pictures import PNG
 from tests.rpc.serving import SCRIPTED, Served, serving
 from tests.rpc.waiting import eventually
@@ -116,6 +117,17 @@ async def test_an_open_breaker_is_seen(tmp_path: Path, monkeypatch: pytest.Monke
         await eventually(lambda: since("provider_call_seconds_count", **labels) >= MAX_CONSECUTIVE)
         await eventually(lambda: since("breaker_open", provider="unwell") == 1)
         assert since("breaker_open", provider="scripted") == 0
+
+
+async def test_who_is_not_let_in_is_counted(tmp_path: Path) -> None:
+    """Under the method's name when there is one: whatever else strangers ask for is ``other``."""
+    since = Since()
+    async with asking(tmp_path) as served:
+        for path in ("/imageedit.v1.ImageEditService/GetTask", "/canary/Canary"):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await served.channel.unary_unary(path, bytes, bytes)(b"")
+    for method in ("GetTask", "other"):
+        assert since("rpcs_total", method=method, code="UNAUTHENTICATED") == 1
 
 
 async def test_an_open_watch_is_in_flight_until_it_ends_or_its_caller_leaves(served: Served) -> None:

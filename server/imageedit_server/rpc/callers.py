@@ -22,6 +22,7 @@ from imageedit_server.rpc.errors import abort
 from imageedit_server.rpc.keys import Caller, Keys, sha256_of
 from imageedit_server.rpc.rates import RequestRates
 from imageedit_server.rpc.reload import Reloaded
+from imageedit_server.telemetry.metrics import RPCS
 
 DEFAULT_TENANT = "default"
 """The tenant of every caller where callers are not told apart."""
@@ -68,6 +69,8 @@ class Callers(grpc.aio.ServerInterceptor):
                 _log.error("%s has no row in the table of who may call what", method)
                 raise Refusal(Reason.NOT_ALLOWED, "This method is not open to callers.")
         except Refusal as refusal:
+            known = method.rpartition("/")[2] if rule else "other"  # strangers make up any name
+            RPCS.labels(known, refusal.reason.code.value).inc()
             return _refusing(refusal)
         return self._while_valid(handler, caller) if caller.key_sha256 else handler
 
