@@ -43,6 +43,10 @@ PROCESSES ?= 2
 test: check ## every check, then every test
 	@$(BIN)/python -m pytest -n $(PROCESSES)
 
+.PHONY: bench
+bench: setup ## measure it beside bare gRPC: table, raw figures and plot in bench/; less with ARGS=--quick
+	@$(BIN)/python -m tests.bench $(ARGS)
+
 # Changing it
 
 .PHONY: format
@@ -61,6 +65,6 @@ lock: ## bring requirements.lock in line with pyproject.toml; newest of all with
 	$(call with_python,tests/tools/compile_lock.py $(if $(UPGRADE),--upgrade))
 
 .PHONY: clean
-clean: ## remove what these targets made: .venv, caches, demo pictures
-	@rm -rf .venv .venv-lock dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## remove what these targets made: .venv, caches, demo pictures, figures
+	@rm -rf .venv .venv-lock bench dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
