@@ -47,6 +47,14 @@ test: check ## every check, then every test
 bench: setup ## measure it beside bare gRPC: table, raw figures and plot in bench/; less with ARGS=--quick
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+# Not in the lock: nothing of ours needs it.
+PEER ?= litellm[proxy]==1.106.2
+.PHONY: bench-peers
+bench-peers: setup ## measure it beside LiteLLM's proxy, from a venv of its own in .venv-peers
+	@test -x .venv-peers/bin/litellm || $(BIN)/python -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check '$(PEER)'
+	@$(BIN)/python -m tests.bench.peers .venv-peers/bin/python $(ARGS)
+
 # Changing it
 
 .PHONY: format
@@ -65,6 +73,6 @@ lock: ## bring requirements.lock in line with pyproject.toml; newest of all with
 	$(call with_python,tests/tools/compile_lock.py $(if $(UPGRADE),--upgrade))
 
 .PHONY: clean
-clean: ## remove what these targets made: .venv, caches, demo pictures, figures
-	@rm -rf .venv .venv-lock bench dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## remove what these targets made: venvs, caches, demo pictures, figures
+	@rm -rf .venv .venv-lock .venv-peers bench dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
