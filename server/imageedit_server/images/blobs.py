@@ -200,10 +200,13 @@ class BlobStore:
         image that is on record. Yields nothing from an offset at or beyond the end.
         """
         chunks = _verified(self.path(image_id), _digest_of(image_id), offset, chunk_bytes)
+        ahead = _begin(next, chunks, b"")
         try:
-            while chunk := await _to_the_end(next, chunks, b""):
+            while chunk := await ahead:
+                ahead = _begin(next, chunks, b"")  # while this one is on its way to the caller
                 yield chunk
         finally:
+            await asyncio.gather(ahead, return_exceptions=True)
             chunks.close()
 
 
@@ -254,6 +257,11 @@ def _readable(path: Path) -> Iterator[FileIO]:
         if error.errno in _GONE:
             raise _corrupt() from error
         raise
+
+
+def _begin(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Task[T]:
+    """Begin to run ``function`` in a thread, to its end."""
+    return asyncio.create_task(_to_the_end(function, *args, **kwargs))
 
 
 async def _to_the_end(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
