@@ -5,6 +5,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from unittest.mock import Mock
@@ -17,10 +18,10 @@ import pytest_asyncio
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit_client import AsyncClient
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.core.workers import WorkerDied
+from imageedit_server.core.workers import Overran, WorkerDied
 from imageedit_server.engine.gates import MAX_CONSECUTIVE
 from imageedit_server.engine.results import BadResult
-from imageedit_server.images.workers import WorkerPool
+from imageedit_server.images.workers import INSPECTION, WorkerPool
 from imageedit_server.providers.base import Accepted, Finished, NotProcessed, Prepared, Report
 from imageedit_server.providers.registry import ADAPTERS
 from imageedit_server.providers.scripted import ScriptedAdapter
@@ -186,9 +187,10 @@ async def test_the_page_is_made_once_however_often_it_is_asked_for(
 
 async def test_a_lost_picture_process_is_counted_by_why() -> None:
     since, pool = Since(), WorkerPool(size=1)
+    hasty = pool.within(replace(INSPECTION, wall_seconds=0.1))
     try:
-        for workers, work in ((pool, partial(os._exit, 1)), (pool.within(0.1), partial(time.sleep, 60))):
-            with pytest.raises(WorkerDied):
+        for workers, work in ((pool, partial(os._exit, 1)), (hasty, partial(time.sleep, 60))):
+            with pytest.raises((WorkerDied, Overran)):
                 await workers.run(work)
     finally:
         await pool.aclose()
