@@ -55,6 +55,10 @@ bench-peers: setup ## measure it beside LiteLLM's proxy, from a venv of its own 
 	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check '$(PEER)'
 	@$(BIN)/python -m tests.bench.peers .venv-peers/bin/python $(ARGS)
 
+.PHONY: storm
+storm: setup ## kill real servers some hundred times, planted bugs first; takes ten minutes (SEED=…, STORMS=…)
+	@$(BIN)/python -m tests.storm $(if $(SEED),--seed $(SEED)) $(if $(STORMS),--storms $(STORMS))
+
 # Changing it
 
 .PHONY: format

@@ -18,6 +18,7 @@ pytest_plugins = ["tests.figures"]
 LONGEST_FIRST = (
     "tests/chaos/test_matrix.py",
     "tests/chaos/test_crashes.py",
+    "tests/storm/test_storm.py",
 )
 """The files that take longest: whoever begins one last would keep all others waiting."""
 

@@ -1,0 +1,267 @@
+"""One server on one data directory, killed as planned under load, and started again on what it left."""
+
+import asyncio
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import grpc
+
+from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
+from imageedit_client import AsyncClient, Pace
+from imageedit_client.connection import Connection
+from tests.chaos.config import base_tables, write_config
+from tests.chaos.doorway import Doorway, doorway
+from tests.history.recorder import Recorder
+from tests.storm import kills
+from tests.storm.checks import Found, check_files, check_log, check_served, check_tasks
+from tests.storm.kills import MOMENTS, Kill
+from tests.storm.load import KINDS, Caller, Promises
+from tests.storm.nursery import KILLED, Life, Nursery
+from tests.storm.vendors import Vendors
+
+WINDOW_SECONDS = 3.0
+LEASE_SECONDS = 600
+"""Longer than any storm: who waits for the lease of a dead worker waits for ever."""
+PATIENCE_SECONDS = 60.0
+STEP_SECONDS = 0.005
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Storm:
+    """What happens in an arena. ``callers`` is how many work on each kind of task, ``cancels`` the share
+    of tasks that are cancelled."""
+
+    seed: str
+    kills: Sequence[Kill]
+    callers: int = 2
+    kinds: Sequence[str] = KINDS
+    cancels: float = 0.15
+    bug: str = ""
+    patience_seconds: float = PATIENCE_SECONDS
+
+
+@dataclass
+class Report:
+    """What came of one storm, or of several together."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    recoveries: list[float] = field(default_factory=list)
+    """Seconds from a kill to the next ready line of a fork."""
+    cold_recoveries: list[float] = field(default_factory=list)
+    """The same of a fresh interpreter."""
+    tasks: int = 0
+    uploads: int = 0
+    streams: int = 0
+    events: int = 0
+    resumes: int = 0
+    unknown: int = 0
+    found: list[Found] = field(default_factory=list)
+
+    def add(self, other: "Report") -> None:
+        """Take in what came of another."""
+        self.kills += other.kills
+        self.recoveries += other.recoveries
+        self.cold_recoveries += other.cold_recoveries
+        self.found += other.found
+        for name in ("tasks", "uploads", "streams", "events", "resumes", "unknown"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Arena:
+    """Use once: ``await Arena(...).run()``."""
+
+    def __init__(
+        self, folder: Path, storm: Storm, nursery: Nursery, *, told: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._folder = folder
+        self._data = folder / "data"
+        self._log = folder / "server.log"
+        self._storm = storm
+        self._nursery = nursery
+        self._told = told
+        self._dice = Random(storm.seed)
+        self._vendors = Vendors(Random(f"{storm.seed} vendors"))
+        self._answer, self._event = asyncio.Event(), asyncio.Event()
+        self._promises = Promises(answered=self._answer.set)
+        self._recorder = Recorder(seen=lambda _: self._event.set())
+        self._report = Report()
+        self._killed_at = 0.0
+        self._stopping = False
+
+    async def run(self) -> Report:
+        """Live through every kill, drain, and say what is wrong."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._vendors)
+            self._doors = [await stack.enter_async_context(doorway()) for _ in range(2)]
+            self._config = self._write_config(self._doors[1])
+            address = self._doors[0].url.removeprefix("http://")
+            self._client = await stack.enter_async_context(AsyncClient(address, pace=self._pace()))
+            channel = grpc.aio.insecure_channel(address, options=Connection(address=address).options())
+            self._stub = ImageEditServiceStub(await stack.enter_async_context(channel))
+            try:
+                await self._storm_and_drain()
+            except TimeoutError:
+                self._find("stuck", "the storm did not get on")
+        self._check_what_is_left()
+        return self._report
+
+    def _pace(self) -> Pace:
+        """Callers try as long as a storm may take, so that no kill is more to them than a delay."""
+        patience = self._storm.patience_seconds * 2
+        return Pace(call_seconds=patience, patience_seconds=patience)
+
+    def _write_config(self, http: Doorway) -> Path:
+        tables = base_tables(
+            public_url=http.url,
+            allow=self._vendors.urls(),
+            unknown_window_seconds=WINDOW_SECONDS,
+            lease_seconds=LEASE_SECONDS,
+        )
+        scripted = {"adapter": "scripted", "seconds": 0.2, "steps": 3}
+        return write_config(
+            self._folder, {**tables, **self._vendors.tables(), "providers.scripted": scripted}
+        )
+
+    async def _storm_and_drain(self) -> None:
+        stop = asyncio.Event()
+        working = [asyncio.create_task(caller.work(stop)) for caller in self._callers()]
+        try:
+            for number, kill in enumerate(self._storm.kills, 1):
+                await self._live(kill)
+                self._told(f"{number}/{len(self._storm.kills)} {kill.point}")
+            life = await self._start(Kill(point=""))
+            stop.set()
+            drain: asyncio.Future[Any] = asyncio.create_task(self._drain(life, working))
+            ended: asyncio.Future[Any] = life.ended
+            await asyncio.wait([drain, ended], return_when=asyncio.FIRST_COMPLETED)
+            if not drain.done() and not self._stopping:
+                self._find("crashed", f"the last server ended with {life.ended.result()}")
+                drain.cancel()
+            await asyncio.wait([drain])
+            if not drain.cancelled():
+                drain.result()
+        finally:
+            for work in working:
+                work.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+
+    def _callers(self) -> list[Caller]:
+        return [
+            Caller(
+                name=f"{kind}-{number}",
+                kind=kind,
+                dice=Random(f"{self._storm.seed} {kind} {number}"),
+                client=self._client,
+                stub=self._stub,
+                promises=self._promises,
+                recorder=self._recorder,
+                cancels=self._storm.cancels,
+            )
+            for kind in self._storm.kinds
+            for number in range(self._storm.callers)
+        ]
+
+    # Lives
+
+    async def _live(self, kill: Kill) -> None:
+        """Let a server live until it is killed as planned."""
+        life = await self._start(kill)
+        if kill.point in MOMENTS:
+            await self._moment(kill, life)
+            await life.send(signal.SIGKILL)
+        code = await life.died()
+        self._killed_at = time.monotonic()
+        self._vendors.behave()
+        for door in self._doors:
+            door.target = ""
+        if code != KILLED:
+            self._find("crashed", f"the server ended with {code} before {kill.point}")
+        self._report.kills[kill.point] += 1
+
+    async def _start(self, kill: Kill) -> Life:
+        life = await self._nursery.bear(
+            [
+                *("serve", "--config", str(self._config), "--data-dir", str(self._data)),
+                *("--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"),
+            ],
+            self._log,
+            failpoint=kill.failpoint if kill.point else "",
+            bug=self._storm.bug,
+            cold=kill.cold,
+        )
+        if kill.point != kills.IN_RECOVERY and (addresses := await life.ready()):
+            if self._killed_at:
+                recoveries = self._report.cold_recoveries if kill.cold else self._report.recoveries
+                recoveries.append(time.monotonic() - self._killed_at)
+            for door, address in zip(self._doors, addresses, strict=True):
+                door.target = address
+        return life
+
+    async def _moment(self, kill: Kill, life: Life) -> None:
+        """Wait for the moment to kill."""
+        async with asyncio.timeout(self._storm.patience_seconds):
+            match kill.point:
+                case kills.IN_THE_CALL:
+                    paid = len(self._vendors.charges())
+                    self._vendors.answers_nobody()
+                    await _until(lambda: len(self._vendors.charges()) > paid)
+                case kills.IN_THE_DOWNLOAD:
+                    fetched = len(self._vendors.kie.calls("result"))
+                    self._vendors.stalls_a_download()
+                    await _until(lambda: len(self._vendors.kie.calls("result")) > fetched)
+                case kills.AT_AN_ANSWER:
+                    await _times(self._answer, kill.passes)
+                case kills.AT_AN_EVENT:
+                    await _times(self._event, kill.passes)
+                case _:
+                    await asyncio.sleep(kill.seconds)
+
+    # After the storm
+
+    async def _drain(self, life: Life, working: Sequence[asyncio.Task[None]]) -> None:
+        """Let the callers finish, ask the server about everything, and stop it in good order."""
+        _, late = await asyncio.wait(working, timeout=self._storm.patience_seconds)
+        if late:
+            self._find("stuck", f"{len(late)} callers' tasks do not end")
+        self._report.found += await check_served(self._client, self._promises)
+        tasks = await check_tasks(self._client, self._promises, self._vendors, self._storm.patience_seconds)
+        self._report.found += tasks.found
+        self._report.unknown = tasks.unknown
+        self._stopping = True
+        await life.send(signal.SIGTERM)
+        if code := await life.died():
+            self._find("crashed", f"the last server ended with {code} when it was told to")
+
+    def _check_what_is_left(self) -> None:
+        """Look at what callers saw, and at the files."""
+        promises, streams, report = self._promises, self._recorder.streams, self._report
+        report.found += [Found(*broken) for broken in promises.broken]
+        report.found += [*check_log(self._data, streams), *check_files(self._data, self._log)]
+        report.tasks, report.uploads, report.streams = (
+            len(promises.tasks),
+            len(promises.uploads),
+            len(streams),
+        )
+        report.events = sum(len(stream.events) for stream in streams)
+        report.resumes = sum(stream.after_seq > 0 for stream in streams)
+
+    def _find(self, check: str, detail: str) -> None:
+        self._report.found.append(Found(check, detail))
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110  vendors tell nobody what they have seen
+        await asyncio.sleep(STEP_SECONDS)
+
+
+async def _times(event: asyncio.Event, times: int) -> None:
+    for _ in range(times):
+        event.clear()
+        await event.wait()

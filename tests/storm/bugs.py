@@ -1,0 +1,257 @@
+"""Bugs for a server to have, each a broken promise: the storm must find every one before its silence counts.
+
+``plant`` changes the classes of the process that it runs in, which is a fork that serves and dies.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from imageedit_server.core import life
+from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failpoints import failpoint
+from imageedit_server.core.image import image_id_of
+from imageedit_server.core.task import Attempt, State, Task, TaskError
+from imageedit_server.editing import creating
+from imageedit_server.editing.callbacks import Callbacks
+from imageedit_server.engine import dispatcher, run
+from imageedit_server.engine.ledger import Ledger
+from imageedit_server.engine.resume import Step, next_step
+from imageedit_server.images.blobs import BlobStore, Staged
+from imageedit_server.providers.base import Prepared
+from imageedit_server.store import attempts, claims, creation, decisions, log
+from imageedit_server.store.feed import Feed
+from imageedit_server.store.group_commit import GroupCommit
+from imageedit_server.store.queries import row_by_id
+from imageedit_server.store.sqlite_file import driver
+from imageedit_server.store.tables import ATTEMPT, TASK
+
+KIE, RELAY, SUITME, SCRIPTED = "kie", "relay", "suitme", "scripted"
+PAID = (KIE, RELAY, SUITME)
+BETWEEN_ROW_AND_EVENT = "between_row_and_event"
+"""A failpoint that only a bug has."""
+LATE_SECONDS = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """``points``, at their ``passes``, are the kills that bring it to light, ``shows`` is the check that must
+    fail, and ``kinds`` are the tasks that it strikes; ``cancels`` is the share of them that are cancelled."""
+
+    shows: str
+    points: tuple[str, ...]
+    plant: Callable[[], None]
+    kinds: tuple[str, ...] = (SCRIPTED,)
+    passes: int = 1
+    cancels: float = 0.0
+
+
+def plant(name: str) -> None:
+    """Make this process have the bug; none for an empty name."""
+    if name:
+        BUGS[name].plant()
+
+
+def _pay_before_intent() -> None:
+    intend, call = run.Run._intend, run.Run._watched_call
+
+    async def later(self: run.Run, number: int, token: str, prepared: Prepared, *, again: bool) -> None:
+        self.intent = (number, token, prepared, again)  # type: ignore[attr-defined]
+
+    async def pay(self: run.Run, prepared: Prepared) -> Any:
+        number, token, _, again = self.intent  # type: ignore[attr-defined]
+        try:
+            return await call(self, prepared)
+        finally:
+            await intend(self, number, token, prepared, again=again)
+
+    run.Run._intend, run.Run._watched_call = later, pay  # type: ignore[method-assign]
+
+
+def _send_again() -> None:
+    honest = next_step
+
+    def careless(*args: Any, **kwargs: Any) -> Step:
+        step = honest(*args, **kwargs)
+        return Step.SUBMIT if step is Step.DECIDE_UNKNOWN else step
+
+    run.next_step = careless  # type: ignore[attr-defined]
+
+
+def _answer_before_commit() -> None:
+    _commit_late(publish=False)
+
+
+def _tell_before_commit() -> None:
+    _commit_late(publish=True)
+
+
+def _commit_late(*, publish: bool) -> None:
+    """Answer, or tell watchers, what only the next COMMIT makes durable."""
+    settle, tell = GroupCommit._settle, Feed.publish
+
+    async def serve(self: GroupCommit) -> None:
+        while await self._has_more():
+            group: list[Any] = []
+            await self._begin()
+            self._run_units(group)
+            if publish:
+                tell(self._feed, [change for waiting in group for change in waiting.changes])
+            else:
+                settle(self, group)
+            await asyncio.sleep(LATE_SECONDS / 2)
+            await self._loop.run_in_executor(self._thread, self._cursor.execute, "COMMIT")
+            if publish:
+                for waiting in group:
+                    waiting.changes = []
+                settle(self, group)
+
+    GroupCommit._serve = serve  # type: ignore[method-assign]
+
+
+def _split_transaction() -> None:
+    """The row of a task says what its log does not say yet."""
+    insert = log.insert_event
+
+    def careless(connection: Connection, number: int, task: Task, now: datetime) -> None:
+        cursor = driver(connection)
+        cursor.execute("COMMIT")
+        failpoint(BETWEEN_ROW_AND_EVENT)
+        cursor.execute("BEGIN IMMEDIATE")
+        cursor.execute("SAVEPOINT unit")
+        insert(connection, number, task, now)
+
+    log.insert_event = careless
+
+
+def _drop_fence() -> None:
+    """``UPDATE … WHERE id = ?``, as some queues complete their jobs, in tables that take it."""
+
+    def anybody(connection: Connection, lease: claims.Lease) -> Any:
+        cursor = driver(connection)
+        for (trigger,) in cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            cursor.execute(f"DROP TRIGGER {trigger}")
+        return row_by_id(connection, lease.task_id)
+
+    decisions.owned_row = anybody
+    attempts.owned_row = anybody  # type: ignore[attr-defined]
+    log.TRANSITIONS = dict.fromkeys(State, frozenset(State))  # type: ignore[attr-defined]
+
+
+def _note_vendor_id_late() -> None:
+    """The process knows it, the store does not."""
+    known: dict[Any, str] = {}
+    accepted, honest = Ledger.accepted, vars(Ledger)["attempt"].fget
+
+    async def late(self: Ledger, vendor_task_id: str, vendor_request_id: str) -> None:
+        known[self._key()] = vendor_task_id
+        asyncio.get_running_loop().call_later(
+            LATE_SECONDS, lambda: asyncio.ensure_future(accepted(self, vendor_task_id, vendor_request_id))
+        )
+
+    def attempt(self: Ledger) -> Attempt:
+        found: Attempt = honest(self)
+        key = attempts.AttemptKey(self.task.task_id, found.number)
+        return replace(found, vendor_task_id=found.vendor_task_id or known.get(key, ""))
+
+    Ledger.accepted = late  # type: ignore[method-assign]
+    Ledger.attempt = property(attempt)  # type: ignore[assignment,method-assign]
+
+
+def _note_upload_early() -> None:
+    """The row is there before the file is in its place."""
+
+    async def late(self: BlobStore, staged: Staged) -> str:
+        image_id = image_id_of(staged.sha256)
+        kept, target = Path(f"{staged.path}-late"), self.path(image_id)
+        os.link(staged.path, kept)
+        asyncio.get_running_loop().call_later(LATE_SECONDS, lambda: kept.rename(target))
+        return image_id
+
+    BlobStore.commit = late  # type: ignore[method-assign]
+
+
+def _keep_leftovers() -> None:
+    prepare = BlobStore.prepare
+
+    def careless(self: BlobStore) -> None:
+        leftovers = {path: path.read_bytes() for path in self._temporary.glob("*")}
+        prepare(self)
+        for path, content in leftovers.items():
+            path.write_bytes(content)
+
+    BlobStore.prepare = careless  # type: ignore[method-assign]
+
+
+def _believe_callbacks() -> None:
+    receive = Callbacks.receive
+
+    async def believing(
+        self: Callbacks, provider: str, token: str, headers: Mapping[str, str], body: bytes
+    ) -> None:
+        await receive(self, provider, token, headers, body)
+        if json.loads(body)["data"]["state"] == "fail":
+            await self._database.write(_fail, hashlib.sha256(token.encode()).hexdigest(), self._clock.now())
+
+    Callbacks.receive = believing  # type: ignore[method-assign]
+
+
+def _fail(connection: Connection, token_sha256: str, now: datetime) -> None:
+    found = select(TASK.c.task_id).join(ATTEMPT, ATTEMPT.c.task == TASK.c.number)
+    task_id = connection.execute(found.where(ATTEMPT.c.token_sha256 == token_sha256)).scalar_one()
+    row = row_by_id(connection, task_id)
+    assert row is not None
+    if not State(row.state).terminal:
+        error = TaskError(reason=FailureReason.PROVIDER_FAILED, message="The callback said so.")
+        log.append_event(connection, row, lambda status: life.fail(status, error, now), now)
+
+
+def _learn_nothing_from_callbacks() -> None:
+    attempts.learn = lambda *_args: None
+
+
+def _forget_request_ids() -> None:
+    def forgetful(connection: Connection, new: creation.NewTask, *more: Any) -> Task:
+        nameless = replace(new.request, request_id="")
+        return creation.create_task(connection, replace(new, request=nameless), *more)
+
+    creating.create_task = forgetful  # type: ignore[assignment,attr-defined]
+
+
+def _wait_for_leases() -> None:
+    dispatcher.forget_leases = lambda connection: None  # type: ignore[attr-defined]
+
+
+BUGS: Mapping[str, Bug] = {
+    "pays before the intent is durable": Bug("double-charged", ("in the call",), _pay_before_intent, PAID),
+    "sends again what may have been taken": Bug("double-charged", ("submit_after_reply",), _send_again, PAID),
+    "answers before the commit": Bug("lost", ("at an answer",), _answer_before_commit),
+    "tells watchers before the commit": Bug("FAITHFUL", ("at an event",) * 3, _tell_before_commit),
+    "writes row and event in two transactions": Bug(
+        "ROW_IS_LAST_EVENT", (BETWEEN_ROW_AND_EVENT,), _split_transaction
+    ),
+    "lets anybody decide": Bug(
+        "ONE_TERMINAL", ("at an answer",) * 2, _drop_fence, (RELAY,), passes=12, cancels=1.0
+    ),
+    "notes the vendor's id late": Bug(
+        "paid-and-lost", ("submit_after_accepted",), _note_vendor_id_late, (SUITME,)
+    ),
+    "notes an upload before its file is there": Bug("lost", ("at an answer",), _note_upload_early),
+    "believes what callbacks say": Bug(
+        "failed", ("at an answer",) * 2, _believe_callbacks, (KIE,), passes=12
+    ),
+    "learns no vendor's id from a callback": Bug(
+        "paid-and-lost", ("submit_after_reply",), _learn_nothing_from_callbacks, (KIE,)
+    ),
+    "forgets request_ids": Bug("twice", ("create_after_commit",), _forget_request_ids),
+    "leaves half-written files": Bug("damaged", ("upload_before_fsync",), _keep_leftovers),
+    "waits for the leases of the dead": Bug("stuck", ("submit_after_accepted",), _wait_for_leases, PAID),
+}

@@ -1,0 +1,85 @@
+"""The process that bears server processes: everything is imported once, and each server is a fork of that.
+
+Runs as ``python -m tests.storm.forker FD``: orders and the descriptors of a server's stdout and stderr come
+in on the socket FD. A fork costs a tenth of a fresh interpreter, so that a storm is made of kills and not of
+imports. A minder between the two waits for the server and says on its stdout how it ended. Whoever dies
+takes its children along.
+"""
+
+import ctypes
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+import imageedit_server.cli
+from imageedit_server.core import failpoints
+from tests.storm.bugs import plant
+
+PR_SET_PDEATHSIG = 1
+MAX_ORDER_BYTES = 64 * 1024
+
+
+def main() -> None:
+    """Fork for every order, until the harness is gone."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the minders
+    with socket.socket(fileno=int(sys.argv[1])) as channel:
+        while True:
+            order, descriptors, _, _ = socket.recv_fds(channel, MAX_ORDER_BYTES, 2)
+            if not order:
+                return
+            if os.fork() == 0:
+                channel.close()
+                _mind(json.loads(order), *descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+def _mind(order: dict[str, object], out: int, err: int) -> NoReturn:
+    _die_with_parent()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    server = os.fork()
+    if server == 0:
+        _serve(order, out, err)
+    _, status = os.waitpid(server, 0)
+    os.write(out, f"ended {os.waitstatus_to_exitcode(status)}\n".encode())
+    os._exit(0)
+
+
+def _serve(order: dict[str, object], out: int, err: int) -> NoReturn:
+    _die_with_parent()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.closerange(3, 256)
+    os.write(1, f"pid {os.getpid()}\n".encode())
+    environment, arguments = order["environment"], order["arguments"]
+    assert isinstance(environment, dict)
+    assert isinstance(arguments, list)
+    os.environ.clear()
+    os.environ.update(environment)
+    if order["cold"]:
+        os.execv(arguments[0], arguments)
+    importlib.reload(failpoints)  # it read the environment when it was imported
+    plant(str(order["bug"]))
+    sys.argv[:] = arguments
+    code: object = 1
+    try:
+        imageedit_server.cli.main()
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
