@@ -63,7 +63,8 @@ def test_a_deadline_does_not_hide_why_the_tries_before_it_failed(fake_time):
         (ImageEditError("cancelled", code=grpc.StatusCode.CANCELLED, reason="SOMETHING"), False),
         (ResourceExhausted("quota", code=grpc.StatusCode.RESOURCE_EXHAUSTED, reason="WATCH_LIMIT"), False),
         (DeadlineExceeded("late", code=grpc.StatusCode.DEADLINE_EXCEEDED), False),
-        (ImageEditError("bug", code=grpc.StatusCode.INTERNAL), False),
+        (ImageEditError("Internal error from Core", code=grpc.StatusCode.INTERNAL), True),
+        (ImageEditError("bug", code=grpc.StatusCode.INTERNAL, reason="INTERNAL_ERROR"), False),
     ],
 )
 def test_only_what_may_pass_by_itself_is_tried_again(error, transient):

@@ -86,7 +86,8 @@ def is_transient(error: ImageEditError) -> bool:
     """Whether the same call may be repeated and may succeed.
 
     CANCELLED without a reason is a server that was stopped under the call: our own cancelling never
-    comes back as an error.
+    comes back as an error. INTERNAL without one is the gRPC library's own word for a server that died while
+    a message was being sent to it; the service's own INTERNAL has a reason.
     """
-    stopped = error.code is grpc.StatusCode.CANCELLED and not error.reason
+    stopped = error.code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL) and not error.reason
     return error.code in RETRYABLE or isinstance(error, SlowConsumer) or stopped
