@@ -56,8 +56,9 @@ bench-peers: setup ## measure it beside LiteLLM's proxy, from a venv of its own 
 	@$(BIN)/python -m tests.bench.peers .venv-peers/bin/python $(ARGS)
 
 .PHONY: storm
-storm: setup ## kill real servers some hundred times, planted bugs first; takes ten minutes (SEED=…, STORMS=…)
+storm: setup ## kill real servers some hundred times, then cut their power; half an hour, less with STORMS=3 ROUNDS=1
 	@$(BIN)/python -m tests.storm $(if $(SEED),--seed $(SEED)) $(if $(STORMS),--storms $(STORMS))
+	@$(BIN)/python -m tests.powerloss $(if $(ROUNDS),--rounds $(ROUNDS))
 
 # Changing it
 
