@@ -121,7 +121,7 @@ async def test_what_is_logged_while_a_task_is_worked_on_has_its_ids(
     assert line.items() >= ids.items()
 
 
-@pytest.mark.parametrize("name", ["httpx", "httpcore.http11", "grpc", "sqlalchemy.engine", "uvicorn.error"])
+@pytest.mark.parametrize("name", ["httpx", "httpcore.http11", "grpc", "sqlalchemy.engine", "uvicorn.access"])
 def test_libraries_say_little_and_no_secrets(lines: Lines, name: str) -> None:
     """Below WARNING nothing; from there on without credentials and queries, on one line."""
     lines.configure(level="debug")
