@@ -5,10 +5,12 @@ or by ``note`` for all that an asyncio task logs from there on. Nothing else get
 line holds stays one line (P26).
 """
 
+import asyncio
 import json
 import logging
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -35,12 +37,45 @@ def note(**fields: str | int) -> None:
 
 def configure(stream: TextIO, *, as_json: bool, level: str, redact: Redact) -> None:
     """Log to ``stream``. Our own lines from ``level`` on, everybody else's from WARNING on and redacted."""
-    handler = logging.StreamHandler(stream)
+    handler = TurnHandler(stream)
     handler.setFormatter(JsonLines(redact) if as_json else TextLines(redact))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger(OURS).setLevel(level.upper())
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # a reader of the log that is gone must not stop the service
+
+
+class TurnHandler(logging.StreamHandler[TextIO]):
+    """Writes at once what one turn of the event loop logs: a write for each line costs more than the line.
+
+    Warnings and what is logged beside a loop are written as they come.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line."""
+        try:
+            self._lines.append(f"{self.format(record)}\n")
+        except Exception:  # noqa: BLE001  as every handler does
+            self.handleError(record)
+            return
+        loop = _running_loop()
+        if loop is None or record.levelno >= logging.WARNING:
+            self.flush()
+        elif len(self._lines) == 1:
+            loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what was taken."""
+        assert self.lock is not None
+        with self.lock:
+            lines, self._lines = self._lines, []
+            with suppress(OSError, ValueError):  # a reader of the log that is gone must not stop the service
+                self.stream.write("".join(lines))
+                self.stream.flush()
 
 
 class JsonLines(logging.Formatter):
@@ -106,3 +141,10 @@ def _told(error: BaseException, redact: Redact) -> list[str]:
 
 def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
