@@ -162,6 +162,10 @@ class Ledger:
         """Nobody knows whether the vendor took the attempt."""
         await self._learn(Fact(outcome=Outcome.UNKNOWN, error=error))
 
+    async def interrupted(self) -> None:
+        """Nobody heard how the attempt's last call ended: what the next one says is not proof of that one."""
+        await self._learn(Fact(outcome=Outcome.UNKNOWN))
+
     async def accepted(self, vendor_task_id: str, vendor_request_id: str) -> None:
         """The vendor took the attempt."""
         fact = Fact(

@@ -108,7 +108,7 @@ class Run:
         self._limit_to_deadline()
         number = len(self._ledger.task.status.attempts) + (0 if again else 1)
         note(attempt=number)
-        token = secrets.token_urlsafe(32)
+        token = "" if again else secrets.token_urlsafe(32)  # the first call's, of which only the hash is kept
         try:
             prepared = await self._prepare(number, token)
         except PrepareError as error:
@@ -122,6 +122,7 @@ class Run:
     async def _intend(self, number: int, token: str, prepared: Prepared, *, again: bool) -> None:
         failpoint("submit_before_intent")
         if again:
+            await self._ledger.interrupted()
             await self._ledger.enter(Stage.SUBMITTING, warnings=prepared.warnings)
             return
         attempt = Attempt(
@@ -371,7 +372,7 @@ class Run:
 
     def _callback_url(self, token: str) -> str:
         public_url = self._tools.public_url
-        return f"{public_url}/callbacks/{self._offer.provider.name}/{token}" if public_url else ""
+        return f"{public_url}/callbacks/{self._offer.provider.name}/{token}" if public_url and token else ""
 
     def _limit_to_deadline(self) -> None:
         self._deadline.reschedule(asyncio.get_running_loop().time() + self._ledger.remaining())
