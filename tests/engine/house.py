@@ -254,6 +254,9 @@ class InlineWorkers:
 class House:
     """Everything that serves. ``restart`` after ``kill`` builds it anew on the same folder."""
 
+    database_class: type[MortalDatabase] = MortalDatabase
+    unknown_window = 30 * MINUTE
+
     def __init__(
         self,
         folder: Path,
@@ -289,7 +292,7 @@ class House:
 
     async def start(self, *, serve: bool = True) -> None:
         """Open the store and begin to work."""
-        self.database = MortalDatabase(self.folder, synchronous="OFF")  # these crashes are not power cuts
+        self.database = self.database_class(self.folder, synchronous="OFF")  # a crash is no power cut
         await self.database.open()
         blobs = BlobStore(self.images)
         if not self.images.exists():
@@ -316,7 +319,7 @@ class House:
             results=Results(self.library, fetch, self.clock, max_bytes=100_000),
             clock=self.clock,
             public_url=self.public_url,
-            unknown_window=30 * MINUTE,
+            unknown_window=self.unknown_window,
         )
         self.dispatcher = Dispatcher(tools, self.catalog, concurrency=self.concurrency, lease_seconds=30)
         self.dispatcher._gates = {

@@ -1,0 +1,193 @@
+"""The judge's book: every task's log as it grows, held against the promises and the vendor's ledger."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from math import inf
+from typing import Any, cast
+
+from imageedit_server.core.life import UNKNOWN_OUTCOMES
+from imageedit_server.core.task import (
+    TRANSITIONS,
+    Attempt,
+    Billing,
+    Event,
+    OnUnknown,
+    Outcome,
+    State,
+    Task,
+)
+from imageedit_server.rpc.answers import watch_message
+from imageedit_server.store.queries import find_task
+from tests.engine.house import check
+from tests.history.checker import Entry, Log, Patience, Stream, violations
+from tests.history.recorder import content_of, item_of
+from tests.machine.door import Call
+from tests.machine.vendor import HandDrivenVendor, picture_id
+from tests.machine.world import FREE, World
+
+PATIENT = Patience(silence_seconds=inf, late_seconds=inf)
+EDGES = frozenset((before, after) for before, afters in TRANSITIONS.items() for after in afters)
+
+
+class Book:
+    """What was seen so far. ``edges`` counts the steps of tasks' lives, by state."""
+
+    def __init__(self) -> None:
+        self.logs: dict[str, list[Event]] = {}
+        self.keys: dict[tuple[str, str, str], str] = {}
+        self.edges: Counter[tuple[State, State]] = Counter()
+        self.entries: dict[str, list[Entry]] = {}
+        self.watches: list[Call] = []
+
+    def last(self, task_id: str) -> Task:
+        """A task as of its last event."""
+        return self.logs[task_id][-1].task
+
+    def audit(self, world: World) -> None:
+        """Read what is new, and hold it against everything that must always be true."""
+        assert not world.alarms, world.alarms
+        assert not world.database.stale, world.database.stale
+        heads = world.heads()
+        assert set(self.logs) <= set(heads), "a task is gone"
+        for task_id, (seq, state) in heads.items():
+            log = self.logs.setdefault(task_id, [])
+            if seq != len(log):
+                new = world.events(task_id, len(log))
+                self._read(log, new)
+                self.entries.setdefault(task_id, []).extend(_entry(event, world) for event in new)
+            assert seq == len(log)
+            assert state == log[-1].task.status.state
+            _check_money(log, world.vendor)
+        self._read_keys(world)
+
+    def _read(self, log: list[Event], new: Iterable[Event]) -> None:
+        """Take new events: gapless, legal, nothing after the terminal one (P9, P12)."""
+        for event in new:
+            assert event.seq == len(log) + 1
+            after = event.task.status.state
+            if log:
+                before = log[-1].task.status.state
+                assert (before, after) in EDGES
+                self.edges[before, after] += 1
+            _check_attempts(event.task, [each.task for each in log[-1:]])
+            log.append(event)
+
+    def _read_keys(self, world: World) -> None:
+        """A request_id stands for one task, for good (P3)."""
+        keys = world.keys()
+        assert self.keys.items() <= keys.items(), "a request_id stands for another task"
+        self.keys = keys
+
+    def close(self, world: World) -> None:
+        """Hold the whole story against what must be true in the end."""
+        self.audit(world)
+        for task_id, log in self.logs.items():
+            task = world.database.look(find_task, task_id)
+            events = world.events(task_id, 0)
+            check(events, task)
+            assert [event.task for event in events] == [event.task for event in log], "an event changed"
+            assert task.status.state.terminal, f"stuck in {task.status}"
+            _check_ledger(task, world.vendor)
+        self._check_watches(world)
+
+    def _check_watches(self, world: World) -> None:
+        """What watchers saw agrees with the log (T3); who sleeps may be told late."""
+        heads = world.heads()
+        logs = {
+            task_id: Log(entries=entries, row_seq=heads[task_id][0], row_state=heads[task_id][1])
+            for task_id, entries in self.entries.items()
+        }
+        for slept, patience in ((False, Patience()), (True, PATIENT)):
+            streams = [_stream(call, world) for call in self.watches if call.slept is slept]
+            found = violations(logs, streams, patience=patience)
+            assert not found, found
+
+
+def _entry(event: Event, world: World) -> Entry:
+    content = content_of(watch_message(event).event)
+    state = event.task.status.state.value
+    return Entry(seq=event.seq, state=state, content=content, time=world.seconds_of(event))
+
+
+def _stream(call: Call, world: World) -> Stream:
+    """A watch as its client saw it; the end of a process is an end of the connection."""
+    request: Any = call.requests[0]
+    ended = call.code.name if call.code else "UNAVAILABLE"
+    last_seq = call.trailer.get("last-seq")
+    items = [item_of(cast(Any, each), at) for each, at in zip(call.responses, call.times, strict=True)]
+    return Stream(
+        task_id=request.task_id,
+        after_seq=request.after_seq,
+        items=items,
+        code=("LEFT" if call.left else ended) if call.work.done() else "",
+        last_seq=None if last_seq is None else int(last_seq),
+        opened=call.opened,
+        closed=call.closed if call.work.done() else world.loop.time(),
+    )
+
+
+def _check_attempts(task: Task, before: Sequence[Task]) -> None:
+    """No second attempt unless the first is proved unprocessed, or the caller took the risk, once (P5)."""
+    attempts = task.status.attempts
+    known = before[0].status.attempts if before else ()
+    if len(attempts) <= max(len(known), 1):
+        return
+    doubtful = [each for each in attempts[:-1] if each.outcome is not Outcome.NOT_PROCESSED]
+    assert all(each.outcome in UNKNOWN_OUTCOMES for each in doubtful), "paid again after an answer"
+    allowed = 1 if task.request.on_unknown is OnUnknown.RESUBMIT else 0
+    assert len(doubtful) <= allowed, "paid again without proof that the first was not processed"
+
+
+def _check_money(log: Sequence[Event], vendor: HandDrivenVendor) -> None:
+    """What a task says of money, against the ledger."""
+    task = log[-1].task
+    charges = charges_of(task, vendor)
+    assert all(count <= 1 for count in charges.values()), "an attempt was charged twice"
+    if task.request.provider == FREE:
+        return
+    allowed = 2 if task.request.on_unknown is OnUnknown.RESUBMIT else 1
+    assert len(charges) <= allowed, f"charged {len(charges)} times"
+    if task.status.billing is Billing.NOT_CHARGED:
+        assert not charges, "charged, and said that it was not"
+    if task.status.billing is Billing.CHARGED:
+        assert charges, "said that it was charged, and was not"
+    for attempt in task.status.attempts:
+        _check_attempt(task, attempt, vendor)
+
+
+def _check_attempt(task: Task, attempt: Attempt, vendor: HandDrivenVendor) -> None:
+    charged = vendor.charges[f"{task.task_id}-{attempt.number}"]
+    if attempt.billing is Billing.NOT_CHARGED or attempt.outcome is Outcome.NOT_PROCESSED:
+        assert not charged, "an attempt was processed, and we believe that it was not"
+    if attempt.billing is Billing.CHARGED:
+        assert charged, "an attempt was not processed, and we believe that it succeeded"
+
+
+def charges_of(task: Task, vendor: HandDrivenVendor) -> dict[str, int]:
+    """What the ledger says of a task, by attempt key."""
+    return {
+        key: count
+        for key, count in vendor.charges.items()
+        if count and key.rpartition("-")[0] == task.task_id
+    }
+
+
+def _check_ledger(task: Task, vendor: HandDrivenVendor) -> None:
+    """Every result is the vendor's own, and none that it told us of is lost (P6)."""
+    _check_attempts_now(task, vendor)
+    works = [work for work in vendor.works if work.task_id == task.task_id]
+    made = {picture_id(work.shade) for work in works if work.state == "SUCCEEDED"}
+    late = {image.image_id for attempt in task.status.attempts for image in attempt.late_images}
+    home = {image.image_id for image in task.status.images}
+    assert late <= made
+    if task.request.provider:
+        assert home <= made, "a result that no vendor made"
+    for work in works:
+        if work.noted and not work.gone:
+            assert picture_id(work.shade) in home | late, "paid, called back, and lost"
+
+
+def _check_attempts_now(task: Task, vendor: HandDrivenVendor) -> None:
+    if task.request.provider != FREE:
+        for attempt in task.status.attempts:
+            _check_attempt(task, attempt, vendor)
