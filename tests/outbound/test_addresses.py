@@ -13,6 +13,7 @@ from imageedit_server.outbound.addresses import (
     parse_allow,
     refuse_url,
 )
+from imageedit_server.outbound.urls import parse_url
 from tests.outbound.corpus import DENIED_ADDRESSES, MORE_URLS, PUBLIC_ADDRESSES, URLS
 
 
@@ -49,6 +50,17 @@ def test_a_public_name_may_be_looked_up(url: str) -> None:
 def test_no_text_makes_the_rule_raise(text: str) -> None:
     refuse_url(text)
     refuse_url(text, parse_allow(["127.0.0.1:9001"]))
+
+
+@given(
+    st.from_regex(r"https://[a-z0-9.\-]{1,12}(:443)?/[ -~]{0,6}", fullmatch=True)
+    | st.text(alphabet="https:/@[].#?%\\0127aé。 \t").map(lambda text: f"https://a.example{text}")
+)
+def test_what_the_rule_reads_is_what_is_fetched(text: str) -> None:
+    """One parser, and its output alone: read again, it is judged the same."""
+    url = parse_url(text)
+    if url is not None:
+        assert refuse_url(str(url)) == refuse_url(text)
 
 
 ALLOW = parse_allow(["127.0.0.1:9001", "LocalHost:9002", "[::1]:9003", "minio:443", "files.internal:80"])
