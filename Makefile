@@ -56,9 +56,10 @@ bench-peers: setup ## measure it beside LiteLLM's proxy, from a venv of its own 
 	@$(BIN)/python -m tests.bench.peers .venv-peers/bin/python $(ARGS)
 
 .PHONY: storm
-storm: setup ## kill real servers some hundred times, then cut their power; half an hour, less with STORMS=3 ROUNDS=1
+storm: setup ## kill real servers some hundred times, cut their power, crash them in virtual time; STORMS=3 ROUNDS=1 EXAMPLES=50 for less
 	@$(BIN)/python -m tests.storm $(if $(SEED),--seed $(SEED)) $(if $(STORMS),--storms $(STORMS))
 	@$(BIN)/python -m tests.powerloss $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(BIN)/python -m tests.machine $(EXAMPLES)
 
 # Changing it
 

@@ -264,6 +264,31 @@ async def test_a_vendor_that_calls_back_after_the_end_is_heard(tmp_path: Path, v
         assert task.seq == before.seq
 
 
+async def test_a_late_result_is_collected_by_the_next_start(tmp_path: Path, vendor: Vendor) -> None:
+    """P6: the callback was answered, so the vendor does not repeat it; a crash must not lose what it told."""
+    async with House(tmp_path, vendor, public_url=PUBLIC_URL) as house:
+
+        async def never(vendor_task_id: str, report: Report) -> Running:
+            return Running()
+
+        vendor.poll = never
+        task_id = await house.create("correlated")
+        await house.reached(task_id, Stage.WAITING)
+        await cancelled(house, task_id)
+        token = vendor.callback_urls[0].rsplit("/", 1)[1]
+        await house.callbacks.receive("correlated", token, {}, b"whatever")
+        await house.kill()
+        vendor.poll = finish_late
+        await house.restart()
+        await house.clock.sleep(1)
+        [attempt] = (await house.get(task_id)).status.attempts
+        assert [image.image_id for image in attempt.late_images] == [RESULT_ID]
+        polled = len(vendor.polled)
+        await house.restart()
+        await house.clock.sleep(1)
+        assert len(vendor.polled) == polled  # and only once
+
+
 async def finish_late(vendor_task_id: str, report: Report) -> Finished:
     return DONE
 

@@ -530,10 +530,7 @@ class ServiceMachine(RuleBasedStateMachine):
     def _crash_after(self, steps: int, down: float) -> None:
         for _ in range(steps):
             self.world.loop.step()
-        heads = self.world.heads()
         self.world.crash()
-        for work in self.world.vendor.works:  # who fetches a late result forgets it when it dies
-            work.noted &= not State(heads[work.task_id][1]).terminal
         self.tally.crashes += 1
         self._advance(down)
         self.world.start()

@@ -19,6 +19,7 @@ from imageedit_server.engine.ledger import Tools
 from imageedit_server.engine.run import Run
 from imageedit_server.engine.schedule import seconds_until
 from imageedit_server.providers.catalog import Catalog
+from imageedit_server.store.attempts import called_late
 from imageedit_server.store.claims import Claimed, Lease, claim, forget_leases, open_providers, renew
 from imageedit_server.store.decisions import release
 from imageedit_server.store.feed import Change
@@ -70,6 +71,8 @@ class Dispatcher:
         """Recover what a former owner left, then work until cancelled. The file lock proves it dead (P7)."""
         await self._forget_leases()
         self._gone = await self._tools.database.read(open_providers) - {NO_PROVIDER, *self._gates}
+        for task_id in await self._tools.database.read(called_late):
+            self._collect_late(task_id)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._claim_for_ever())
             group.create_task(self._renew_for_ever())

@@ -9,7 +9,7 @@ from imageedit_server.engine.ledger import Tools
 from imageedit_server.engine.results import BadResult, ResultGone
 from imageedit_server.providers.base import Failed, Running
 from imageedit_server.providers.catalog import Catalog, Provider
-from imageedit_server.store.attempts import AttemptKey, Fact, add_late_images, learn
+from imageedit_server.store.attempts import AttemptKey, Fact, add_late_images, late_collected, learn
 from imageedit_server.store.queries import find_task
 from imageedit_server.telemetry.logs import note
 
@@ -30,6 +30,7 @@ async def collect_late(task_id: str, catalog: Catalog, tools: Tools) -> None:
         if provider and attempt.vendor_task_id and not _is_home(task, attempt):
             note(provider=provider.name, attempt=attempt.number)
             await _collect(task, attempt, provider, tools)
+    await tools.database.record(late_collected, task_id)
 
 
 def _is_home(task: Task, attempt: Attempt) -> bool:

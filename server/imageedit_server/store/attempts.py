@@ -19,7 +19,7 @@ from imageedit_server.store.creation import add_images, link_images
 from imageedit_server.store.decisions import owned_row
 from imageedit_server.store.feed import CHANGES, Change
 from imageedit_server.store.log import append_event
-from imageedit_server.store.tables import ATTEMPT, TASK, to_micros
+from imageedit_server.store.tables import ATTEMPT, CALLED_LATE, TASK, to_micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,16 @@ def add_late_images(
     add_images(connection, task.tenant, images, now)
     link_images(connection, task.tenant, task.number, images)
     connection.execute(update(ATTEMPT).where(*_named(key)).values(late_images=codec.IMAGES.dump(images)))
+
+
+def called_late(connection: Connection) -> list[str]:
+    """Return the finished tasks whose vendor called back and whose result was not collected yet."""
+    return list(connection.execute(select(TASK.c.task_id).where(CALLED_LATE)).scalars())
+
+
+def late_collected(connection: Connection, task_id: str) -> None:
+    """Say that nothing is to be collected for a finished task any more."""
+    connection.execute(update(TASK).where(TASK.c.task_id == task_id, CALLED_LATE).values(not_before=0))
 
 
 def _named(key: AttemptKey) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

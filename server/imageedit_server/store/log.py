@@ -42,7 +42,7 @@ def append_event(
         raise AssertionError(f"{before.status.state} cannot become {status.state}")
     seq = row.seq + 1
     released = UNOWNED if status.state is not State.RUNNING else {}
-    ended = {"end_time": to_micros(now)} if status.state.terminal else {}
+    ended = {"end_time": to_micros(now), "not_before": 0} if status.state.terminal else {}
     update_row(connection, row, {"state": status.state.value, "seq": seq, **owner, **released, **ended})
     task = replace(before, status=status, seq=seq)
     insert_event(connection, row.number, task, now)

@@ -17,6 +17,9 @@ _MICROSECOND = timedelta(microseconds=1)
 WAITS = text("state IN ('QUEUED', 'RUNNING') AND not_before > 0")
 """What is true of tasks that were made to wait; a query must say it in these words to find its index."""
 
+CALLED_LATE = text("end_time IS NOT NULL AND not_before > 0")
+"""What is true of finished tasks whose vendor called back and whose result is not collected yet."""
+
 
 def to_micros(time: datetime) -> int:
     """Turn an aware time into what the tables hold."""
@@ -46,6 +49,7 @@ class TaskRow(SQLModel, table=True):
         Index("task_running", "lease_until", "not_before", sqlite_where=text("state = 'RUNNING'")),
         Index("task_deadline", "deadline", sqlite_where=text("state IN ('QUEUED', 'RUNNING')")),
         Index("task_waits", "not_before", sqlite_where=WAITS),
+        Index("task_called_late", "not_before", sqlite_where=CALLED_LATE),
         Index("task_ended", "state", "end_time", sqlite_where=text("end_time IS NOT NULL")),
         {"sqlite_autoincrement": True},
     )
