@@ -232,7 +232,7 @@ def _ok_only_after_terminal(stream: Stream, log: Log, patience: Patience) -> Ite
     over = log.ends_at(stream.position)
     if stream.code == "OK" and not over:
         yield f"OK after {stream.position}, which is not terminal"
-    if stream.code != "OK" and over and stream.last_seq == stream.position:
+    if stream.code not in ("OK", *REFUSALS) and over and stream.last_seq == stream.position:
         yield f"{stream.code} after the terminal event"
 
 
