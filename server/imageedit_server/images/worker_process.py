@@ -17,19 +17,20 @@ from imageedit_server.images.sandbox import arm, confine
 READY = b"ready"
 """A worker's first message: one that cannot even start must not be taken for one that a job killed."""
 
-_LENGTH_BYTES = 8
+LENGTH_BYTES = 8
+"""Before each message stands its length, big-endian."""
 
 
 def send(stream: BinaryIO, message: bytes) -> None:
     """Write one message; raises ``OSError`` when the other end is gone."""
-    stream.write(len(message).to_bytes(_LENGTH_BYTES))
+    stream.write(len(message).to_bytes(LENGTH_BYTES))
     stream.write(message)
     stream.flush()
 
 
 def receive(stream: BinaryIO) -> bytes:
     """Read one whole message; raises ``EOFError`` when the other end is gone."""
-    length = int.from_bytes(_read(stream, _LENGTH_BYTES))
+    length = int.from_bytes(_read(stream, LENGTH_BYTES))
     return _read(stream, length)
 
 

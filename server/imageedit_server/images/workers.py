@@ -8,19 +8,21 @@ job, and rather than ``multiprocessing``, whose spawn imports the server's main 
 import asyncio
 import os
 import pickle
+import select
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from subprocess import PIPE, Popen
-from threading import Lock, Timer
-from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
+from threading import Lock
+from typing import IO, Any, ParamSpec, TypeVar, cast
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.workers import Overran, WorkerDied
 from imageedit_server.images.sandbox import GIB, MIB, Allowance
-from imageedit_server.images.worker_process import READY, receive, send
+from imageedit_server.images.worker_process import LENGTH_BYTES, READY
 from imageedit_server.telemetry.metrics import WORKERS_LOST
 
 P = ParamSpec("P")
@@ -168,17 +170,18 @@ class _Worker:
 
     def __init__(self) -> None:
         self._process = Popen(
-            [sys.executable, "-P", "-c", _BOOT], stdin=PIPE, stdout=PIPE, env=_environment()
+            [sys.executable, "-P", "-c", _BOOT], stdin=PIPE, stdout=PIPE, env=_environment(), bufsize=0
         )
         self.jobs = 0
         self._greeted = False
-        self._late = False
-        self._jobs = cast(BinaryIO, self._process.stdin)
-        self._answers = cast(BinaryIO, self._process.stdout)
+        self._jobs = cast(IO[bytes], self._process.stdin)
+        self._answers = cast(IO[bytes], self._process.stdout)
+        for pipe in (self._jobs, self._answers):
+            os.set_blocking(pipe.fileno(), False)
 
     def lives(self) -> bool:
         """Say whether the process can take a job."""
-        return not self._late and self._process.poll() is None
+        return self._process.poll() is None
 
     def call(self, job: bytes, wall_seconds: float) -> bytes:
         """Return the answer to ``job``.
@@ -189,9 +192,9 @@ class _Worker:
         if not self._greeted:
             self._greet()
         self.jobs += 1
-        with self._killed_after(wall_seconds):
-            send(self._jobs, job)
-            return receive(self._answers)
+        with self._killed_after(wall_seconds) as end:
+            self._send(job, end)
+            return self._receive(end)
 
     def kill(self) -> None:
         """End the process now, even a stopped one. A call that waits for it fails."""
@@ -202,37 +205,58 @@ class _Worker:
         self.kill()
         self._process.wait()
         self._answers.close()
-        with suppress(BrokenPipeError):  # half a job is still in the buffer
-            self._jobs.close()
+        self._jobs.close()
 
     def _greet(self) -> None:
         try:
-            with self._killed_after(_START_SECONDS):
-                self._greeted = receive(self._answers) == READY
+            with self._killed_after(_START_SECONDS) as end:
+                self._greeted = self._receive(end) == READY
         except (WorkerDied, Overran) as error:
             raise RuntimeError("A worker process did not start.") from error
 
     @contextmanager
-    def _killed_after(self, seconds: float) -> Iterator[None]:
-        timer = Timer(seconds, self._kill_late)
-        timer.start()
+    def _killed_after(self, seconds: float) -> Iterator[float]:
+        """Give the moment until which to wait for the process; what fails within, fails for its end."""
         try:
-            yield
+            yield time.monotonic() + seconds
+        except TimeoutError as error:
+            raise self._obituary(f"took longer than {seconds:g} s") from error
         except (EOFError, OSError) as error:
-            raise self._obituary(seconds) from error
-        finally:
-            timer.cancel()
-            timer.join()
+            raise self._obituary() from error
 
-    def _obituary(self, seconds: float) -> WorkerDied | Overran:
+    def _obituary(self, late: str = "") -> WorkerDied | Overran:
         self.kill()
         if self._process.wait() == -signal.SIGXCPU:
             return Overran("took more CPU time than it may")
-        return Overran(f"took longer than {seconds:g} s") if self._late else WorkerDied("was killed")
+        return Overran(late) if late else WorkerDied("was killed")
 
-    def _kill_late(self) -> None:
-        self._late = True
-        self.kill()
+    def _send(self, message: bytes, end: float) -> None:
+        rest = memoryview(len(message).to_bytes(LENGTH_BYTES) + message)
+        pipe = self._jobs.fileno()
+        while rest:
+            _wait(pipe, select.POLLOUT, end)
+            rest = rest[os.write(pipe, rest) :]
+
+    def _receive(self, end: float) -> bytes:
+        return self._read(int.from_bytes(self._read(LENGTH_BYTES, end)), end)
+
+    def _read(self, count: int, end: float) -> bytes:
+        data = bytearray()
+        pipe = self._answers.fileno()
+        while len(data) < count:
+            _wait(pipe, select.POLLIN, end)
+            if not (piece := os.read(pipe, min(count - len(data), MIB))):
+                raise EOFError
+            data += piece
+        return bytes(data)
+
+
+def _wait(pipe: int, event: int, end: float) -> None:
+    """Wait until the pipe can be used or is broken; raises ``TimeoutError`` at the moment ``end``."""
+    poll = select.poll()
+    poll.register(pipe, event)
+    if not poll.poll(max(end - time.monotonic(), 0) * 1000):
+        raise TimeoutError
 
 
 def _block_signals() -> None:
