@@ -137,7 +137,7 @@ async def test_a_client_that_leaves_during_inspection_leaves_nothing(
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize(("step", "stored"), [("write", 0), ("commit", 1), ("discard", 1)])
+@pytest.mark.parametrize(("step", "stored"), [("write", 0), ("commit", 1)])
 async def test_a_client_that_leaves_while_the_disk_works_leaves_nothing_half_done(
     library: ImageLibrary,
     tmp_path: Path,

@@ -62,6 +62,8 @@ class Staged:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size_bytes = 0
+        self.kept = False
+        """Whether the file was moved to its name, durably, so that nothing is left to discard."""
         self._sha256 = hashlib.sha256()
         self._file: FileIO | None = None
 
@@ -84,6 +86,11 @@ class Staged:
         assert self._file is not None
         _fsync(self._file.fileno())
 
+    def close(self) -> None:
+        """Close the file, if it was ever open."""
+        if self._file is not None:
+            self._file.close()
+
     def discard(self) -> None:
         """Close the file and remove it, unless it was moved to its name.
 
@@ -91,8 +98,7 @@ class Staged:
         """
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
-        if self._file is not None:
-            self._file.close()
+        self.close()
 
 
 class BlobStore:
@@ -143,7 +149,8 @@ class BlobStore:
             await _fill(staged, chunks)
             yield staged
         finally:
-            await _to_the_end(staged.discard)
+            if not staged.kept:
+                await _to_the_end(staged.discard)
 
     async def commit(self, staged: Staged) -> str:
         """Make the staged file durable under its digest and return its image id (P1).
@@ -162,6 +169,8 @@ class BlobStore:
         with self._naming:
             staged.path.rename(target)
         _fsync_directory(target.parent)
+        staged.kept = True
+        staged.close()
         failpoint(UPLOAD_AFTER_RENAME)
         return image_id
 
