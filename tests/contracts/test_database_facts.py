@@ -1,5 +1,6 @@
 """Every ``Database``: facts about attempts are written once, by whoever learnt them (P6, P8, F46, F57)."""
 
+import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
@@ -165,7 +166,7 @@ async def test_one_vendor_id_names_one_attempt(database: Database) -> None:
 async def test_a_token_names_one_attempt(database: Database) -> None:
     await submitted(database, token="t")
     other = await claimed_task(database)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(sqlite3.IntegrityError):
         await database.write(begin_attempt, other.lease, attempt(), "t", lambda s: s)
 
 

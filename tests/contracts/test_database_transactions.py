@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from sqlite3 import OperationalError
 
 import pytest
 from sqlalchemy import Connection, func, select
@@ -157,7 +158,7 @@ async def test_a_read_does_not_see_what_is_not_committed(member: Member, databas
 
 
 async def test_a_read_cannot_write(database: Database) -> None:
-    with pytest.raises((DBAPIError, KeyError)):
+    with pytest.raises((OperationalError, KeyError)):
         await database.read(add_images, TENANT, [image(1)], NOW)
     with pytest.raises(DBAPIError):
         await database.read(lambda connection: connection.execute(TASK.delete()).rowcount)

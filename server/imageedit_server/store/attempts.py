@@ -6,10 +6,11 @@ Facts are written once, by whoever learnt them, with or without a lease (P8).
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
+from sqlite3 import IntegrityError
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Connection, bindparam, false, func, insert, or_, select, update
 
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Billing, Outcome, State, Status, Task, TaskError
@@ -19,6 +20,7 @@ from imageedit_server.store.creation import add_images, link_images
 from imageedit_server.store.decisions import owned_row
 from imageedit_server.store.feed import CHANGES, Change
 from imageedit_server.store.log import append_event
+from imageedit_server.store.prepared import PreparedInsert, PreparedSelect, PreparedUpdate
 from imageedit_server.store.tables import ATTEMPT, CALLED_LATE, TASK, to_micros
 
 
@@ -57,23 +59,21 @@ def begin_attempt(
         return step(replace(status, attempts=(*status.attempts, attempt)))
 
     task = append_event(connection, row, announce, attempt.submit_time, {})
-    connection.execute(
-        insert(ATTEMPT),
-        {
-            "task": row.number,
-            "number": attempt.number,
-            "provider": attempt.provider,
-            "token_sha256": token_sha256,
-            "outcome": attempt.outcome.value,
-            "billing": attempt.billing.value,
-            "vendor_task_id": None,
-            "vendor_request_id": "",
-            "error": None,
-            "submit_time": to_micros(attempt.submit_time),
-            "end_time": None,
-            "result_urls": None,
-            "late_images": "[]",
-        },
+    _INSERT.run(
+        connection,
+        task=row.number,
+        number=attempt.number,
+        provider=attempt.provider,
+        token_sha256=token_sha256,
+        outcome=attempt.outcome.value,
+        billing=attempt.billing.value,
+        vendor_task_id=None,
+        vendor_request_id="",
+        error=None,
+        submit_time=to_micros(attempt.submit_time),
+        end_time=None,
+        result_urls=None,
+        late_images="[]",
     )
     return task
 
@@ -87,7 +87,7 @@ def learn(connection: Connection, key: AttemptKey, fact: Fact) -> None:
     if fact.billing is not None:
         values["billing"] = fact.billing.value
     if fact.vendor_task_id:
-        values["vendor_task_id"] = func.coalesce(ATTEMPT.c.vendor_task_id, fact.vendor_task_id)
+        values["vendor_task_id"] = fact.vendor_task_id  # unless one is known already
     if fact.vendor_request_id:
         values["vendor_request_id"] = fact.vendor_request_id
     if fact.error is not None:
@@ -96,9 +96,10 @@ def learn(connection: Connection, key: AttemptKey, fact: Fact) -> None:
         values["end_time"] = to_micros(fact.end_time)
     if fact.result_urls:
         values["result_urls"] = codec.URLS.dump(fact.result_urls)
-    before = [outcome.value for outcome in LEARNT_AFTER[fact.outcome]]
     try:
-        connection.execute(update(ATTEMPT).where(*_named(key), ATTEMPT.c.outcome.in_(before)).values(values))
+        _learning(fact.outcome, *sorted(values)).run(
+            connection, of_task_id=key.task_id, of_number=key.number, **values
+        )
     except IntegrityError:
         raise VendorTaskTaken from None
 
@@ -112,6 +113,15 @@ LEARNT_AFTER: dict[Outcome, tuple[Outcome, ...]] = {
     Outcome.FAILED: (Outcome.IN_FLIGHT, Outcome.UNKNOWN, Outcome.ACCEPTED, Outcome.SUCCEEDED),
 }
 """Which outcomes an outcome may replace. FAILED replaces SUCCEEDED when the result proves unusable."""
+
+
+@cache
+def _learning(outcome: Outcome, *columns: str) -> PreparedUpdate:
+    values: dict[str, ColumnElement[Any]] = {column: bindparam(column) for column in columns}
+    if "vendor_task_id" in values:
+        values["vendor_task_id"] = func.coalesce(ATTEMPT.c.vendor_task_id, bindparam("vendor_task_id"))
+    before = or_(false(), *(ATTEMPT.c.outcome == replaced.value for replaced in LEARNT_AFTER[outcome]))
+    return PreparedUpdate(update(ATTEMPT).where(*_NAMED, before).values(values))
 
 
 class VendorTaskTaken(Exception):
@@ -146,7 +156,9 @@ def add_late_images(
     task = connection.execute(select(TASK.c.tenant, TASK.c.number).where(TASK.c.task_id == key.task_id)).one()
     add_images(connection, task.tenant, images, now)
     link_images(connection, task.tenant, task.number, images)
-    connection.execute(update(ATTEMPT).where(*_named(key)).values(late_images=codec.IMAGES.dump(images)))
+    _ADD_LATE.run(
+        connection, of_task_id=key.task_id, of_number=key.number, late_images=codec.IMAGES.dump(images)
+    )
 
 
 def called_late(connection: Connection) -> list[str]:
@@ -159,12 +171,17 @@ def late_collected(connection: Connection, task_id: str) -> None:
     connection.execute(update(TASK).where(TASK.c.task_id == task_id, CALLED_LATE).values(not_before=0))
 
 
-def _named(key: AttemptKey) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    task = select(TASK.c.number).where(TASK.c.task_id == key.task_id).scalar_subquery()
-    return ATTEMPT.c.task == task, ATTEMPT.c.number == key.number
-
-
 def result_urls(connection: Connection, key: AttemptKey) -> tuple[str, ...]:
     """Return where the vendor said that the results of an attempt are."""
-    found = connection.execute(select(ATTEMPT.c.result_urls).where(*_named(key))).scalar()
-    return codec.URLS.load(found) if found else ()
+    found = _RESULT_URLS.first(connection, of_task_id=key.task_id, of_number=key.number)
+    return codec.URLS.load(found.result_urls) if found and found.result_urls else ()
+
+
+_NAMED = (
+    ATTEMPT.c.task
+    == select(TASK.c.number).where(TASK.c.task_id == bindparam("of_task_id")).scalar_subquery(),
+    ATTEMPT.c.number == bindparam("of_number"),
+)
+_INSERT = PreparedInsert(insert(ATTEMPT))
+_ADD_LATE = PreparedUpdate(update(ATTEMPT).where(*_NAMED).values(late_images=bindparam("late_images")))
+_RESULT_URLS = PreparedSelect(select(ATTEMPT.c.result_urls).where(*_NAMED))

@@ -106,27 +106,26 @@ def add_images(
 ) -> None:
     """Give the tenant the right to images whose bytes are durable already. Raises QUOTA_EXCEEDED."""
     check_images(connection, tenant, quota, images)
-    rows = [
-        {
-            "tenant": tenant,
-            "image_id": image.image_id,
-            "media_type": image.media_type,
-            "width": image.width,
-            "height": image.height,
-            "size_bytes": image.size_bytes,
-            "transparency": image.transparency.value,
-            "create_time": to_micros(now),
-        }
-        for image in images
-    ]
-    if rows:
-        connection.execute(_ADD_IMAGE, rows)
+    for image in images:
+        _ADD_IMAGE.run(
+            connection,
+            tenant=tenant,
+            image_id=image.image_id,
+            media_type=image.media_type,
+            width=image.width,
+            height=image.height,
+            size_bytes=image.size_bytes,
+            transparency=image.transparency.value,
+            create_time=to_micros(now),
+        )
 
 
 _new_image = upsert(IMAGE)
-_ADD_IMAGE = _new_image.on_conflict_do_update(
-    index_elements=(IMAGE.c.tenant, IMAGE.c.image_id),
-    set_={"create_time": func.max(IMAGE.c.create_time, _new_image.excluded.create_time)},
+_ADD_IMAGE = PreparedInsert(
+    _new_image.on_conflict_do_update(
+        index_elements=(IMAGE.c.tenant, IMAGE.c.image_id),
+        set_={"create_time": func.max(IMAGE.c.create_time, _new_image.excluded.create_time)},
+    )
 )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
 from imageedit_server.core import life
 from imageedit_server.core.errors import task_not_found
@@ -13,6 +13,7 @@ from imageedit_server.core.task import State, Status, Task
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.creation import add_images, link_images
 from imageedit_server.store.log import UNOWNED, LeaseLost, append_event
+from imageedit_server.store.prepared import PreparedUpdate
 from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.tables import TASK, to_micros
 
@@ -51,11 +52,14 @@ def owned_row(connection: Connection, lease: Lease) -> Any:
 
 def release(connection: Connection, lease: Lease) -> None:
     """Let go of a task without changing it; another worker continues where it stands."""
-    connection.execute(
-        update(TASK)
-        .where(TASK.c.task_id == lease.task_id, TASK.c.lease_token == lease.token)
-        .values(lease_until=None)
-    )
+    _RELEASE.run(connection, of_task_id=lease.task_id, of_token=lease.token, lease_until=None)
+
+
+_RELEASE = PreparedUpdate(
+    update(TASK)
+    .where(TASK.c.task_id == bindparam("of_task_id"), TASK.c.lease_token == bindparam("of_token"))
+    .values(lease_until=bindparam("lease_until"))
+)
 
 
 def cancel_task(connection: Connection, tenant: str, task_id: str, now: datetime) -> Task:
