@@ -3,6 +3,7 @@
 import sqlite3
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from itertools import product
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from imageedit_server.core import life
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.core.task import Attempt, Billing, Outcome, TaskError
+from imageedit_server.core.task import Attempt, Billing, Outcome, Stage, TaskError
 from imageedit_server.store.attempts import (
     LEARNT_AFTER,
     AttemptKey,
@@ -21,6 +22,7 @@ from imageedit_server.store.attempts import (
     begin_attempt,
     call_back,
     learn,
+    learn_and_change,
     result_urls,
 )
 from imageedit_server.store.database import Database
@@ -128,6 +130,30 @@ async def test_a_zombie_tells_the_vendors_id(database: Database) -> None:
     assert task.status.attempts[0].vendor_task_id == "v1"
     assert task.status.error == life.SUBMIT_OUTCOME_UNKNOWN  # the task itself does not change
     assert task.seq == 4
+
+
+async def test_a_fact_and_its_decision_are_one_commit(database: Database) -> None:
+    claimed, key = await submitted(database)
+    fact = Fact(outcome=Outcome.ACCEPTED, vendor_task_id="v")
+    enter = partial(life.enter, stage=Stage.WAITING)
+    task = await database.write(learn_and_change, claimed.lease, key, fact, enter, LATER)
+    assert task is not None
+    assert task == await database.read(get_task, TENANT, key.task_id)
+    assert task.status.stage is Stage.WAITING
+    assert task.status.attempts[0].vendor_task_id == "v"
+
+
+async def test_a_fact_is_kept_where_its_decision_is_not_made(database: Database) -> None:
+    """P8: without the lease nothing is decided, but what was learnt is learnt."""
+    claimed, key = await submitted(database)
+    cancelled = await database.write(cancel_task, TENANT, key.task_id, LATER)
+    fact = Fact(outcome=Outcome.ACCEPTED, vendor_task_id="v")
+    enter = partial(life.enter, stage=Stage.WAITING)
+    assert await database.write(learn_and_change, claimed.lease, key, fact, enter, LATER) is None
+    assert (await known(database, key)).vendor_task_id == "v"
+    task = await database.read(get_task, TENANT, key.task_id)
+    assert task is not None
+    assert task.seq == cancelled.seq
 
 
 async def test_a_vendors_id_is_not_rewritten(database: Database) -> None:

@@ -22,11 +22,13 @@ from imageedit_server.store.attempts import (
     add_late_images,
     begin_attempt,
     learn,
+    learn_and_change,
     result_urls,
 )
 from imageedit_server.store.claims import Claimed
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import change
+from imageedit_server.store.log import LeaseLost
 
 T = TypeVar("T")
 
@@ -46,7 +48,7 @@ class Tools:
 
 
 class Ledger:
-    """Writes what happens to ``task`` under its lease. Decisions raise ``LeaseLost``; facts never do."""
+    """Writes what happens to ``task`` under its lease. Decisions raise ``LeaseLost``, facts never."""
 
     def __init__(self, claimed: Claimed, tools: Tools) -> None:
         self.task: Task = claimed.task
@@ -90,14 +92,11 @@ class Ledger:
 
     async def enter(self, stage: Stage, *, warnings: tuple[str, ...] = ()) -> None:
         """Reach ``stage``."""
-        await self.decide(lambda status: life.warn(life.enter(status, stage), warnings))
+        await self.decide(_entering(stage, warnings))
 
     async def begin(self, attempt: Attempt, token_sha256: str, warnings: tuple[str, ...]) -> None:
         """Make the intent to pay durable, before the paid call (P4)."""
-
-        def announce(status: Status) -> Status:
-            return life.warn(life.enter(status, Stage.SUBMITTING), warnings)
-
+        announce = _entering(Stage.SUBMITTING, warnings)
         self.task = await self._keep_trying(
             lambda: self._database.record(begin_attempt, self._lease, attempt, token_sha256, announce)
         )
@@ -167,22 +166,27 @@ class Ledger:
         await self._learn(Fact(outcome=Outcome.UNKNOWN))
 
     async def accepted(self, vendor_task_id: str, vendor_request_id: str) -> None:
-        """The vendor took the attempt."""
+        """The vendor took the attempt; reach WAITING, in the same commit."""
         fact = Fact(
             outcome=Outcome.ACCEPTED, vendor_task_id=vendor_task_id, vendor_request_id=vendor_request_id
         )
-        await self._learn(fact)
+        await self._learn_and_decide(fact, _entering(Stage.WAITING))
 
-    async def succeeded(self, vendor_request_id: str, urls: tuple[str, ...], *, free: bool) -> None:
-        """The vendor reported success: from here on it may bill, whatever happens to the result."""
-        fact = Fact(
-            outcome=Outcome.SUCCEEDED,
-            billing=Billing.NOT_CHARGED if free else Billing.CHARGED,
-            vendor_request_id=vendor_request_id,
-            end_time=self.now(),
-            result_urls=urls,
-        )
-        await self._learn(fact)
+    async def succeeded(
+        self, vendor_request_id: str, urls: tuple[str, ...], warnings: tuple[str, ...], *, free: bool
+    ) -> None:
+        """The vendor made the result; reach DOWNLOADING, in the same commit."""
+        fact = replace(self._success(free=free), vendor_request_id=vendor_request_id, result_urls=urls)
+        await self._learn_and_decide(fact, _entering(Stage.DOWNLOADING, warnings))
+
+    async def succeeded_in_vain(self, *, free: bool) -> None:
+        """The vendor reported success without a result."""
+        await self._learn(self._success(free=free))
+
+    def _success(self, *, free: bool) -> Fact:
+        """From here on the vendor may bill, whatever happens to the result."""
+        billing = Billing.NOT_CHARGED if free else Billing.CHARGED
+        return Fact(outcome=Outcome.SUCCEEDED, billing=billing, end_time=self.now())
 
     async def failed(self, error: TaskError) -> None:
         """The vendor took the attempt and failed it, or its result is unusable."""
@@ -201,6 +205,15 @@ class Ledger:
     async def _learn(self, fact: Fact) -> None:
         await self._keep_trying(lambda: self._database.record(learn, self._key(), fact))
 
+    async def _learn_and_decide(self, fact: Fact, step: Callable[[Status], Status]) -> None:
+        """Write a fact in any case; raises ``LeaseLost`` when the decision could not be made with it."""
+        task = await self._keep_trying(
+            lambda: self._database.record(learn_and_change, self._lease, self._key(), fact, step, self.now())
+        )
+        if task is None:
+            raise LeaseLost
+        self.task = task
+
     def _key(self) -> AttemptKey:
         return AttemptKey(self.task.task_id, self.attempt.number)
 
@@ -213,6 +226,10 @@ class Ledger:
                 if refusal.reason is not Reason.STORAGE_FULL:
                     raise
             await self._tools.clock.sleep(FULL_RETRY_SECONDS)
+
+
+def _entering(stage: Stage, warnings: tuple[str, ...] = ()) -> Callable[[Status], Status]:
+    return lambda status: life.warn(life.enter(status, stage), warnings)
 
 
 def error_of(error: SubmitError) -> TaskError:

@@ -197,13 +197,12 @@ class Run:
             raise Ambiguous("The call to the provider broke off.") from None
 
     async def _take(self, answer: Accepted | Finished) -> None:
-        """Record what the vendor said: first as a fact, then as a decision.
+        """Record what the vendor said, the fact and the decision in one commit.
 
         A result that comes after the task had ended is kept with its attempt.
         """
         if isinstance(answer, Accepted):
             await self._ledger.accepted(answer.vendor_task_id, answer.vendor_request_id)
-            await self._ledger.enter(Stage.WAITING)
             failpoint("submit_after_accepted")
             return
         try:
@@ -273,7 +272,7 @@ class Run:
             retryable=failed.retryable,
         )
         if failed.reason is FailureReason.PROVIDER_BAD_RESULT:  # success without a picture is billed too
-            await self._ledger.succeeded("", (), free=self._adapter.free)
+            await self._ledger.succeeded_in_vain(free=self._adapter.free)
         await self._ledger.failed(error)
         await self._ledger.fail(error)
 
@@ -282,8 +281,9 @@ class Run:
     async def _succeeded(self, finished: Finished) -> None:
         polled = bool(self._ledger.attempt.vendor_task_id)  # who can be asked again needs no signed URL kept
         urls = () if polled else tuple(output.url for output in finished.outputs if output.url)
-        await self._ledger.succeeded(finished.vendor_request_id, urls, free=self._adapter.free)
-        await self._ledger.enter(Stage.DOWNLOADING, warnings=finished.warnings)
+        await self._ledger.succeeded(
+            finished.vendor_request_id, urls, finished.warnings, free=self._adapter.free
+        )
 
     async def _download(self, finished: Finished, *, fresh: bool = False) -> None:
         """Bring every result home, verified and durable, then say SUCCEEDED.

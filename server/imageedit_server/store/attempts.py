@@ -17,9 +17,9 @@ from imageedit_server.core.task import Attempt, Billing, Outcome, State, Status,
 from imageedit_server.store import codec
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.creation import add_images, link_images
-from imageedit_server.store.decisions import owned_row
+from imageedit_server.store.decisions import change, owned_row
 from imageedit_server.store.feed import CHANGES, Change
-from imageedit_server.store.log import append_event
+from imageedit_server.store.log import LeaseLost, append_event
 from imageedit_server.store.prepared import PreparedInsert, PreparedSelect, PreparedUpdate
 from imageedit_server.store.tables import ATTEMPT, CALLED_LATE, TASK, to_micros
 
@@ -126,6 +126,25 @@ def _learning(outcome: Outcome, *columns: str) -> PreparedUpdate:
 
 class VendorTaskTaken(Exception):
     """The vendor gave one id to two attempts, so that nobody can tell whose work it names (F46)."""
+
+
+def learn_and_change(
+    connection: Connection,
+    lease: Lease,
+    key: AttemptKey,
+    fact: Fact,
+    step: Callable[[Status], Status],
+    now: datetime,
+) -> Task | None:
+    """Write a fact and, as ``change`` does, the decision that follows from it.
+
+    The fact is written also without the lease; then no decision is made, and None returned.
+    """
+    learn(connection, key, fact)
+    try:
+        return change(connection, lease, step, now)
+    except LeaseLost:
+        return None
 
 
 def call_back(
