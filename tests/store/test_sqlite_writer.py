@@ -3,6 +3,8 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +12,33 @@ import pytest
 from sqlalchemy import Connection
 
 from imageedit_server.core.errors import Reason, Refusal
-from imageedit_server.core.task import Status
+from imageedit_server.core.task import Input, State, Status
 from imageedit_server.store import claims, group_commit
 from imageedit_server.store.claims import claim
 from imageedit_server.store.creation import create_task
+from imageedit_server.store.decisions import cancel_task
 from imageedit_server.store.group_commit import MAX_GROUP
 from imageedit_server.store.log import LeaseLost, append_event, update_row
-from imageedit_server.store.queries import get_task, list_tasks, row_by_id
+from imageedit_server.store.queries import get_image, get_task, list_tasks, row_by_id
+from imageedit_server.store.retention import forget_tasks
 from imageedit_server.store.sqlite import SqliteDatabase
 from imageedit_server.store.sqlite_file import driver
 from tests.contracts.databases import held_up_sqlite, open_sqlite
 from tests.contracts.test_database_transactions import ask, count
-from tests.store.making import LEASE, NOW, TENANT, claimed_task, create, finish, history, new_task, state_of
+from tests.store.making import (
+    LEASE,
+    NOW,
+    TENANT,
+    claimed_task,
+    create,
+    finish,
+    history,
+    image,
+    new_task,
+    state_of,
+)
+
+DAY = timedelta(days=1)
 
 
 def trace(database: SqliteDatabase, statements: list[str]) -> Callable[[Connection], None]:
@@ -92,6 +109,44 @@ async def test_closing_commits_what_waits(tmp_path: Path) -> None:
     tasks = await asyncio.gather(*futures)
     async with open_sqlite(tmp_path) as again:
         assert await again.read(count) == len(tasks)
+
+
+async def test_closing_does_not_wait_for_another_program_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fact waits for the lock while the server serves, but must not hold up its end (P24)."""
+    monkeypatch.setattr(group_commit, "MAX_WAIT_SECONDS", 0.05)
+    database = SqliteDatabase(tmp_path)
+    await database.open()
+    with closing(sqlite3.connect(tmp_path / "imageedit.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        fact = asyncio.ensure_future(database.record(count))
+        with pytest.raises(Refusal):
+            await create(database)
+        async with asyncio.timeout(30):
+            await database.close()
+        with pytest.raises(Refusal) as refused:
+            await fact
+    assert refused.value.reason is Reason.STORE_BUSY
+
+
+async def test_a_task_is_forgotten_in_as_many_statements_however_many_images_it_has(
+    database: SqliteDatabase,
+) -> None:
+    """Each costs the loop time, and a task may have dozens of images."""
+    costs: list[int] = []
+    for number in (1, 40):
+        images = [image((number, each)) for each in range(number)]
+        new = new_task(images=tuple(Input(image=each) for each in images))
+        await database.write(create_task, new, images)
+        await database.write(cancel_task, TENANT, new.task_id, NOW)
+        statements: list[str] = []
+        await database.write(trace(database, statements))
+        statements.clear()
+        assert await database.record(forget_tasks, State.CANCELLED, NOW + 31 * DAY, 5) == 1
+        assert await database.read(get_image, TENANT, images[0].image_id) is None
+        costs.append(len({each for each in statements if each.startswith("DELETE")}))  # triggers repeat it
+    assert costs[0] == costs[1] > 1
 
 
 # A disk that lied

@@ -9,7 +9,7 @@ from imageedit_server.core.task import State
 from imageedit_server.store.database import Database
 from imageedit_server.store.retention import ImageAge, forget_images, forget_tasks
 
-TASKS_AT_ONCE = 20
+TASKS_AT_ONCE = 5
 IMAGES_AT_ONCE = 100
 PAUSE_SECONDS = 0.05
 """Between two steps, each of some milliseconds, so that callers hardly notice."""

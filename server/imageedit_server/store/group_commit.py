@@ -83,7 +83,7 @@ class GroupCommit:
         return future
 
     async def close(self) -> None:
-        """Make durable what waits, then end."""
+        """Make durable what waits, then end; what another program's lock keeps out by then is refused."""
         self._closing = True
         self._more.set()
         await asyncio.wait([self._serving])
@@ -178,9 +178,9 @@ class GroupCommit:
 
     def _unbegun(self, error: BaseException) -> list[_Waiting]:
         """Take out of the queue what need not wait until the file can be written again."""
-        stay = [each for each in self._queue if each.patient and name_of(error).startswith(BUSY)]
-        leave = [each for each in self._queue if each not in stay]
-        self._queue = deque(stay)
+        may_stay = name_of(error).startswith(BUSY) and not self._closing
+        leave = [each for each in self._queue if not (each.patient and may_stay)]
+        self._queue = deque(each for each in self._queue if each.patient and may_stay)
         return leave
 
     def _settle(self, group: Sequence[_Waiting]) -> None:

@@ -3,6 +3,8 @@
 Every function looks at a few rows only, so that no transaction is long; call it until there is nothing left.
 """
 
+from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
@@ -48,15 +50,15 @@ def _forget_task(connection: Connection, row: Any, before: datetime) -> None:
             IDEMPOTENCY.c.request_id == task.request.request_id,
         )
     )
-    for image in {*task.request.input_images(), *task.status.all_images()}:
-        connection.execute(
-            delete(TASK_IMAGE).where(
-                TASK_IMAGE.c.tenant == task.tenant,
-                TASK_IMAGE.c.image_id == image.image_id,
-                TASK_IMAGE.c.task == row.number,
-            )
+    image_ids = {image.image_id for image in (*task.request.input_images(), *task.status.all_images())}
+    connection.execute(
+        delete(TASK_IMAGE).where(
+            TASK_IMAGE.c.tenant == task.tenant,
+            TASK_IMAGE.c.image_id.in_(image_ids),
+            TASK_IMAGE.c.task == row.number,
         )
-        _forget_image(connection, task.tenant, image.image_id, before)
+    )
+    _forget_images(connection, task.tenant, image_ids, before)
     for table in (EVENT, ATTEMPT):
         connection.execute(delete(table).where(table.c.task == row.number))
     connection.execute(delete(TASK).where(TASK.c.number == row.number))
@@ -86,16 +88,21 @@ def forget_images(
         .order_by(IMAGE.c.create_time, IMAGE.c.tenant, IMAGE.c.image_id)
         .limit(most)
     ).all()
+    by_tenant: defaultdict[str, list[str]] = defaultdict(list)
     for row in rows:
-        _forget_image(connection, row.tenant, row.image_id, given_before)
+        by_tenant[row.tenant].append(row.image_id)
+    for tenant, image_ids in by_tenant.items():
+        _forget_images(connection, tenant, image_ids, given_before)
     return ImageAge(*rows[-1]) if rows else None
 
 
-def _forget_image(connection: Connection, tenant: str, image_id: str, given_before: datetime) -> None:
+def _forget_images(
+    connection: Connection, tenant: str, image_ids: Collection[str], given_before: datetime
+) -> None:
     connection.execute(
         delete(IMAGE).where(
             IMAGE.c.tenant == tenant,
-            IMAGE.c.image_id == image_id,
+            IMAGE.c.image_id.in_(image_ids),
             IMAGE.c.create_time < to_micros(given_before),
             ~_IS_NEEDED,
         )
