@@ -32,6 +32,8 @@ from imageedit_server.web.server import CannotListen as CannotListenHttp
 EXIT_BROKEN = 1
 EXIT_UNSOUND = 1
 EXIT_CANNOT_START = 2
+PRIVATE = 0o077
+"""The umask under which what is made is its owner's alone."""
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +103,7 @@ def backup_command(
 ) -> None:
     """Copy the data, also while a server writes it, and check the copy. To restore: serve --data-dir DIR."""
     settings = _settings(config, data_dir)
+    os.umask(PRIVATE)
     try:
         told = [_tell(finding) for finding in backup(settings.server.data_dir, target)]
     except StoreRefused as refused:
@@ -153,7 +156,7 @@ def _refuse(sentence: str) -> NoReturn:
 
 def _prepare_process() -> None:
     """What this process makes is its owner's alone, and it may open as many files as the machine lets it."""
-    os.umask(0o077)
+    os.umask(PRIVATE)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

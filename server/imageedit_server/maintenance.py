@@ -10,7 +10,7 @@ from imageedit_server.images.archive import copy_images, missing
 from imageedit_server.providers.base import AccountRefused
 from imageedit_server.settings import Settings
 from imageedit_server.store.archive import copy_database, faults_of, images_of
-from imageedit_server.store.sqlite_file import DATABASE_NAME, StoreRefused
+from imageedit_server.store.sqlite_file import DATABASE_NAME, LOCK_NAME, StoreRefused
 
 IMAGES_FOLDER = "images"
 SHOWN = 10
@@ -69,8 +69,11 @@ def backup(folder: Path, target: Path) -> Iterator[Finding]:
     """Copy a data folder that a server may be writing; what ``target`` has from before is not copied again.
 
     Images first: those that are forgotten while the copy is made would else be missing. Then the database as
-    of one moment, then the images that came meanwhile.
+    of one moment, then the images that came meanwhile. Raises ``StoreRefused`` for a target that was ever
+    served from: a server would lose its database, or what the copy had become by being served.
     """
+    if (target / LOCK_NAME).exists():
+        raise StoreRefused(f"{target} is the data dir of a server; choose another folder for the copy")
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     copied = copy_images(folder / IMAGES_FOLDER, target / IMAGES_FOLDER, images_of(folder))
     copy_database(folder, target / DATABASE_NAME)

@@ -71,6 +71,37 @@ async def test_a_backup_beside_a_busy_server_has_all_that_was_there(servers: Ser
         await done(client)
 
 
+async def test_a_backup_never_replaces_what_a_server_serves(servers: Servers, tmp_path: Path) -> None:
+    """The server would go on writing to a file that is gone, and lose all of it."""
+    place = Place(folder=tmp_path, seconds=0.0)
+    server = await servers.start(place)
+    before = (place.data_dir / DATABASE_NAME).stat().st_ino
+    ran = await servers.run("backup", str(place.data_dir), "--data-dir", str(place.data_dir))
+    assert await ran.ended() == 2
+    assert "choose another folder" in ran.stderr()
+    assert (place.data_dir / DATABASE_NAME).stat().st_ino == before
+    async with AsyncClient(server.grpc) as client:
+        task = await done(client)
+    await server.kill()
+    again = await servers.start(place)
+    async with AsyncClient(again.grpc) as client:
+        assert await client.get(task.task_id) == task
+
+
+async def test_a_backup_is_its_owners_alone(servers: Servers, tmp_path: Path) -> None:
+    """Also in a folder that others may look into: it holds prompts and pictures."""
+    place, copy = Place(folder=tmp_path, seconds=0.0), tmp_path / "copy"
+    copy.mkdir()
+    copy.chmod(0o755)
+    server = await servers.start(place)
+    async with AsyncClient(server.grpc) as client:
+        await done(client)
+    await command(servers, "backup", str(copy), "--data-dir", str(place.data_dir))
+    files = [path for path in copy.rglob("*") if path.is_file()]
+    assert len(files) == 2  # the database, and the picture that is its own result
+    assert {path.stat().st_mode & 0o077 for path in files} == {0}
+
+
 async def test_a_check_finds_what_is_wrong_with_the_data(servers: Servers, tmp_path: Path) -> None:
     place = Place(folder=tmp_path, seconds=0.0)
     await checked(servers, place.data_dir, "data", "none", code=0)

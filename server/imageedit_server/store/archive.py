@@ -46,12 +46,17 @@ def copy_database(folder: Path, target: Path) -> None:
     with _reading(folder) as source, closing(sqlite3.connect(half)) as copy:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")  # so that the copy is this one file
-    descriptor = os.open(half, os.O_RDONLY)
+    _fsync(half)
+    half.rename(target)
+    _fsync(target.parent)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    half.rename(target)
 
 
 @contextmanager

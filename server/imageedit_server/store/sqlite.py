@@ -24,6 +24,7 @@ from imageedit_server.store.group_commit import GroupCommit
 from imageedit_server.store.sqlite_errors import busy, for_caller, is_untrusted, name_of
 from imageedit_server.store.sqlite_file import (
     DATABASE_NAME,
+    LOCK_NAME,
     WAL_LIMIT_BYTES,
     StoreRefused,
     driver,
@@ -53,7 +54,7 @@ class SqliteDatabase:
 
     def __init__(self, folder: Path, *, synchronous: str = "FULL") -> None:
         self._path = folder / DATABASE_NAME
-        self._lock_path = folder / "lock"
+        self._lock_path = folder / LOCK_NAME
         self.feed = Feed()
         self._synchronous = synchronous
         self._readers = threading.local()

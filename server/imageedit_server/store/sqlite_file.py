@@ -15,6 +15,7 @@ from imageedit_server.store.tables import METADATA, SCHEMA_VERSION
 from imageedit_server.telemetry.metrics import SQLITE_OUTDATED, show_build
 
 DATABASE_NAME = "imageedit.sqlite3"
+LOCK_NAME = "lock"
 APPLICATION_ID = 0x494D4745  # "IMGE"
 MAX_WAIT_SECONDS = 5.0
 """How long another program's lock on the file is waited for (F21)."""
