@@ -9,6 +9,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from imageedit_server.web import server
+from imageedit_server.web.app import http_app
 from tests.rpc.serving import SCRIPTED, Served, serving
 
 
@@ -104,3 +106,24 @@ async def test_what_is_not_http_never_is_a_5xx(served: Served, http: httpx.Async
     writer.close()
     assert not answer.startswith(b"HTTP/1.1 5"), answer[:200]
     assert (await http.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["first", "next"])
+async def test_a_request_that_never_comes_does_not_hold_a_connection(
+    monkeypatch: pytest.MonkeyPatch, before: bytes
+) -> None:
+    """Each would cost a file descriptor, which gRPC and the store need too."""
+
+    async def nothing(*_args: object) -> None:
+        """No vendor calls, nothing is measured."""
+
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.2)
+    async with server.http_door("127.0.0.1", 0, http_app(lambda: "", nothing, nothing)) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(before)
+        answer = await reader.readuntil(b"ok\n") if before else b""
+        writer.write(b"POST /callbacks/kie/token HTTP/1.1\r\nHost: ")
+        async with asyncio.timeout(30):
+            answer += await reader.read()
+        writer.close()
+    assert answer.count(b"HTTP/1.1") == bool(before)
