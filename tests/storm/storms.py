@@ -120,5 +120,5 @@ def _by_number(item: tuple[str, int]) -> tuple[int, str]:
 def _seconds(values: list[float]) -> str:
     if len(values) < 2:
         return "none"
-    cuts = quantiles(values, n=100)
+    cuts = quantiles(values, n=100, method="inclusive")
     return f"p50 {cuts[49]:.2f} s, p99 {cuts[98]:.2f} s, max {max(values):.2f} s"

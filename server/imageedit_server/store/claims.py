@@ -18,7 +18,7 @@ from imageedit_server.store.tables import TASK, WAITS, from_micros, to_micros
 
 LAST = "\U0010ffff"
 """After every tenant's name."""
-MOST_OVERDUE = 100
+MOST_OVERDUE = 50
 """How many tasks one claim ends, so that no claim takes long."""
 
 
