@@ -84,7 +84,7 @@ DataDir = Annotated[Path | None, typer.Option(help="Where tasks and images are k
 def check_command(config: Config = None, data_dir: DataDir = None) -> None:
     """Check the settings, the stored data and every provider's account. Nothing is changed or paid."""
     settings = _settings(config, data_dir)
-    typer.echo("ok    settings: They can be served.")
+    typer.echo("ok    settings: They are well formed.")
 
     async def tell() -> bool:
         return all([_tell(finding) async for finding in check(settings)])
@@ -138,7 +138,7 @@ def new_key(
 ) -> None:
     """Make a key, put its hash into auth.keys_file and print the key: it is shown this once.
 
-    A server that runs takes it up within seconds. To take a key away, delete its line from the file.
+    A server that runs takes it up within seconds. To take a key away, delete its hash from the file.
     """
     try:
         path = keys_file_from_environment(config)
