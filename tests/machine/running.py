@@ -19,7 +19,7 @@ NEVER = 1e9
 """Seconds. The machine's own clock has no say: a run is the same on a slow machine."""
 SWEEP_SECONDS = 30.0
 """The sweep is there for what no hint tells; every five seconds it is half of the work of a virtual hour."""
-HUNT_EXAMPLES = 300
+HUNT_EXAMPLES = 1500
 STEPS = 40
 
 
