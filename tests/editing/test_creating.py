@@ -1,4 +1,4 @@
-"""Creating a task: every check before anyone pays, and one task per request_id (P3, F75 to F79, issue 2)."""
+"""Creating a task: every check before anyone pays, and one task per request_id (P3, F75 to F79)."""
 
 import asyncio
 from collections.abc import Callable

@@ -17,7 +17,7 @@ PATIENT = Pace(call_seconds=200, patience_seconds=200)
 
 
 async def test_tasks_and_watchers_survive_kill_9(servers: Servers, place: Place, figures: Figures) -> None:
-    """Issue 2, "Done when": killing the server mid-way changes nothing for its clients but the delay."""
+    """Killing the server mid-way changes nothing for its clients but the delay."""
     place = Place(folder=place.folder, seconds=1.0, steps=8)
     server = await servers.start(place)
     standby = await servers.standby(place)

@@ -1,4 +1,4 @@
-"""Every kind of bad input and what it gets, as data (F75, F77 to F84; issue 2, "What bad input gets").
+"""Every kind of bad input and what it gets, as data (F75, F77 to F84).
 
 A row is a request, the reason of its refusal and the field that BadRequest names, as a proto path.
 """

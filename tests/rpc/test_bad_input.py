@@ -1,4 +1,4 @@
-"""Bad input gets the right code, a reason, the field, and leaves no trace (issue 2; F75, F77 to F84)."""
+"""Bad input gets the right code, a reason, the field, and leaves no trace (F75, F77 to F84)."""
 
 from collections import Counter
 

@@ -71,7 +71,7 @@ def assert_complete(events: list[task_pb2.TaskEvent], after_seq: int = 0) -> Non
 
 
 async def test_200_watchers_of_200_tasks_see_everything_once(served: Served, png: str) -> None:
-    """Issue 2, "Done when": all finish, and every watcher saw seq 1..n once each."""
+    """All finish, and every watcher saw seq 1..n once each."""
     made = [await create(served, png) for _ in range(TASKS)]
     lists = await asyncio.gather(*(watched(served, task.task_id) for task in made))
     for task, events in zip(made, lists, strict=True):
