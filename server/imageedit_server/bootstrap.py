@@ -26,7 +26,7 @@ from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.ledger import Tools
 from imageedit_server.engine.results import Results
-from imageedit_server.images.blobs import BlobStore
+from imageedit_server.images.blobs import IMAGES_FOLDER, BlobStore
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.images.workers import INSPECTION, WorkerPool
 from imageedit_server.outbound.addresses import parse_allow, refuse_url
@@ -115,7 +115,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         stack.push_async_callback(database.close)
         pool = WorkerPool()
         stack.push_async_callback(pool.aclose)
-        blobs = BlobStore(server.data_dir / "images", clock)
+        blobs = BlobStore(server.data_dir / IMAGES_FOLDER, clock)
         await asyncio.to_thread(blobs.prepare)
         library, results_library = (
             ImageLibrary(

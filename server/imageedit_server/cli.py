@@ -35,6 +35,9 @@ EXIT_CANNOT_START = 2
 PRIVATE = 0o077
 """The umask under which what is made is its owner's alone."""
 
+Config = Annotated[Path | None, typer.Option(help="TOML file: see docs/settings.md.")]
+DataDir = Annotated[Path | None, typer.Option(help="Where tasks and images are kept.")]
+
 _log = logging.getLogger(__name__)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -49,12 +52,12 @@ def imageedit_server() -> None:
 
 @app.command("serve")
 def serve_command(
-    config: Annotated[Path | None, typer.Option(help="TOML file: see docs/settings.md.")] = None,
+    config: Config = None,
     listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where gRPC listens.")] = None,
     http_listen: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where health and callbacks listen.")
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where tasks and images are kept.")] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Serve until SIGTERM. Prints one line when ready; logs go to stderr."""
     given = {"listen": listen, "http_listen": http_listen, "data_dir": data_dir}
@@ -74,10 +77,6 @@ def serve_command(
         _log.critical("the server cannot go on", exc_info=error)
         raise typer.Exit(EXIT_BROKEN) from None
     raise typer.Exit(code)
-
-
-Config = Annotated[Path | None, typer.Option(help="TOML file: see docs/settings.md.")]
-DataDir = Annotated[Path | None, typer.Option(help="Where tasks and images are kept.")]
 
 
 @app.command("check")
@@ -134,7 +133,7 @@ def keys_commands() -> None:
 @keys.command("new")
 def new_key(
     tenant: Annotated[str, typer.Argument(help="Whose key it is.")],
-    config: Annotated[Path | None, typer.Option(help="TOML file of the server.")] = None,
+    config: Config = None,
 ) -> None:
     """Make a key, put its hash into auth.keys_file and print the key: it is shown this once.
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from imageedit_server.bootstrap import open_catalog
 from imageedit_server.images.archive import copy_images, missing
+from imageedit_server.images.blobs import IMAGES_FOLDER
 from imageedit_server.providers.base import AccountRefused
 from imageedit_server.settings import Settings
 from imageedit_server.store.archive import copy_database, faults_of, images_of
 from imageedit_server.store.sqlite_file import DATABASE_NAME, LOCK_NAME, StoreRefused
 
-IMAGES_FOLDER = "images"
 SHOWN = 10
 """Of many faults of one kind, this many are named."""
 

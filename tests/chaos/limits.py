@@ -16,7 +16,7 @@ READ_SECONDS = 4.0
 
 def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every wall limit short that no setting makes so."""
-    monkeypatch.setattr(polling, "LIMIT_SECONDS", READ_SECONDS)
+    monkeypatch.setattr(polling, "POLL_LIMIT_SECONDS", READ_SECONDS)
     monkeypatch.setattr(polling, "UNKNOWN_GRACE", timedelta(seconds=8))
     monkeypatch.setattr(results, "FETCH_SECONDS", READ_SECONDS)
     monkeypatch.setattr(results, "RETRY_SECONDS", (0.1,))

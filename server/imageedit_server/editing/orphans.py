@@ -4,11 +4,11 @@ import logging
 from datetime import timedelta
 
 from imageedit_server.core.clock import Clock
+from imageedit_server.editing.hourly import hourly
 from imageedit_server.images.blobs import BlobStore
 from imageedit_server.store.database import Database
 from imageedit_server.store.images import oldest_running, unreferenced
 
-SWEEP_SECONDS = 3600.0
 MIN_AGE = timedelta(hours=1)
 """Longer than any upload is between its bytes and its row."""
 
@@ -25,12 +25,7 @@ class Orphans:
 
     async def serve(self) -> None:
         """Sweep at once and every hour, until cancelled."""
-        while True:
-            try:
-                await self.sweep()
-            except Exception:  # noqa: BLE001  whatever it was, the next sweep may go well
-                _log.exception("the sweep of orphaned images broke off")
-            await self._clock.sleep(SWEEP_SECONDS)
+        await hourly(self.sweep, self._clock, "the sweep of orphaned images")
 
     async def sweep(self) -> int:
         """Remove every orphan, in steps that hold up nobody; return how many there were.

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from imageedit_server.core.clock import Clock
 from imageedit_server.core.task import State
+from imageedit_server.editing.hourly import hourly
 from imageedit_server.store.database import Database
 from imageedit_server.store.retention import ImageAge, forget_images, forget_tasks
 
@@ -13,7 +14,6 @@ TASKS_AT_ONCE = 5
 IMAGES_AT_ONCE = 100
 PAUSE_SECONDS = 0.05
 """Between two steps, each of some milliseconds, so that callers hardly notice."""
-LOOK_SECONDS = 3600.0
 
 _log = logging.getLogger(__name__)
 
@@ -31,12 +31,7 @@ class Retention:
 
     async def serve(self) -> None:
         """Look at once and every hour, until cancelled."""
-        while True:
-            try:
-                await self.forget()
-            except Exception:  # noqa: BLE001  whatever it was, the next look may go well
-                _log.exception("forgetting finished tasks broke off")
-            await self._clock.sleep(LOOK_SECONDS)
+        await hourly(self.forget, self._clock, "forgetting finished tasks")
 
     async def forget(self) -> int:
         """Forget what is too old; return how many tasks that were."""

@@ -6,6 +6,7 @@ import logging
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Billing, Outcome, State, Task
 from imageedit_server.engine.ledger import Tools
+from imageedit_server.engine.polling import POLL_LIMIT_SECONDS
 from imageedit_server.engine.results import BadResult, ResultGone
 from imageedit_server.providers.base import Failed, Running
 from imageedit_server.providers.catalog import Catalog, Provider
@@ -13,7 +14,6 @@ from imageedit_server.store.attempts import AttemptKey, Fact, add_late_images, l
 from imageedit_server.store.queries import find_task
 from imageedit_server.telemetry.logs import note
 
-POLL_LIMIT_SECONDS = 10.0
 FETCH_LIMIT_SECONDS = 600.0
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds between the tries: a bad moment of the vendor must not cost what was paid for."""

@@ -12,7 +12,7 @@ from imageedit_server.providers.base import Failed, Finished, Running, VendorTas
 from imageedit_server.providers.catalog import Provider
 from imageedit_server.telemetry.metrics import provider_call
 
-LIMIT_SECONDS = 10.0
+POLL_LIMIT_SECONDS = 10.0
 UNKNOWN_GRACE = timedelta(seconds=60)
 """How long after its submission a vendor may not know its own work: it may be slow to agree with itself."""
 MAX_UNKNOWN = 3
@@ -56,7 +56,7 @@ class Polling:
         attempt = self._ledger.attempt
         try:
             with provider_call(self._provider.name, "poll") as call:
-                async with asyncio.timeout(LIMIT_SECONDS):
+                async with asyncio.timeout(POLL_LIMIT_SECONDS):
                     poll = self._provider.adapter.poll(attempt.vendor_task_id, self._ledger.report)
                     answer = call.ended(await poll)
         except VendorTaskUnknown:

@@ -1,10 +1,10 @@
 """Stored bytes as an operator sees them, beside a server or without one: are they all there, and a copy."""
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from imageedit_server.core.files import make_durable
 from imageedit_server.images.blobs import BlobStore
 
 
@@ -34,20 +34,12 @@ def copy_images(root: Path, target: Path, images: Mapping[str, int]) -> int:
         folders.add(place.parent)
         copied += 1
     for folder in (*folders, target) if folders else ():
-        _fsync(folder)
+        make_durable(folder)
     return copied
 
 
 def _copy(source: Path, target: Path) -> None:
     half = target.with_name(f"{target.name}.half")
     shutil.copyfile(source, half)
-    _fsync(half)
+    make_durable(half)
     half.rename(target)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 KIB = 1024
 CHUNK_BYTES = 256 * KIB
+IMAGES_FOLDER = "images"
+"""Where a data dir keeps them."""
 UPLOAD_BEFORE_FSYNC = "upload_before_fsync"
 UPLOAD_AFTER_RENAME = "upload_after_rename"
 

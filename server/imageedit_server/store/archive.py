@@ -1,12 +1,12 @@
 """The database file as an operator sees it, beside a server or without one: is it sound, and a copy of it."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from imageedit_server.store.sqlite_file import DATABASE_NAME, StoreRefused, driver, open_connection
+from imageedit_server.core.files import make_durable
+from imageedit_server.store.sqlite_file import DATABASE_NAME, StoreRefused, driver, open_reader
 
 _UNSOUND_LOGS = """
     SELECT task_id FROM task WHERE
@@ -46,17 +46,9 @@ def copy_database(folder: Path, target: Path) -> None:
     with _reading(folder) as source, closing(sqlite3.connect(half)) as copy:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")  # so that the copy is this one file
-    _fsync(half)
+    make_durable(half)
     half.rename(target)
-    _fsync(target.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    make_durable(target.parent)
 
 
 @contextmanager
@@ -64,11 +56,8 @@ def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
     path = folder / DATABASE_NAME
     if not path.exists():
         raise StoreRefused(f"{folder} holds no data of this service")
-    with closing(open_connection(path, "FULL")) as connection:
-        cursor = driver(connection)
-        cursor.execute("PRAGMA query_only = ON")
-        cursor.execute("PRAGMA wal_autocheckpoint = 0")
+    with closing(open_reader(path, "FULL")) as connection:
         try:
-            yield cursor
+            yield driver(connection)
         except sqlite3.DatabaseError as error:
             raise StoreRefused(f"{path} is damaged: {error}") from None

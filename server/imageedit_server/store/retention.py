@@ -34,11 +34,10 @@ def forget_tasks(connection: Connection, state: State, ended_before: datetime, m
         .order_by(TASK.c.end_time)
         .limit(most)
     ).scalars()
-    forgotten = 0
-    for task_id in task_ids.all():
+    found = task_ids.all()
+    for task_id in found:
         _forget_task(connection, row_by_id(connection, task_id), ended_before)
-        forgotten += 1
-    return forgotten
+    return len(found)
 
 
 def _forget_task(connection: Connection, row: Any, before: datetime) -> None:

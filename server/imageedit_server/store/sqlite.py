@@ -28,7 +28,7 @@ from imageedit_server.store.sqlite_file import (
     WAL_LIMIT_BYTES,
     StoreRefused,
     driver,
-    open_connection,
+    open_reader,
     open_writer,
     take_lock,
 )
@@ -137,10 +137,7 @@ class SqliteDatabase:
     def _reader(self) -> Connection:
         connection: Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
-            connection = open_connection(self._path, self._synchronous)
-            cursor = driver(connection)
-            cursor.execute("PRAGMA query_only = ON")
-            cursor.execute("PRAGMA wal_autocheckpoint = 0")
+            connection = open_reader(self._path, self._synchronous)
             self._readers.connection = connection
             self._reader_connections.append(connection)
         return connection

@@ -81,6 +81,15 @@ def _show_version() -> None:
         _log.warning("this SQLite has the WAL-reset race; one writer that alone checkpoints avoids it")
 
 
+def open_reader(path: Path, synchronous: str) -> Connection:
+    """Open a connection that neither writes nor checkpoints. Raises ``StoreRefused``."""
+    connection = open_connection(path, synchronous)
+    cursor = driver(connection)
+    cursor.execute("PRAGMA query_only = ON")
+    cursor.execute("PRAGMA wal_autocheckpoint = 0")
+    return connection
+
+
 def open_connection(path: Path, synchronous: str) -> Connection:
     """Open a connection that keeps what it commits (P2). Raises ``StoreRefused``."""
     engine = create_engine(

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.vendors import serving
 from tests.vendors.serving import Answer, Response, Wire, json_response
+from tests.vendors.wires import broken_wires
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +85,7 @@ FORGETS = says(422, "recordInfo is null")
 """recordInfo of a task that it does not know, or not yet (F49)."""
 
 BROKEN_WIRES = (
-    on_the_wire("hangs", serving.hang),
-    on_the_wire("hangs and did nothing", serving.hang, works=False),
-    replies("drips", serving.drip),
-    replies("drips the body", serving.drip_body),
-    on_the_wire("resets after receipt", serving.reset),
-    on_the_wire("resets before receipt", serving.reset, works=False),
-    on_the_wire("hangs up", serving.hang_up),
-    replies("is cut short", serving.cut),
-    replies("resets within the body", serving.reset_within),
-    on_the_wire("speaks no HTTP", serving.not_http),
-    on_the_wire("endless headers", serving.endless_headers),
-    on_the_wire("endless body", serving.endless_body),
-    replies("gzip bomb", lambda _: serving.gzip_bomb()),
+    *broken_wires(on_the_wire, replies),
     sends("brotli", b"\x0b\x02\x80{}\x03", headers={"content-encoding": "br"}),
 )
 """F43 and F44: the honest reply is lost on its way, whatever the vendor did."""

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.vendors import serving
 from tests.vendors.serving import Answer, Line, Response, Wire, json_response
+from tests.vendors.wires import broken_wires
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,21 +155,7 @@ def _broken_off(events: Sequence[bytes]) -> Wire:
     return wire
 
 
-BROKEN_WIRES = (
-    on_the_wire("hangs", serving.hang),
-    on_the_wire("hangs and did nothing", serving.hang, works=False),
-    replies("drips", serving.drip),
-    replies("drips the body", serving.drip_body),
-    on_the_wire("resets after receipt", serving.reset),
-    on_the_wire("resets before receipt", serving.reset, works=False),
-    on_the_wire("hangs up", serving.hang_up),
-    replies("is cut short", serving.cut),
-    replies("resets within the body", serving.reset_within),
-    on_the_wire("speaks no HTTP", serving.not_http),
-    on_the_wire("endless headers", serving.endless_headers),
-    on_the_wire("endless body", serving.endless_body),
-    replies("gzip bomb", lambda _: serving.gzip_bomb()),
-)
+BROKEN_WIRES = (*broken_wires(on_the_wire, replies),)
 """F43 and F44: the honest reply is lost on its way, whatever the vendor did."""
 
 UNREADABLE = (
