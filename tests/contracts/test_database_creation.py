@@ -113,7 +113,7 @@ async def test_a_refused_create_leaves_nothing(database: Database) -> None:
 
 async def test_images_belong_to_their_tenant(database: Database) -> None:
     """P22: the right to an image is a tenant's, not the world's; the same bytes may be many tenants'."""
-    mine = image(1)
+    mine = replace(image(1), upright=False)
     await database.write(create_task, new_task(), [mine])
     assert await database.read(get_image, TENANT, mine.image_id) == mine
     assert await database.read(get_image, "other", mine.image_id) is None
@@ -160,7 +160,10 @@ FULL_REQUEST = Request(
     model="p/m",
     provider="p",
     prompt="x",
-    images=(Input(image=replace(image(1), transparency=Transparency.OPAQUE)), Input(url="https://h/x?y#z")),
+    images=(
+        Input(image=replace(image(1), transparency=Transparency.OPAQUE, upright=False)),
+        Input(url="https://h/x?y#z"),
+    ),
     mask=Input(image=image(2)),
     reference_images=(Input(image=image(3)),),
     n=7,

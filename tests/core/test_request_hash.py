@@ -165,5 +165,5 @@ def test_sources_come_with_their_paths() -> None:
     )
     assert [path for path, _ in draft.sources()] == ["images[0]", "images[1]", "mask", "reference_images[0]"]
     assert image_field(Kind.DEFAULT_MODEL, 0) == "image"
-    assert not draft.carries_content
-    assert replace(draft, mask=Content(b"")).carries_content
+    assert draft.content_bytes == 0
+    assert replace(draft, mask=Content(b"12"), images=(Url("a"), Content(b"3"))).content_bytes == 3

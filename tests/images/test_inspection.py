@@ -197,6 +197,7 @@ def test_size_is_judged_by_the_header(look: Look) -> None:
 def test_width_and_height_are_as_seen(look: Look, name: str, orientation: int) -> None:
     found = look(encoded(small(), name, exif=turned(orientation)))
     assert (found.width, found.height) == ((30, 40) if orientation >= 5 else (40, 30))
+    assert found.upright == (orientation == 1)
 
 
 PALETTE = chunk(b"PLTE", b"abcdef")

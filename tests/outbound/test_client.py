@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -266,3 +267,20 @@ async def test_a_cancelled_call_ends_at_once_and_closes_its_connection(client: M
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.wait_for(gone.wait(), LIMIT)
+
+
+async def test_a_call_searches_for_no_module(client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpcore imports at every lock what may be missing; each such search takes longer than the lock."""
+    searched: list[str] = []
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            searched.append(name)
+
+    async with serve(reply()) as server:
+        vendor = client(server.url)
+        await vendor.send("GET", "/", limit_seconds=LIMIT)
+        monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+        await vendor.send("POST", "/", json={}, limit_seconds=LIMIT)
+    assert searched == []

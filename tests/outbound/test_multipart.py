@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imageedit_server.outbound.client import Part
-from imageedit_server.outbound.multipart import Form
+from imageedit_server.outbound.multipart import LARGE_BYTES, Form
 
 
 async def written(form: Form) -> bytes:
@@ -55,6 +55,13 @@ async def test_it_can_be_sent_twice() -> None:
 async def test_no_name_can_write_a_header() -> None:
     body = await written(Form([Part('a"\r\nX: 1', b"", 'b"\r\n\r\n.png', "image/png")]))
     assert b'name="a%22%0D%0AX: 1"; filename="b%22%0D%0A%0D%0A.png"\r\n' in body
+
+
+async def test_what_is_small_is_sent_together_and_what_is_large_is_not_copied() -> None:
+    large = bytes(LARGE_BYTES)
+    small = [Part(f"field{number}", b"value") for number in range(5)]
+    pieces = [piece async for piece in Form([*small, Part("image", large, "a.png", "image/png"), *small])]
+    assert [piece is large for piece in pieces] == [False, True, False]
 
 
 def test_every_form_has_a_boundary_of_its_own() -> None:

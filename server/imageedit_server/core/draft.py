@@ -79,9 +79,9 @@ class Draft:
             yield f"reference_images[{index}]", source
 
     @property
-    def carries_content(self) -> bool:
-        """Whether a picture came inline, so that hashing the draft takes milliseconds."""
-        return any(isinstance(source, Content) for _, source in self.sources())
+    def content_bytes(self) -> int:
+        """How many bytes came inline, of pictures that are neither stored nor looked at yet."""
+        return sum(len(source.data) for _, source in self.sources() if isinstance(source, Content))
 
     def sha256(self) -> str:
         """Hash what was asked for, so that a repeated request_id can be compared (P3).

@@ -25,8 +25,9 @@ class Transparency(StrEnum):
 class Image:
     """A stored picture, or what a task says of one.
 
-    ``width`` and ``height`` are pixels with the EXIF orientation applied; ``size_bytes`` counts the
-    stored bytes; ``source_url`` is the vendor's URL without its query.
+    ``width`` and ``height`` are pixels with the EXIF orientation applied; ``upright`` is false where that
+    orientation turns or mirrors the stored pixels; ``size_bytes`` counts the stored bytes; ``source_url`` is
+    the vendor's URL without its query.
     """
 
     image_id: str
@@ -35,6 +36,7 @@ class Image:
     height: int
     size_bytes: int
     transparency: Transparency = Transparency.NONE
+    upright: bool = True
     source_url: str = ""
     revised_prompt: str = ""
 

@@ -1,6 +1,5 @@
 """Creating tasks: every check that can be made before anyone pays, then one durable row."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import Model
 from imageedit_server.core.sizing import with_size
 from imageedit_server.core.task import Input, Kind, Request, State, Status, Task, new_task_id
+from imageedit_server.core.threads import work_on
 from imageedit_server.editing.draining import check_open
 from imageedit_server.editing.pictures import Pictures
 from imageedit_server.editing.tasks import Tasks
@@ -76,9 +76,9 @@ class Creating:
         failpoint("create_before_commit")
         check_open(self._database)
         _refuse(check_fields(draft))
-        if not draft.carries_content:
-            return await self._create_or_find(tenant, draft, draft.sha256())
-        body_sha256 = await asyncio.to_thread(draft.sha256)
+        body_sha256 = await work_on(draft.content_bytes, draft.sha256)
+        if not draft.content_bytes:
+            return await self._create_or_find(tenant, draft, body_sha256)
         existing = await self._find_existing(tenant, draft, body_sha256)  # before pictures are looked into
         return existing or await self._create(tenant, draft, body_sha256)
 

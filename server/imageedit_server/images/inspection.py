@@ -32,17 +32,19 @@ _PNG_SIGNATURE_BYTES = 8
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # FF 00 is data, FF D0 to D7 stand inside it
 _JPEG_EOI = b"\xd9"
 _JPEG_WITHOUT_LENGTH = (b"\x01", b"\xd8")
+_UPRIGHT = 1
 _QUARTER_TURNS = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inspection:
-    """What is known of a sound picture; ``width`` and ``height`` are pixels, EXIF orientation applied."""
+    """What is known of a sound picture, in the words of ``Image``."""
 
     media_type: str
     width: int
     height: int
     transparency: Transparency
+    upright: bool
 
 
 class InspectionFailed(Exception):
@@ -181,10 +183,14 @@ def _check_pixels(pixels: int, max_pixels: int) -> None:
 
 
 def _facts(name: str, image: Image.Image) -> Inspection:
-    turned = image.getexif().get(ExifTag.Orientation) in _QUARTER_TURNS
-    width, height = reversed(image.size) if turned else image.size
+    orientation = image.getexif().get(ExifTag.Orientation, _UPRIGHT)
+    width, height = reversed(image.size) if orientation in _QUARTER_TURNS else image.size
     return Inspection(
-        media_type=Image.MIME[name], width=width, height=height, transparency=_transparency(image)
+        media_type=Image.MIME[name],
+        width=width,
+        height=height,
+        transparency=_transparency(image),
+        upright=orientation == _UPRIGHT,
     )
 
 

@@ -116,6 +116,7 @@ def _image(staged: Staged, found: Inspection) -> Image:
         height=found.height,
         size_bytes=staged.size_bytes,
         transparency=found.transparency,
+        upright=found.upright,
     )
 
 

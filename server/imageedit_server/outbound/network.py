@@ -8,9 +8,11 @@ import asyncio
 import logging
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from ipaddress import ip_address
 
 import httpcore
@@ -26,6 +28,11 @@ MAX_LOOKUPS = 32
 MAX_CONNECTIONS = 1000
 IDLE_SECONDS = 15.0
 _ANY_PORT = 9
+
+# httpcore tries to import it before every lock, and where it is missing each try searches the whole path:
+# more than half of what a call costs. That it is missing is said here, once.
+if find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 # Their lines would hold whole URLs with signatures, and the headers of replies (P26).
 for _name in ("httpx", "httpcore"):

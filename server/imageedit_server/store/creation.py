@@ -116,6 +116,7 @@ def add_images(
             height=image.height,
             size_bytes=image.size_bytes,
             transparency=image.transparency.value,
+            upright=image.upright,
             create_time=to_micros(now),
         )
 

@@ -58,4 +58,5 @@ def image_of(row: Row[Any]) -> Image:
         height=row.height,
         size_bytes=row.size_bytes,
         transparency=Transparency(row.transparency),
+        upright=bool(row.upright),
     )

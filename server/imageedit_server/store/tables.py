@@ -127,6 +127,7 @@ class ImageRow(SQLModel, table=True):
     height: int
     size_bytes: int
     transparency: str
+    upright: bool
     create_time: int
 
 

@@ -110,14 +110,18 @@ def test_alpha_is_found_in_every_kind_of_mask(tmp_path: Path, mode: str) -> None
     assert [image.getpixel((x, 0)) for x in (0, 1)] == [0, 255]
 
 
+def turned_picture(name: str = "JPEG") -> bytes:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    return picture(name, (48, 64), exif=exif)
+
+
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP"])
 async def test_a_turned_picture_is_sent_upright(
     adapter: KieAdapter, vendor: KieVendor, jobs: Jobs, name: str
 ) -> None:
     """The mask is as large as the picture is seen; the vendor compares it with the stored pixels."""
-    exif = Image.Exif()
-    exif[ORIENTATION] = 6
-    job = jobs.character(picture(name, (48, 64), exif=exif))
+    job = jobs.character(turned_picture(name))
     prepared = await adapter.prepare(job)
     await adapter.submit(prepared, None)  # type: ignore[arg-type]
     assert prepared.warnings == (
@@ -170,11 +174,11 @@ async def test_a_worker_that_dies_is_tried_again_later(
 
     monkeypatch.setattr(ThreadWorkers, "run", die)
     with pytest.raises(NotProcessed):
-        await adapter.prepare(jobs.seedream())
+        await adapter.prepare(jobs.seedream(turned_picture()))
 
 
 async def test_a_picture_that_cannot_be_read_ends_the_task(adapter: KieAdapter, jobs: Jobs) -> None:
-    job = jobs.seedream()
+    job = jobs.seedream(turned_picture())
     job.images[0].path.write_bytes(b"no picture")
     with pytest.raises(PrepareError) as raised:
         await adapter.prepare(job)

@@ -106,5 +106,6 @@ class Jobs:
             height=found.height,
             size_bytes=len(content),
             transparency=found.transparency,
+            upright=found.upright,
         )
         return InputImage(image=facts, path=path)

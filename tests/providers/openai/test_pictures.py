@@ -11,7 +11,7 @@ from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.image import EXTENSIONS
 from imageedit_server.core.workers import WorkerDied
 from imageedit_server.providers.base import NotProcessed, PrepareError
-from imageedit_server.providers.openai.calls import prepare_call
+from imageedit_server.providers.openai.calls import Call, prepare_call
 from imageedit_server.providers.openai.pictures import Ready, make_mask_ready, make_ready
 from imageedit_server.providers.openai.rules import rules_of
 from tests.providers.openai.conftest import SETTINGS, MakeAdapter
@@ -38,6 +38,9 @@ def turned_by(orientation: int) -> Image.Exif:
     return exif
 
 
+TURNED = picture("PNG", exif=turned_by(3))
+
+
 def palette_image() -> Image.Image:
     """One pixel of color 2, the others of color 1."""
     image = Image.new("P", (8, 6), 1)
@@ -49,12 +52,6 @@ def palette_image() -> Image.Image:
 def same(one: bytes, other: bytes) -> bool:
     difference = ImageChops.difference(opened(one), opened(other))
     return difference.getbbox(alpha_only=False) is None
-
-
-@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP"])
-def test_a_picture_that_is_taken_keeps_its_bytes(path: Path, name: str) -> None:
-    content = picture(name)
-    assert ready(path, content, ALL) == Ready(content=content, media_type=Image.MIME[name])
 
 
 @pytest.mark.parametrize("name", ["JPEG", "WEBP"])
@@ -127,6 +124,22 @@ def test_a_mask_without_a_channel_of_its_own_gets_one(path: Path) -> None:
     assert (alpha.getpixel((0, 0)), alpha.getpixel((1, 0))) == (255, 0)
 
 
+# Pictures that need no work
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP"])
+async def test_a_picture_that_is_taken_as_it_is_needs_no_worker(
+    make_adapter: MakeAdapter, jobs: Jobs, name: str
+) -> None:
+    content = picture(name)
+    no_workers = Workers(AssertionError("a worker was asked"))
+    rules = rules_of("gpt-image", "gpt-image-2")
+    prepared = await prepare_call(jobs.make(make_adapter(), content), rules, no_workers, "")
+    assert isinstance(prepared.payload, Call)
+    sent = prepared.payload.parts[-1]
+    assert (sent.content, sent.media_type) == (content, f"image/{name.lower()}")
+
+
 # What may go wrong
 
 
@@ -156,14 +169,14 @@ class Workers:
 async def test_a_worker_that_ended_is_tried_again(
     make_adapter: MakeAdapter, jobs: Jobs, error: Exception
 ) -> None:
-    job = jobs.make(make_adapter())
+    job = jobs.make(make_adapter(), TURNED)
     with pytest.raises(NotProcessed) as raised:
         await prepare_call(job, rules_of("gpt-image", "gpt-image-2"), Workers(error), "")
     assert raised.value.retry_after_seconds == 5
 
 
 async def test_a_picture_that_cannot_be_read_ends_the_task(make_adapter: MakeAdapter, jobs: Jobs) -> None:
-    job = jobs.make(make_adapter())
+    job = jobs.make(make_adapter(), TURNED)
     job.images[0].path.write_bytes(b"not a picture")
     with pytest.raises(PrepareError) as raised:
         await prepare_call(job, rules_of("gpt-image", "gpt-image-2"), Workers(None), "")

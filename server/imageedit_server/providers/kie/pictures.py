@@ -9,19 +9,15 @@ from PIL import Image, ImageChops, ImageOps
 EditColor = Literal["black", "white"]
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
-_ORIENTATION = 0x0112
-_UPRIGHT = 1
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}, "PNG": {}}
 
 
-def upright(path: Path) -> bytes | None:
-    """Return a turned picture as people see it, in its own format; None when it needs no turning.
+def upright(path: Path) -> bytes:
+    """Return a turned picture as people see it, in its own format.
 
     A vendor that ignores the EXIF orientation would put mask and picture on different sides.
     """
     with Image.open(path, formats=_FORMATS) as image:
-        if image.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT:
-            return None
         assert image.format is not None
         turned = ImageOps.exif_transpose(image)
         return _encoded(turned, image.format)

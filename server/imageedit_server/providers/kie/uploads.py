@@ -81,10 +81,10 @@ class Uploads:
             )
 
     async def _upright(self, field: str, given: InputImage) -> File:
-        turned = await self._work(upright, given.path)
-        if turned is None:
+        if given.image.upright:
             content = await asyncio.to_thread(given.path.read_bytes)
             return File(field=field, content=content, media_type=given.image.media_type)
+        turned = await self._work(upright, given.path)
         warning = f"{field} was turned upright for the provider, without its metadata."
         return File(field=field, content=turned, media_type=given.image.media_type, warning=warning)
 

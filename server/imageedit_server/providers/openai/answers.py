@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, cast
 
+from imageedit_server.core.threads import work_on
 from imageedit_server.outbound.client import MIB, BadBody, OutboundError, StreamReply, read_json
 from imageedit_server.providers.base import Finished, Output, Report, SubmitError
 from imageedit_server.providers.openai.calls import Call
@@ -60,13 +61,13 @@ def _is_json(reply: StreamReply) -> bool:
 async def _whole(reply: StreamReply, call: Call, judge: Judge) -> Finished:
     body = await reply.read()
     try:
-        value = await asyncio.to_thread(read_json, body)
+        value = await work_on(len(body), read_json, body)
     except BadBody as error:
         raise ambiguous(f"The provider answered with success, but not readably. {error}") from error
     if found := read_error(value):
         raise judge.verdict(reply.status, found, reply.headers)
     try:
-        return await asyncio.to_thread(read_result, value, call.ask, request_id_of(reply.headers))
+        return await work_on(len(body), read_result, value, call.ask, request_id_of(reply.headers))
     except NoPicture:
         raise ambiguous("The provider answered with success, but sent no picture.") from None
 

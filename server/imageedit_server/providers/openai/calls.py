@@ -1,5 +1,6 @@
 """One paid call made ready: pictures in the vendor's formats, and the form."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.core.task import Input
 from imageedit_server.core.workers import WorkerDied, Workers
 from imageedit_server.outbound.client import Part
-from imageedit_server.providers.base import Job, NotProcessed, Prepared, PrepareError
+from imageedit_server.providers.base import InputImage, Job, NotProcessed, Prepared, PrepareError
 from imageedit_server.providers.openai.checking import check_pictures, picture_field
 from imageedit_server.providers.openai.form import fields_of, parts_of, size_of
 from imageedit_server.providers.openai.pictures import Ready, make_mask_ready, make_ready
@@ -44,9 +45,7 @@ async def prepare_call(job: Job, rules: Rules, workers: Workers, response_format
     """Return the call for ``submit``. Raises ``PrepareError``, and ``NotProcessed`` when a worker ended."""
     _refuse_pictures(job, rules)
     files = _Files(
-        images=tuple(
-            [await _run(workers, make_ready, given.path, rules.media_types) for given in job.images]
-        ),
+        images=tuple([await _ready(workers, given, rules.media_types) for given in job.images]),
         mask=await _run(workers, make_mask_ready, job.mask.path) if job.mask else None,
     )
     _refuse_files(job, rules, files)
@@ -58,6 +57,15 @@ async def prepare_call(job: Job, rules: Rules, workers: Workers, response_format
         previews=options.partial_images if isinstance(options, OpenaiOptions) else 0,
     )
     return Prepared(payload=call, warnings=tuple(_warnings(job, rules, files)))
+
+
+async def _ready(workers: Workers, given: InputImage, media_types: tuple[str, ...]) -> Ready:
+    """Return the picture as it is, where it need not be decoded to be made ready."""
+    image = given.image
+    if image.upright and image.media_type in media_types:
+        content = await asyncio.to_thread(given.path.read_bytes)
+        return Ready(content=content, media_type=image.media_type)
+    return await _run(workers, make_ready, given.path, media_types)
 
 
 async def _run(workers: Workers, function: Callable[..., Ready], *args: Any) -> Ready:

@@ -29,15 +29,13 @@ class Ready:
 
 
 def make_ready(path: Path, media_types: tuple[str, ...]) -> Ready:
-    """Return the picture upright and of one of ``media_types``; its own bytes when it is both already.
+    """Return a picture that is not upright, or not of one of ``media_types``, as one that is both.
 
     A vendor that ignored the EXIF orientation would put mask and picture on different sides. The first of
     ``media_types`` is what others become. PNG and WebP are made without loss.
     """
     with Image.open(path, formats=_FORMATS) as image:
-        turned, converted = _is_turned(image), _media_type(image) not in media_types
-        if not turned and not converted:
-            return Ready(content=path.read_bytes(), media_type=_media_type(image))
+        turned, converted = _is_turned(image), Image.MIME[image.format or "PNG"] not in media_types
         name = _format(media_types[0]) if converted else image.format or "PNG"
         content = _encoded(ImageOps.exif_transpose(image), name)
     return Ready(content=content, media_type=Image.MIME[name], turned=turned, converted=converted)
@@ -65,10 +63,6 @@ def make_mask_ready(path: Path) -> Ready:
 
 def _is_turned(image: Image.Image) -> bool:
     return bool(image.getexif().get(ExifTag.Orientation, _UPRIGHT) != _UPRIGHT)
-
-
-def _media_type(image: Image.Image) -> str:
-    return Image.MIME[image.format or "PNG"]
 
 
 def _format(media_type: str) -> str:
