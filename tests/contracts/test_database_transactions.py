@@ -141,39 +141,50 @@ async def test_what_a_gone_caller_committed_is_told_to_watchers(member: Member, 
     assert [change.seq for change in heard] == [1] * await database.read(count)
 
 
-async def test_a_read_sees_what_was_answered(database: Database) -> None:
+WAYS = pytest.mark.parametrize("way", ["read", "look_up"])
+
+
+@WAYS
+async def test_a_read_sees_what_was_answered(database: Database, way: str) -> None:
     """P1: after the answer, every reader sees it."""
     for _ in range(20):
         task = await create(database)
-        reads = await asyncio.gather(*(database.read(get_task, TENANT, task.task_id) for _ in range(8)))
+        reads = await asyncio.gather(
+            *(getattr(database, way)(get_task, TENANT, task.task_id) for _ in range(8))
+        )
         assert reads == [task] * 8
 
 
-async def test_a_read_does_not_see_what_is_not_committed(member: Member, database: Database) -> None:
+@WAYS
+async def test_a_read_does_not_see_what_is_not_committed(
+    member: Member, database: Database, way: str
+) -> None:
     async with member.held_up(database):
         [writing] = await ask(create(database))
-        assert await database.read(count) == 0
+        assert await getattr(database, way)(count) == 0
     await writing
-    assert await database.read(count) == 1
+    assert await getattr(database, way)(count) == 1
 
 
-async def test_a_read_cannot_write(database: Database) -> None:
+@WAYS
+async def test_a_read_cannot_write(database: Database, way: str) -> None:
     with pytest.raises((OperationalError, KeyError)):
-        await database.read(add_images, TENANT, [image(1)], NOW)
+        await getattr(database, way)(add_images, TENANT, [image(1)], NOW)
     with pytest.raises(DBAPIError):
-        await database.read(lambda connection: connection.execute(TASK.delete()).rowcount)
+        await getattr(database, way)(lambda connection: connection.execute(TASK.delete()).rowcount)
 
 
-async def test_a_query_that_raises_does_no_harm(database: Database) -> None:
+@WAYS
+async def test_a_query_that_raises_does_no_harm(database: Database, way: str) -> None:
     def query(connection: Connection) -> None:
         count(connection)
         raise Broke
 
     for _ in range(10):
         with pytest.raises(Broke):
-            await database.read(query)
+            await getattr(database, way)(query)
     await create(database)
-    assert await asyncio.gather(*(database.read(count) for _ in range(10))) == [1] * 10
+    assert await asyncio.gather(*(getattr(database, way)(count) for _ in range(10))) == [1] * 10
 
 
 async def test_too_many_waiting_writes_are_refused_at_once(member: Member, database: Database) -> None:

@@ -141,16 +141,16 @@ async def test_an_event_between_reading_and_following_is_not_missed(idle: House)
 async def test_an_event_between_the_first_look_and_the_first_read_is_not_missed(idle: House) -> None:
     claimed = await claimed_task(idle.database)
     database = idle.database
-    read = database.read
+    look_up = database.look_up
 
-    async def read_and_then(query: Any, /, *args: Any, **kwargs: Any) -> Any:
-        answer = await read(query, *args, **kwargs)
+    async def look_and_then(query: Any, /, *args: Any, **kwargs: Any) -> Any:
+        answer = await look_up(query, *args, **kwargs)
         if query is get_task:
-            database.read = read  # type: ignore[method-assign]
+            database.look_up = look_up  # type: ignore[method-assign]
             await end(idle, claimed.lease)
         return answer
 
-    database.read = read_and_then  # type: ignore[method-assign]
+    database.look_up = look_and_then  # type: ignore[method-assign]
     assert seqs(await all_of(idle.tasks.watch(TENANT, claimed.task.task_id, 2))) == [3]
 
 

@@ -238,6 +238,10 @@ class MortalDatabase(SqliteDatabase):
         await self._if_alive()
         return await super().read(query, *args, **kwargs)
 
+    async def look_up(self, query: Any, /, *args: Any, **kwargs: Any) -> Any:
+        await self._if_alive()
+        return await super().look_up(query, *args, **kwargs)
+
     async def _if_alive(self) -> None:
         if self.dead:
             await asyncio.get_running_loop().create_future()

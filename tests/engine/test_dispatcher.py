@@ -233,6 +233,7 @@ async def test_a_paused_process_does_not_take_over_from_itself(house: House, ven
     assert task.status.images
     assert vendor.paid.count(f"{task_id}-1") == 1
     assert len(task.status.attempts) == 1
+    await house.clock.sleep(1)
     assert house.dispatcher._running == {}
 
 

@@ -16,6 +16,7 @@ from imageedit_server.store.attempts import begin_attempt
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.decisions import change
 from imageedit_server.store.queries import row_by_id
+from imageedit_server.store.sqlite import ask
 from tests.engine.house import MortalDatabase
 from tests.engine.virtual_time import VirtualTimeLoop
 
@@ -96,6 +97,7 @@ class SteppingDatabase(MortalDatabase):
     async def open(self) -> None:
         await super().open()
         _share_statements(self._writer)
+        _share_statements(self._loop_reader)
 
     def _reader(self) -> Connection:
         return _share_statements(super()._reader())
@@ -116,7 +118,7 @@ class SteppingDatabase(MortalDatabase):
 
     def look(self, query: Callable[..., T], *args: Any) -> T:
         """Read at once, for whoever judges."""
-        return self._read(lambda connection: query(connection, *args))
+        return ask(self._loop_reader, query, *args)
 
 
 def _share_statements(connection: Connection) -> Connection:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -96,6 +97,30 @@ async def test_another_programs_lock_is_waited_for_beside_the_loop(
     other.close()
     assert await fact == 0
     await create(database)
+
+
+async def test_what_cannot_be_read_at_once_is_read_beside_the_loop(database: SqliteDatabase) -> None:
+    def query(connection: Connection) -> int:
+        if threading.current_thread() is threading.main_thread():
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorname = "SQLITE_BUSY_RECOVERY"
+            raise error
+        return count(connection)
+
+    assert await database.look_up(query) == 0
+
+
+async def test_only_a_group_that_wrote_something_waits_for_the_disk(database: SqliteDatabase) -> None:
+    on_the_loop: list[bool] = []
+
+    def note(statement: str) -> None:
+        if statement == "COMMIT":
+            on_the_loop.append(threading.current_thread() is threading.main_thread())
+
+    await database.record(lambda connection: driver(connection).set_trace_callback(note))
+    await database.record(count)
+    await create(database)
+    assert on_the_loop == [True, True, False]
 
 
 async def test_closing_commits_what_waits(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ class Creating:
                 return _unstored(new)
             images = [pending.image for pending in inline]
             if images and self._quota != NO_QUOTA:  # before there are files that nobody may have
-                await self._database.read(check_task, tenant, self._quota, images)
+                await self._database.look_up(check_task, tenant, self._quota, images)
             for pending in inline:
                 await pending.keep()
             task = await self._database.write(create_task, new, images, self._quota)
@@ -115,7 +115,7 @@ class Creating:
     async def _find_existing(self, tenant: str, draft: Draft, body_sha256: str) -> Task | None:
         if draft.validate_only or not draft.request_id:
             return None
-        return await self._database.read(
+        return await self._database.look_up(
             find_by_request_id, tenant, draft.kind.value, draft.request_id, body_sha256
         )
 

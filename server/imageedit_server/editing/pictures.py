@@ -39,7 +39,7 @@ class Pictures:
         staging = self._library.stage(chunks, field="chunk", expected_sha256=expected_sha256)
         async with staging as pending:
             if self._quota.stored_bytes:  # before there is a file that nobody may have
-                await self._database.read(check_images, tenant, self._quota, [pending.image])
+                await self._database.look_up(check_images, tenant, self._quota, [pending.image])
             await pending.keep()
         failpoint("upload_before_row")
         await self._database.write(add_images, tenant, [pending.image], self._clock.now(), self._quota)
@@ -65,7 +65,7 @@ class Pictures:
         """Return an image. Raises IMAGE_NOT_FOUND, also for an id that is not well formed."""
         image = None
         if IMAGE_ID.fullmatch(image_id):
-            image = await self._database.read(get_image, tenant, image_id)
+            image = await self._database.look_up(get_image, tenant, image_id)
         if image is None:
             raise image_not_found()
         return image

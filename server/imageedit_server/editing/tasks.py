@@ -46,7 +46,7 @@ class Tasks:
     async def get(self, tenant: str, task_id: str) -> Task:
         """Return a task as it is now. Raises TASK_NOT_FOUND, also for an id that is not well formed."""
         _check_task_id(task_id)
-        task = await self._database.read(get_task, tenant, task_id)
+        task = await self._database.look_up(get_task, tenant, task_id)
         if task is None:
             raise task_not_found()
         return task

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 async def collect_late(task_id: str, catalog: Catalog, tools: Tools) -> None:
     """Poll every attempt of an ended task that its vendor may have finished; keep what it made (P6)."""
-    task = await tools.database.read(find_task, task_id)
+    task = await tools.database.look_up(find_task, task_id)
     note(tenant=task.tenant, task_id=task_id)
     for attempt in task.status.attempts:
         provider = catalog.providers.get(attempt.provider)

@@ -200,7 +200,7 @@ class Ledger:
 
     async def result_urls(self) -> tuple[str, ...]:
         """Return where the vendor said that the attempt's results are."""
-        return await self._database.read(result_urls, self._key()) if self.task.status.attempts else ()
+        return await self._database.look_up(result_urls, self._key()) if self.task.status.attempts else ()
 
     async def _learn(self, fact: Fact) -> None:
         await self._keep_trying(lambda: self._database.record(learn, self._key(), fact))

@@ -46,3 +46,9 @@ class Database(Protocol):
     ) -> T:
         """Run ``query`` where it cannot write. Must return only what is durable, and all that is (P1)."""
         ...
+
+    async def look_up(
+        self, query: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Like ``read``, for what a key leads to: a few rows, which may be read without leaving the loop."""
+        ...

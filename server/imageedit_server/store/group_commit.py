@@ -100,8 +100,9 @@ class GroupCommit:
             began = time.monotonic()
             try:
                 await self._begin()
+                changes = self._cursor.total_changes
                 self._run_units(group)
-                await self._loop.run_in_executor(self._thread, self._cursor.execute, "COMMIT")
+                await self._commit(is_empty=self._cursor.total_changes == changes)
             except Exception as error:  # noqa: BLE001  it goes to everyone of the group
                 self._undo(group, error)
             self._settle(group)
@@ -122,6 +123,13 @@ class GroupCommit:
             if not name_of(error).startswith(BUSY):
                 raise
             await self._loop.run_in_executor(self._thread, self._begin_patiently)
+
+    async def _commit(self, *, is_empty: bool) -> None:
+        """Commit; where nothing was written, such as by a claim that found nothing, no fsync waits."""
+        if is_empty:
+            self._cursor.execute("COMMIT")
+        else:
+            await self._loop.run_in_executor(self._thread, self._cursor.execute, "COMMIT")
 
     def _begin_patiently(self) -> None:
         """Wait for another program that holds the file's lock."""

@@ -9,9 +9,9 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.store.feed import Feed
 from imageedit_server.store.group_commit import GroupCommit
-from imageedit_server.store.sqlite_errors import busy, for_caller, is_untrusted, name_of
+from imageedit_server.store.sqlite_errors import BUSY, busy, for_caller, is_untrusted, name_of
 from imageedit_server.store.sqlite_file import (
     DATABASE_NAME,
     LOCK_NAME,
@@ -72,9 +72,12 @@ class SqliteDatabase:
             raise StoreRefused(f"{self._path.parent} cannot hold the data: {error.strerror}") from None
         try:
             self._writer = await asyncio.to_thread(open_writer, self._path, self._synchronous)
+            self._loop_reader = await asyncio.to_thread(open_reader, self._path, self._synchronous)
         except BaseException:
             os.close(self._lock)
             raise
+        driver(self._loop_reader).execute("PRAGMA busy_timeout = 0")  # nobody waits on the loop
+        self._reader_connections.append(self._loop_reader)
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._commits = GroupCommit(self._writer, feed=self.feed, distrust=self._distrust)
         STORE_WAITING.set_function(lambda: self._commits.waiting)
@@ -115,24 +118,32 @@ class SqliteDatabase:
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run ``query`` on a connection that cannot write. All its statements see one moment."""
-        try:
+        """Run ``query`` on a connection that cannot write."""
+        with self._own_errors():
             return await self._loop.run_in_executor(
-                self._pool, self._read, lambda connection: query(connection, *args, **kwargs)
+                self._pool, lambda: ask(self._reader(), query, *args, **kwargs)
             )
+
+    async def look_up(
+        self, query: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a short ``query`` at once: a thread's way there and back takes several times as long."""
+        with self._own_errors():
+            try:
+                return ask(self._loop_reader, query, *args, **kwargs)
+            except (DBAPIError, sqlite3.Error) as error:
+                if not name_of(error).startswith(BUSY):
+                    raise
+        return await self.read(query, *args, **kwargs)  # which may wait
+
+    @contextmanager
+    def _own_errors(self) -> Iterator[None]:
+        try:
+            yield
         except (DBAPIError, sqlite3.Error) as error:
             if is_untrusted(error):
                 self._distrust(error)
             raise for_caller(error) from None
-
-    def _read(self, query: Callable[[Connection], T]) -> T:
-        connection = self._reader()
-        cursor = driver(connection)
-        cursor.execute("BEGIN")
-        try:
-            return query(connection)
-        finally:
-            cursor.execute("ROLLBACK")
 
     def _reader(self) -> Connection:
         connection: Connection | None = getattr(self._readers, "connection", None)
@@ -175,10 +186,27 @@ class SqliteDatabase:
             self.broken.set_result(error)
 
 
+def ask(
+    connection: Connection,
+    query: Callable[Concatenate[Connection, P], T],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Run ``query`` so that all its statements see one moment."""
+    cursor = driver(connection)
+    cursor.execute("BEGIN")
+    try:
+        return query(connection, *args, **kwargs)
+    finally:
+        cursor.execute("ROLLBACK")
+
+
 def _take_room(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS room (filler BLOB)")
     connection.exec_driver_sql("INSERT INTO room VALUES (zeroblob(?))", (ROOM_BYTES,))
 
 
 def _give_room_back(connection: Connection) -> None:
+    connection.exec_driver_sql("DELETE FROM room")  # which counts as a change, as dropping a table does not
     connection.exec_driver_sql("DROP TABLE room")

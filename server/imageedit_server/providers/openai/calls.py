@@ -1,6 +1,5 @@
 """One paid call made ready: pictures in the vendor's formats, and the form."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -9,6 +8,7 @@ from typing import Any
 from imageedit_server.core.errors import FailureReason, Refusal
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.core.task import Input
+from imageedit_server.core.threads import work_on
 from imageedit_server.core.workers import WorkerDied, Workers
 from imageedit_server.outbound.client import Part
 from imageedit_server.providers.base import InputImage, Job, NotProcessed, Prepared, PrepareError
@@ -63,7 +63,7 @@ async def _ready(workers: Workers, given: InputImage, media_types: tuple[str, ..
     """Return the picture as it is, where it need not be decoded to be made ready."""
     image = given.image
     if image.upright and image.media_type in media_types:
-        content = await asyncio.to_thread(given.path.read_bytes)
+        content = await work_on(image.size_bytes, given.path.read_bytes)
         return Ready(content=content, media_type=image.media_type)
     return await _run(workers, make_ready, given.path, media_types)
 
