@@ -459,3 +459,10 @@ async def test_what_a_paid_call_brought_is_kept_until_there_is_room(
         assert task.status.billing is Billing.CHARGED
         assert len(vendor.paid) == 1
         assert await house.tasks.get(TENANT, task_id) == task
+
+
+async def test_a_new_task_is_claimed_in_the_commit_that_creates_it(house: House, vendor: Vendor) -> None:
+    await house.clock.sleep(1)  # it has looked once, and waits
+    task_id = await house.create()
+    assert (await house.get(task_id)).status.state is State.RUNNING
+    await house.ended(task_id)

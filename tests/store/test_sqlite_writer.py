@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from imageedit_server.store import claims, group_commit
 from imageedit_server.store.claims import claim
 from imageedit_server.store.creation import create_task
 from imageedit_server.store.decisions import cancel_task
+from imageedit_server.store.feed import Change
 from imageedit_server.store.group_commit import MAX_GROUP
 from imageedit_server.store.log import LeaseLost, append_event, update_row
 from imageedit_server.store.queries import get_image, get_task, list_tasks, row_by_id
@@ -379,3 +380,21 @@ async def test_the_queue_is_walked_along_its_index(database: SqliteDatabase) -> 
 
     expected = "SEARCH task USING INDEX task_queue (provider=? AND tenant>? AND tenant<?)"
     assert await database.read(plan) == [expected]
+
+
+async def test_what_a_change_leads_to_is_committed_with_it(database: SqliteDatabase) -> None:
+    statements: list[str] = []
+    following: list[asyncio.Future[int]] = []
+
+    def follow(coming: Sequence[Change]) -> bool:
+        if coming and not following:
+            following.append(asyncio.ensure_future(database.record(count)))
+            return True
+        return False
+
+    await database.record(trace(database, statements))
+    statements.clear()
+    database.feed.expect(follow)
+    await create(database)
+    assert await following[0] == 1
+    assert statements.count("COMMIT") == 1

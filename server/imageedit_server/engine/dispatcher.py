@@ -65,6 +65,7 @@ class Dispatcher:
         self._renewed = self._monotonic()
         for name, gate in self._gates.items():
             BREAKER_OPEN.labels(name).set_function(partial(_is_open, gate))
+        tools.database.feed.expect(self._can_start)
         tools.database.feed.listen(self._on_changes)
 
     async def serve(self) -> None:
@@ -207,16 +208,27 @@ class Dispatcher:
                 "work on a task broke off; its lease will run out", exc_info=error, extra={"task_id": task_id}
             )
 
+    def _can_start(self, coming: Sequence[Change]) -> bool:
+        """Look for what is about to be queued while it can still be claimed in the same commit."""
+        if any(change.state is State.QUEUED and self._matters_now(change) for change in coming):
+            self._wake.set()
+            return True
+        return False
+
     def _on_changes(self, changes: Sequence[Change]) -> None:
         """Look again when there may be something to claim; tell runs what happened to their tasks."""
+        newest = {changed.task_id: changed for changed in changes}
         for changed in changes:
             running = self._running.get(changed.task_id)
             if changed.called_back and changed.state.terminal:
                 self._collect_late(changed.task_id)
             elif changed.called_back and running and running.run:
                 running.run.called_back()
-            elif changed.called_back or (changed.state is State.QUEUED and self._matters_now(changed)):
+            elif changed.called_back:
                 self._wake.set()
+            elif changed.state is State.QUEUED:
+                if newest[changed.task_id] is changed and self._matters_now(changed):
+                    self._wake.set()
             elif changed.state is State.CANCELLED and running:
                 self._stop_unless_paying(running)
 

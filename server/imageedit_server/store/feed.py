@@ -61,7 +61,13 @@ class Feed:
     def __init__(self) -> None:
         self._followed: dict[str, _Followed] = {}
         self._listeners: list[Callable[[Sequence[Change]], None]] = []
+        self._expecting: list[Callable[[Sequence[Change]], bool]] = []
         self.closed = False
+
+    def announce(self, changes: Sequence[Change]) -> bool:
+        """Tell of changes that are about to be committed; say whether they lead to more that may go along."""
+        answers = [listener(changes) for listener in self._expecting]
+        return any(answers)
 
     def publish(self, changes: Sequence[Change]) -> None:
         """Wake the followers of every task that changed, then tell the listeners."""
@@ -76,6 +82,13 @@ class Feed:
     def listen(self, listener: Callable[[Sequence[Change]], None]) -> None:
         """Call ``listener`` with all changes from now on. It must not block."""
         self._listeners.append(listener)
+
+    def expect(self, listener: Callable[[Sequence[Change]], bool]) -> None:
+        """Call ``listener`` before changes are committed, which may yet fail.
+
+        It says whether it asks, in the loop's next turn, for a unit that is best committed with them.
+        """
+        self._expecting.append(listener)
 
     def close(self) -> None:
         """Wake every follower for the last time: the server stops, they are to resume elsewhere."""

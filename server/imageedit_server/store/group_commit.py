@@ -102,6 +102,7 @@ class GroupCommit:
                 await self._begin()
                 changes = self._cursor.total_changes
                 self._run_units(group)
+                await self._run_what_follows(group)
                 await self._commit(is_empty=self._cursor.total_changes == changes)
             except Exception as error:  # noqa: BLE001  it goes to everyone of the group
                 self._undo(group, error)
@@ -147,6 +148,12 @@ class GroupCommit:
         while self._queue and len(group) < most and (not group or time.monotonic() < end):
             group.append(self._queue.popleft())
             self._run_unit(group[-1])
+
+    async def _run_what_follows(self, group: list[_Waiting]) -> None:
+        """Take in what the changes of a group lead to, such as the claim of a new task: it saves a commit."""
+        if not self._singly and self._feed.announce(_changes(group)):
+            await asyncio.sleep(0)  # it is asked for in this turn
+            self._run_units(group)
 
     def _run_unit(self, waiting: _Waiting) -> None:
         if not waiting.patient and time.monotonic() - waiting.since > MAX_WAIT_SECONDS:
@@ -195,9 +202,12 @@ class GroupCommit:
         self.waiting -= len(group)
         for waiting in group:
             _answer(waiting)
-        changes = [change for waiting in group for change in waiting.changes]
-        if changes:
+        if changes := _changes(group):
             self._feed.publish(changes)
+
+
+def _changes(group: Sequence[_Waiting]) -> list[Change]:
+    return [change for waiting in group for change in waiting.changes]
 
 
 def _measure(group: Sequence[_Waiting], began: float) -> None:
