@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,6 +21,7 @@ from imageedit_server.engine.gates import parse_rate
 from imageedit_server.outbound.addresses import check_base_url, parse_allow
 from imageedit_server.providers.base import ProviderOptions
 from imageedit_server.providers.registry import ADAPTERS
+from imageedit_server.setting_words import complaint
 
 ENV_PREFIX = "IMAGEEDIT_"
 LOCAL = "local"
@@ -30,6 +31,8 @@ HOUR = 3600
 DAY = 24 * HOUR
 MIN_KEPT_DAYS = 7
 _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
+ADDRESS_FORM = "HOST:PORT, such as 127.0.0.1:50051"
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})")
 
 
@@ -61,7 +64,7 @@ def parse_address(text: str) -> Address:
     """Read ``HOST:PORT``. Raises ``ValueError`` with a sentence."""
     match = _ADDRESS.fullmatch(text)
     if match is None or int(match["port"]) > 65535:
-        raise ValueError("must be HOST:PORT")
+        raise ValueError(f"must be {ADDRESS_FORM}")
     return Address(host=match["host"], port=int(match["port"]))
 
 
@@ -82,7 +85,7 @@ def _is_kept_long_enough(days: int) -> int:
 
 
 KeptDays = Annotated[int, Field(ge=0, le=36_500), AfterValidator(_is_kept_long_enough)]
-ListenAddress = Annotated[str, AfterValidator(_is_address)]
+ListenAddress = Annotated[str, Field(description=ADDRESS_FORM), AfterValidator(_is_address)]
 
 
 class _Section(BaseModel):
@@ -251,10 +254,12 @@ def _add_usual_vendors(raw: dict[str, Any], environment: Mapping[str, str]) -> N
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"there is no {path}; make it, it may be empty, or leave --config out") from None
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # also of what is no text, and of numbers beyond Python's
-        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+        raise SettingsError(f"{path} is not valid TOML: {error}; texts stand in quotes") from None
 
 
 def _set(raw: dict[str, Any], variable: str, value: str) -> None:
@@ -281,13 +286,7 @@ def _validated(model: type[Any], raw: Mapping[str, Any], prefix: str) -> Any:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join([*filter(None, [prefix]), *map(str, first["loc"])])
-        if first["type"] == "extra_forbidden":
-            raise SettingsError(f"unknown setting {where}") from None
-        if first["type"] == "path_type":  # pydantic would show a class
-            raise SettingsError(f"{where}: must be a path") from None
-        raise SettingsError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise SettingsError(complaint(error, model, prefix)) from None
 
 
 def _check_tls(tls: TlsSettings) -> None:
@@ -325,22 +324,17 @@ def _provider(
     if not isinstance(table, dict):
         raise SettingsError(f"{where}: must be a table of settings")
     if table.get("adapter") not in list(ADAPTERS):  # a list, since what stands there may not be hashable
-        raise SettingsError(f"{where}.adapter: must be one of {', '.join(sorted(ADAPTERS))}")
+        trouble = "must be" if "adapter" in table else "is missing; it must be"
+        raise SettingsError(f"{where}.adapter: {trouble} one of {', '.join(sorted(ADAPTERS))}")
     filled = _with_secrets(where, table, environment)
     options: ProviderOptions = _validated(ADAPTERS[table["adapter"]].Options, filled, where)
     for setting in URL_SETTINGS:
         _check_url(f"{where}.{setting}", getattr(options, setting, ""), allow)
-    _check_times(where, options)
-    return options
-
-
-def _check_times(where: str, options: ProviderOptions) -> None:
-    if not all(0 < seconds <= DAY for seconds in options.poll_seconds):
-        raise SettingsError(f"{where}.poll_seconds: each time must be above 0 and at most a day")
     try:
         parse_rate(options.max_submits)
     except ValueError as error:
         raise SettingsError(f"{where}.max_submits: {error}") from None
+    return options
 
 
 def _check_url(where: str, url: str, allow: Collection[str]) -> None:
@@ -359,12 +353,20 @@ def _with_secrets(where: str, table: Mapping[str, Any], environment: Mapping[str
         if filled.get(name):
             continue
         if variable:
-            if not environment.get(variable):
-                raise SettingsError(f"{where}.{name}_env: the variable {variable} is not set")
-            filled[name] = environment[variable]
+            filled[name] = environment.get(variable) or _refuse_variable(f"{where}.{name}", variable)
         elif path:
             filled[name] = _read_secret(f"{where}.{name}_file", Path(path))
     return filled
+
+
+def _refuse_variable(where: str, variable: str) -> NoReturn:
+    """Name the variable only if it looks like one: it may be the secret itself."""
+    shown = (
+        f"the variable {variable} is not set" if _VARIABLE.fullmatch(variable) else "no such variable is set"
+    )
+    raise SettingsError(
+        f"{where}_env: {shown}; set it, or write the secret itself as {where} or into a file as {where}_file"
+    )
 
 
 def _text(where: str, value: Any) -> str:
@@ -376,12 +378,14 @@ def _text(where: str, value: Any) -> str:
 def _read_secret(where: str, path: Path) -> str:
     try:
         secret = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(f"{where}: cannot read {path}: {error.strerror}") from None
+    except OSError as error:  # the path is not named: it may be the secret itself
+        raise SettingsError(
+            f"{where}: cannot read that file: {error.strerror}; a relative path starts at {Path.cwd()}"
+        ) from None
     except ValueError:
-        raise SettingsError(f"{where}: {path} is not a text file") from None
+        raise SettingsError(f"{where}: that file is not a text") from None
     if not secret:
-        raise SettingsError(f"{where}: {path} is empty")
+        raise SettingsError(f"{where}: that file is empty")
     return secret
 
 

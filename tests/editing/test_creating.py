@@ -166,6 +166,8 @@ async def test_validating_only_stores_nothing(idle: House) -> None:
     assert (await create(idle, replace(asked, validate_only=False))).task_id
     assert (await create(idle, draft(request_id="r", validate_only=True))).task_id == ""
     assert (await refusal(idle, draft(validate_only=True, model="x"))).reason is Reason.UNKNOWN_MODEL
+    mistyped = await refusal(idle, draft(validate_only=True, model="plain/mm"))
+    assert "(did you mean plain/m?)" in mistyped.message
 
 
 # Idempotency

@@ -169,7 +169,7 @@ def test_the_keys_file_is_found_without_the_rest(tmp_path: Path) -> None:
     assert load_keys_file(None, {}) == Path("keys.toml")
     assert load_keys_file(config, {"IMAGEEDIT_AUTH__KEYS_FILE": "/x/k.toml"}) == Path("/x/k.toml")
     config.write_text("[auth]\nkeys_fil = 1\n")
-    with pytest.raises(SettingsError, match=r"^unknown setting auth\.keys_fil$"):
+    with pytest.raises(SettingsError, match=r"^unknown setting auth\.keys_fil \(did you "):
         load_keys_file(config, {})
 
 
@@ -391,6 +391,72 @@ def test_what_is_wrong_is_one_sentence_that_names_it(
     assert_sentence(caught.value, name)
 
 
+WORDS: list[tuple[str, str]] = [
+    ("[server]\ndrain_seconds = -1\n", "server.drain_seconds: must be a number, 0 to 3600, not -1"),
+    ("[server]\ndrain_seconds = nan\n", "server.drain_seconds: must be a number, 0 to 3600, not nan"),
+    ("[engine]\nconcurrency = 0.5\n", "engine.concurrency: must be a whole number, 1 or more, not 0.5"),
+    ('[engine]\nconcurrency = "many"\n', "engine.concurrency: must be a whole number, 1 or more"),
+    ("[server]\ndata_dir = 5\n", "server.data_dir: must be a path, not 5"),
+    ("[server]\nlisten = 5\n", "server.listen: must be HOST:PORT, such as 127.0.0.1:50051, not 5"),
+    ('[server]\nlisten = ":5"\n', "server.listen: must be HOST:PORT, such as 127.0.0.1:50051"),
+    ('[auth]\nmode = "password"\n', 'auth.mode: must be "none" or "api_key"'),
+    ('[fetch]\nallow = "x:1"\n', "fetch.allow: must be a list of texts"),
+    ("server = 1\n", "server: must be a table of settings, not 1"),
+    (f'{SCRIPTED}enabled = "perhaps"\n', "providers.scripted.enabled: must be true or false"),
+    (f"{SCRIPTED}api_key = 5\n", "providers.scripted.api_key: must be a text"),
+    (
+        f"{SCRIPTED}poll_seconds = [1, 2]\n",
+        "providers.scripted.poll_seconds: must be a list of 3 numbers, each above 0 and at most 86400",
+    ),
+    (
+        f"{SCRIPTED}poll_seconds = [1, 0, 3]\n",
+        "providers.scripted.poll_seconds: must be a list of 3 numbers, each above 0 and at most 86400, not 0",
+    ),
+    (
+        '[providers.kie]\nadapter = "kie"\napi_key = "k"\nnsfw_checker = "no way"\n',
+        "providers.kie.nsfw_checker: must be true or false",
+    ),
+    (
+        '[providers.relay]\nadapter = "openai"\napi_key = "k"\nmodels = {a = 1}\n',
+        "providers.relay.models: must be a table of texts, not 1",
+    ),
+    ("[server]\nlissten = 1\n", "unknown setting server.lissten (did you mean server.listen?)"),
+    ("[sever]\nlisten = 1\n", "unknown setting sever (did you mean server?)"),
+    ("listen = 1\n", "unknown setting listen (did you mean server.listen?)"),
+    ("[server]\nconcurrency = 1\n", "unknown setting server.concurrency (did you mean engine.concurrency?)"),
+    ("[auth]\nzzzz = 1\n", "unknown setting auth.zzzz; there is mode, keys_file"),
+    (
+        f"{SCRIPTED}step = 1\n",
+        "unknown setting providers.scripted.step (did you mean providers.scripted.steps?)",
+    ),
+    (
+        f'{SCRIPTED}api_key_fil = "x"\n',
+        "unknown setting providers.scripted.api_key_fil (did you mean providers.scripted.api_key_file?)",
+    ),
+    (
+        "[providers.kie]\nsteps = 1\n",
+        "providers.kie.adapter: is missing; it must be one of kie, local, openai, scripted, suitme",
+    ),
+]
+
+
+@pytest.mark.parametrize(("toml", "sentence"), WORDS, ids=[sentence for _, sentence in WORDS])
+def test_a_sentence_says_what_would_be_right(tmp_path: Path, toml: str, sentence: str) -> None:
+    """In words of the house: the setting, what it takes, the number that was given; or what was meant."""
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, toml)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("adapter", ["kie", "openai", "suitme"])
+def test_a_key_that_is_missing_is_asked_for_in_the_same_words(tmp_path: Path, adapter: str) -> None:
+    """Whichever the vendor is; an account that is switched off needs none."""
+    toml = f'[providers.{adapter}]\nadapter = "{adapter}"\nbase_url = "https://example.com"\n'
+    with pytest.raises(SettingsError, match=rf"^providers\.{adapter}: api_key is missing; give api_key, "):
+        load(tmp_path, toml)
+    assert list(load(tmp_path, f"{toml}enabled = false\n").providers) == ["local"]
+
+
 def assert_sentence(error: Exception, name: str) -> None:
     """What every such sentence keeps."""
     text = str(error)
@@ -398,7 +464,9 @@ def assert_sentence(error: Exception, name: str) -> None:
     assert len(text.splitlines()) == 1
     assert len(text) < 400
     assert CANARY not in text
-    assert not re.search(r"Traceback|pydantic|\bError\b|<class|input_value", text), text
+    assert not re.search(r"Traceback|pydantic|\bError\b|<class|input_value|Input should|valid \w+,", text), (
+        text
+    )
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -416,10 +484,16 @@ def test_a_wrong_value_beside_a_secret_does_not_show_it(tmp_path: Path) -> None:
         f'api_key = "{CANARY}"\nsteps = "many"\n',
         f'api_key = ["{CANARY}"]\n',
         f'api_kee = "{CANARY}"\n',
+        f'api_key_env = "{CANARY}"\n',
+        f'api_key_file = "{CANARY}"\n',
+        f'max_submits = "{CANARY}"\n',
+        f'base_url = "{CANARY}"\n',
+        f'concurrency = "{CANARY}"\n',
+        f'api_key = "{CANARY} and more"\n',
     ):
         with pytest.raises(SettingsError) as caught:
             load(tmp_path, SCRIPTED + toml)
-        assert_sentence(caught.value, "providers.scripted.")
+        assert_sentence(caught.value, "providers.scripted")
 
 
 @pytest.mark.parametrize("name", ["listen", "http_listen", "data_dir"])

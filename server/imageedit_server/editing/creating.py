@@ -126,9 +126,8 @@ class Creating:
             return None
         offer = self._catalog.find(name)
         if offer is None:
-            raise invalid(
-                "model", f"is {name!r}, which no provider here serves; see ListModels", Reason.UNKNOWN_MODEL
-            )
+            nobodys = f"is {name!r}, which no provider here serves{self._catalog.near(name)}; see ListModels"
+            raise invalid("model", nobodys, Reason.UNKNOWN_MODEL)
         _check_kind(draft, offer.model)
         _check_options(draft, offer.model)
         return offer

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import FailureReason, Violation
@@ -30,6 +30,12 @@ from imageedit_server.core.model import Model
 from imageedit_server.core.task import Request
 from imageedit_server.core.workers import Workers
 from imageedit_server.outbound.client import ApiClient
+
+DAY = 24 * 3600
+
+Seconds = Annotated[float, Field(gt=0, le=DAY)]
+PollSeconds = tuple[Seconds, Seconds, Seconds]
+"""Time between polls in the first 30 s, up to 2 minutes, and after."""
 
 
 class SubmitSafety(StrEnum):
@@ -44,22 +50,36 @@ class SubmitSafety(StrEnum):
 
 
 class ProviderOptions(BaseModel):
-    """The settings that every provider takes; an adapter adds its own in a subclass."""
+    """The settings that every provider takes; an adapter adds its own in a subclass.
 
+    ``needs_key`` is set where nothing works without one.
+    """
+
+    needs_key: ClassVar[bool] = False
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     adapter: str
     enabled: bool = True
     base_url: str = ""
     api_key: SecretStr = SecretStr("")
-    poll_seconds: tuple[float, float, float] = (2.5, 7, 20)
-    """Time between polls in the first 30 s, up to 2 minutes, and after."""
-    submit_seconds: float = Field(default=30, gt=0)
+    poll_seconds: PollSeconds = (2.5, 7, 20)
+    submit_seconds: Seconds = 30
     """Wall limit of the paid call."""
     max_submits: str = ""
     """Most paid calls in a sliding window: ``18/10s``. Empty: no limit."""
     concurrency: int = Field(default=50, ge=1)
     """Most tasks at this provider at once."""
+
+    @model_validator(mode="after")
+    def _check_key(self) -> Self:
+        key = self.api_key.get_secret_value()
+        if self.enabled and self.needs_key and not key:
+            raise ValueError(
+                "api_key is missing; give api_key, api_key_env (the name of a variable) or api_key_file"
+            )
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise ValueError("api_key has characters that no key has, such as a space or a line break")
+        return self
 
 
 Connect = Callable[[str, Mapping[str, str]], ApiClient]

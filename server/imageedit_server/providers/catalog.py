@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from imageedit_server.core.model import Model
+from imageedit_server.core.spelling import did_you_mean
 from imageedit_server.providers.base import Adapter, ProviderOptions
 
 
@@ -50,6 +51,10 @@ class Catalog:
     def find(self, model: str) -> Offer | None:
         """Return the offer of a model, None when nobody serves it."""
         return self._offers.get(model)
+
+    def near(self, model: str) -> str:
+        """Return a question that names the model of nearly this name; empty when there is none."""
+        return did_you_mean(model, self._offers)
 
     def models(self) -> list[Model]:
         """Return every model, by name."""

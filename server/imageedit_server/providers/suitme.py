@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base as ExifTag
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, model_validator
 
 from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import FailureReason, Refusal
@@ -36,6 +36,7 @@ from imageedit_server.providers.base import (
     Job,
     NotProcessed,
     Output,
+    PollSeconds,
     Prepared,
     PrepareError,
     ProviderOptions,
@@ -107,29 +108,19 @@ _UPRIGHT = 1
 class SuitmeOptions(ProviderOptions):
     """The settings of a Suitme service. It has no public home, so that its address must be given."""
 
-    base_url: str = Field(default="", validate_default=True)
-    api_key: SecretStr = Field(default=SecretStr(""), validate_default=True)
-    poll_seconds: tuple[float, float, float] = (5, 5, 10)
+    needs_key: ClassVar[bool] = True
+    poll_seconds: PollSeconds = (5, 5, 10)
     """The vendor asks its own provider every 5 seconds: more often tells nothing new."""
     max_image_bytes: int = Field(default=20 * MIB, ge=1)
     """The largest picture of a person. The vendor names no limit; what stands before it may have one."""
 
-    @field_validator("base_url")
-    @classmethod
-    def _is_given(cls, base_url: str) -> str:
-        if not base_url:
-            raise ValueError("is needed; give the address of the service, such as https://studio.example.com")
-        return base_url
-
-    @field_validator("api_key")
-    @classmethod
-    def _can_be_sent(cls, key: SecretStr) -> SecretStr:
-        text = key.get_secret_value()
-        if not text:
-            raise ValueError("is needed; give api_key_env, the variable that holds it")
-        if not (text.isascii() and text.isprintable() and " " not in text):
-            raise ValueError("has characters that no key has")
-        return key
+    @model_validator(mode="after")
+    def _check_address(self) -> Self:
+        if self.enabled and not self.base_url:
+            raise ValueError(
+                "base_url is missing; give the address of the service, such as https://studio.example.com"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)

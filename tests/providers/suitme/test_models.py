@@ -86,15 +86,15 @@ def test_the_defaults() -> None:
 def test_a_wrong_setting_is_named(settings: dict[str, object], where: str) -> None:
     with pytest.raises(ValidationError) as raised:
         SuitmeOptions.model_validate(NEEDED | settings)
-    assert raised.value.errors()[0]["loc"] == (where,)
+    first = raised.value.errors()[0]
+    assert first["loc"] == (where,) or first["msg"].startswith(f"Value error, {where} ")
     assert "hidden" not in str(raised.value)
 
 
 @pytest.mark.parametrize("missing", ["base_url", "api_key"])
 def test_a_missing_setting_is_named(missing: str) -> None:
-    with pytest.raises(ValidationError, match="is needed") as raised:
+    with pytest.raises(ValidationError, match=f"{missing} is missing"):
         SuitmeOptions.model_validate({name: value for name, value in NEEDED.items() if name != missing})
-    assert raised.value.errors()[0]["loc"] == (missing,)
 
 
 def test_secrets_are_masked(adapter: SuitmeAdapter) -> None:

@@ -7,7 +7,7 @@ when the setting of that name says so.
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import SecretStr
 
 from imageedit_server.core.errors import FailureReason, Violation
 from imageedit_server.core.model import Model
@@ -44,9 +44,9 @@ READ_SECONDS = 10.0
 class KieOptions(ProviderOptions):
     """The settings of a kie.ai account."""
 
+    needs_key: ClassVar[bool] = True
     base_url: str = "https://api.kie.ai"
     upload_url: str = "https://kieai.redpandaai.co"
-    api_key: SecretStr = Field(default=SecretStr(""), validate_default=True)
     callback_hmac_key: SecretStr = SecretStr("")
     """The account's webhookHmacKey. Set: a callback must be signed with it."""
     mask_edit_color: Literal["black", "white"] = "black"
@@ -54,16 +54,6 @@ class KieOptions(ProviderOptions):
     nsfw_checker: bool | None = None
     """Whether kie.ai filters seedream's results. None: the field is not sent, which means no."""
     max_submits: str = "18/10s"
-
-    @field_validator("api_key")
-    @classmethod
-    def _can_be_sent(cls, key: SecretStr) -> SecretStr:
-        text = key.get_secret_value()
-        if not text:
-            raise ValueError("is needed; give api_key_env, the variable that holds it")
-        if not (text.isascii() and text.isprintable() and " " not in text):
-            raise ValueError("has characters that no key has")
-        return key
 
 
 class KieAdapter(Adapter):

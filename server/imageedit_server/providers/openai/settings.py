@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from imageedit_server.providers.base import ProviderOptions
+from imageedit_server.providers.base import ProviderOptions, Seconds
 from imageedit_server.providers.openai.rules import GPT_IMAGE, RuleSetName
 
 BASE_URL = "https://api.openai.com"
@@ -21,6 +21,7 @@ class OpenaiProviderOptions(ProviderOptions):
     The call answers only when the pictures are made, hence the long ``submit_seconds``.
     """
 
+    needs_key: ClassVar[bool] = True
     base_url: str = BASE_URL
     path: str = "/v1/images/edits"
     """Joined to ``base_url`` as it is: vendor page 3 has a slash at its end."""
@@ -28,7 +29,7 @@ class OpenaiProviderOptions(ProviderOptions):
     models: Mapping[str, str] = Field(default_factory=dict)
     response_format: Literal["", "b64_json", "url"] = "b64_json"
     """How results come, where the rule set lets it be chosen; empty leaves it to the vendor."""
-    submit_seconds: float = Field(default=600, gt=0)
+    submit_seconds: Seconds = 600
 
     @field_validator("base_url")
     @classmethod
@@ -50,16 +51,12 @@ class OpenaiProviderOptions(ProviderOptions):
         return models
 
     @model_validator(mode="after")
-    def _check_account(self) -> "OpenaiProviderOptions":
-        key = self.api_key.get_secret_value()
-        if not self.enabled:
-            return self
-        if not key:
-            raise ValueError("api_key is missing; give api_key, api_key_env or api_key_file")
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise ValueError("api_key has characters that no key has, such as a space or a line break")
-        if not self.served_models():
-            raise ValueError(f"models is missing; the rule set {self.rules} has no models of its own")
+    def _check_served(self) -> Self:
+        if self.enabled and not self.served_models():
+            raise ValueError(
+                f"models is missing; the rule set {self.rules} has no models of its own, so name them:"
+                ' models = {"my/name" = "the vendor\'s name"}'
+            )
         return self
 
     def served_models(self) -> Mapping[str, str]:
