@@ -12,12 +12,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from imageedit_server.bootstrap import serve
+from imageedit_server.core.listening import CannotListen
 from imageedit_server.maintenance import Finding, backup, check
 from imageedit_server.outbound.redaction import redact
 from imageedit_server.providers.catalog import ModelClash
 from imageedit_server.rpc.keys import add_key
 from imageedit_server.rpc.reload import Unusable
-from imageedit_server.rpc.server import CannotListen as CannotListenGrpc
 from imageedit_server.settings import (
     LogSettings,
     Settings,
@@ -27,7 +27,6 @@ from imageedit_server.settings import (
 )
 from imageedit_server.store.sqlite_file import StoreRefused
 from imageedit_server.telemetry import logs
-from imageedit_server.web.server import CannotListen as CannotListenHttp
 
 EXIT_BROKEN = 1
 EXIT_UNSOUND = 1
@@ -71,7 +70,7 @@ def serve_command(
         with asyncio.Runner() as runner:
             code = runner.run(serve(settings, _announce))
         gc.freeze()  # or the interpreter's last look at every object takes longer than the drain
-    except (SettingsError, StoreRefused, ModelClash, Unusable, CannotListenGrpc, CannotListenHttp) as error:
+    except (SettingsError, StoreRefused, ModelClash, Unusable, CannotListen) as error:
         _refuse(str(error))
     except OSError as error:
         _refuse(f"cannot use {error.filename}: {error.strerror}")

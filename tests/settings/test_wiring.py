@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from imageedit_server.bootstrap import running
+from imageedit_server.core.listening import CannotListen
 from imageedit_server.providers.catalog import ModelClash
 from imageedit_server.providers.registry import ADAPTERS
-from imageedit_server.rpc.server import CannotListen as CannotListenGrpc
 from imageedit_server.settings import SettingsError, load_settings
 from imageedit_server.store.sqlite_file import StoreRefused
-from imageedit_server.web.server import CannotListen as CannotListenHttp
 from tests.rpc.serving import NarrowAdapter
 
 SERVER = '[server]\nlisten = "127.0.0.1:0"\nhttp_listen = "127.0.0.1:0"\ndata_dir = "DIR/data"\n'
@@ -57,6 +56,17 @@ async def test_a_model_that_two_providers_serve_stops_the_start(
         await start(tmp_path, SERVER + clash)
 
 
+@pytest.mark.parametrize("name", ["listen", "http_listen"])
+async def test_an_address_of_nobody_here_is_not_called_taken(tmp_path: Path, name: str) -> None:
+    """The reason is the machine's, since there is nothing to stop."""
+    toml = SERVER.replace(f'\n{name} = "127.0.0.1:0"', f'\n{name} = "192.0.2.1:0"')
+    toml += '[auth]\nmode = "api_key"\n'
+    (tmp_path / "keys.toml").write_text("")
+    with pytest.raises(CannotListen, match=f"^server.{name}: cannot listen on 192.0.2.1:0: ") as caught:
+        await start(tmp_path, toml)
+    assert "stop it" not in str(caught.value)
+
+
 async def test_a_data_dir_that_is_a_file_stops_the_start(tmp_path: Path) -> None:
     """One sentence that names it."""
     (tmp_path / "data").write_text("mine")
@@ -88,15 +98,14 @@ async def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> No
     assert place.read_bytes() == b"not a database at all" * 100
 
 
-@pytest.mark.parametrize(("name", "error"), [("listen", CannotListenGrpc), ("http_listen", CannotListenHttp)])
-async def test_a_port_that_is_taken_stops_the_start(
-    tmp_path: Path, name: str, error: type[Exception]
-) -> None:
-    """One sentence that names the address; and everything that was open is closed again."""
+@pytest.mark.parametrize(("name", "option"), [("listen", "--listen"), ("http_listen", "--http-listen")])
+async def test_a_port_that_is_taken_stops_the_start(tmp_path: Path, name: str, option: str) -> None:
+    """One sentence with the setting, the address, why, and what to do; what was open is closed again."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         toml = SERVER.replace(f'\n{name} = "127.0.0.1:0"', f'\n{name} = "{address}"')
-        with pytest.raises(error, match=f"^cannot listen on {address}[^\n]*$"):
+        sentence = f"^server.{name}: cannot listen on {address}: [^\n]*; stop it, or [^\n]* {option}$"
+        with pytest.raises(CannotListen, match=sentence):
             await start(tmp_path, toml)
     await start(tmp_path, SERVER)  # the lock was let go
 

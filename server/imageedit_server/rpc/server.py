@@ -10,6 +10,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
+from imageedit_server.core.listening import CannotListen, listen_on
 from imageedit_server.editing import UseCases
 from imageedit_server.rpc.authorisation import RULES
 from imageedit_server.rpc.border import Border
@@ -24,6 +25,7 @@ SERVED = (
     health_pb2.DESCRIPTOR.services_by_name["Health"],
     reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"],
 )
+SETTING = "server.listen"
 MIB = 1024 * 1024
 
 OPTIONS = (
@@ -39,10 +41,6 @@ OPTIONS = (
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_connection_idle_ms", 300_000),  # without a call; a watch is one
 )
-
-
-class CannotListen(Exception):
-    """The address cannot be bound; the message is the whole sentence for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +81,16 @@ async def grpc_door(
     status = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    address = f"{host}:{port}"
     try:
-        address = f"{host}:{port}"
         bound = (
             server.add_secure_port(address, tls.credentials()) if tls else server.add_insecure_port(address)
         )
     except RuntimeError:
-        raise CannotListen(f"cannot listen on {host}:{port}; is another server running there?") from None
+        listen_on(SETTING, host, port).close()  # which says why, as gRPC does not
+        raise CannotListen(
+            f"{SETTING}: cannot listen on {address}; it was taken just now, try again"
+        ) from None
     await server.start()
     door = GrpcDoor(server, status, bound)
     await door.announce(True)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -11,15 +10,12 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-BACKLOG = 128
+from imageedit_server.core.listening import listen_on
+
 HEAD_SECONDS = 10.0
 """How long a connection may take to send the head of its next request."""
 
 logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below: a line for whatever a stranger sends
-
-
-class CannotListen(Exception):
-    """The address cannot be bound; the message is the whole sentence for the operator."""
 
 
 class _Server(uvicorn.Server):
@@ -53,8 +49,11 @@ class _Protocol(H11Protocol):
 
 @asynccontextmanager
 async def http_door(host: str, port: int, app: Starlette) -> AsyncIterator[int]:
-    """Serve ``app`` on ``host``:``port`` (0: any free port) until the block ends; yield the port."""
-    listener = _bind(host, port)
+    """Serve ``app`` on ``host``:``port`` (0: any free port) until the block ends; yield the port.
+
+    Raises ``CannotListen``.
+    """
+    listener = listen_on("server.http_listen", host, port)
     config = uvicorn.Config(
         app,
         http=_Protocol,
@@ -71,11 +70,3 @@ async def http_door(host: str, port: int, app: Starlette) -> AsyncIterator[int]:
     finally:
         server.should_exit = True
         await serving
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-    try:
-        return socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
-    except (OSError, ValueError):  # ValueError for what can be no host name
-        raise CannotListen(f"cannot listen on {host}:{port}; is another server running there?") from None
