@@ -1,6 +1,7 @@
 """The SQLite file: what it is opened with, and what is never opened (P2, F15, F23, F24, F26)."""
 
 import asyncio
+import logging
 import os
 import sqlite3
 import subprocess
@@ -245,3 +246,23 @@ async def test_a_second_server_is_kept_out_with_a_clear_sentence(tmp_path: Path)
 async def test_not_even_the_same_process_opens_it_twice(database: SqliteDatabase, tmp_path: Path) -> None:
     assert "another server is using" in await refusal(tmp_path)
     await create(database)
+
+
+@pytest.mark.parametrize(("version", "older"), [((3, 51, 2), True), ((3, 51, 3), False)])
+async def test_an_older_sqlite_is_named_calmly_and_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    version: tuple[int, ...],
+    older: bool,
+) -> None:
+    """F26: one writer avoids what it has, so the one line about it is no warning."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
+    with caplog.at_level(logging.INFO, "imageedit_server.store"):
+        database = SqliteDatabase(tmp_path)
+        await database.open()
+        await database.close()
+    opened = [record for record in caplog.records if "store opened" in record.message]
+    assert [record.levelno for record in opened] == [logging.INFO]
+    assert ("let no other program write this database" in opened[0].message) is older
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -170,6 +171,17 @@ async def test_the_page_shows_the_backlog_and_no_names(
     assert re.search(r"imageedit_disk_free_bytes [1-9]", answer.text)
     for name in ("canary", task.task_id, str(served.data_dir), "default"):
         assert name not in answer.text
+
+
+async def test_the_page_says_what_runs_as_prometheus_expects(served: Served) -> None:
+    """A gauge that is always 1, with the versions as labels: to be joined to other series."""
+    page = metrics.page().decode()
+    assert "# TYPE imageedit_build_info gauge\n" in page
+    ours = re.findall(r"^imageedit_build_info\{(.*)\} (.*)$", page, re.MULTILINE)
+    assert len(ours) == 1
+    labels = dict(re.findall(r'(\w+)="([^"]+)"', ours[0][0]))
+    assert (labels.keys(), ours[0][1]) == ({"version", "python", "sqlite"}, "1.0")
+    assert labels["sqlite"] == sqlite3.sqlite_version
 
 
 async def test_the_page_is_made_once_however_often_it_is_asked_for(

@@ -56,7 +56,6 @@ def open_writer(path: Path, synchronous: str) -> Connection:
     cursor = driver(connection)
     if cursor.execute("PRAGMA user_version").fetchone()[0] == 0:
         _create_schema(connection, cursor)
-    _log.info("store opened: sqlite %s, schema %d", sqlite3.sqlite_version, SCHEMA_VERSION)
     _show_version()
     return connection
 
@@ -73,12 +72,13 @@ def _make_private(path: Path) -> None:
 
 
 def _show_version() -> None:
-    """Say which SQLite this is, and when it is one with the WAL-reset race (F26)."""
+    """Say which SQLite this is. An older one is safe here, with one writer that alone checkpoints (F26)."""
     outdated = sqlite3.sqlite_version_info < WAL_RESET_FIXED
     show_build(sqlite=sqlite3.sqlite_version)
     SQLITE_OUTDATED.set(outdated)
-    if outdated:
-        _log.warning("this SQLite has the WAL-reset race; one writer that alone checkpoints avoids it")
+    fixed = ".".join(map(str, WAL_RESET_FIXED))
+    older = f"; older than {fixed}: let no other program write this database" if outdated else ""
+    _log.info("store opened: sqlite %s, schema %d%s", sqlite3.sqlite_version, SCHEMA_VERSION, older)
 
 
 def open_reader(path: Path, synchronous: str) -> Connection:

@@ -21,7 +21,6 @@ from prometheus_client import (
     Gauge,
     GCCollector,
     Histogram,
-    Info,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
@@ -138,7 +137,9 @@ STORE_WAITING = Gauge("imageedit_store_waiting", "Writes that wait for the write
 WAL_BYTES = Gauge("imageedit_wal_bytes", "Size of the store's write-ahead log.", registry=REGISTRY)
 DISK_FREE_BYTES = Gauge("imageedit_disk_free_bytes", "Room left where the data is.", registry=REGISTRY)
 SQLITE_OUTDATED = Gauge(
-    "imageedit_sqlite_outdated", "1 with a SQLite that has the WAL-reset race (F26).", registry=REGISTRY
+    "imageedit_sqlite_outdated",
+    "1 with a SQLite older than 3.51.3, beside which no other program may write the database.",
+    registry=REGISTRY,
 )
 LOOP_LAG_SECONDS = Histogram(
     "imageedit_loop_lag_seconds", "How late the event loop was.", buckets=_FAST, registry=REGISTRY
@@ -149,12 +150,18 @@ LOOP_LAG_MAX_SECONDS = Gauge(
     registry=REGISTRY,
 )
 READY = Gauge("imageedit_ready", "1 while the server wants traffic.", registry=REGISTRY)
-BUILD = Info("imageedit_build", "What runs here.", registry=REGISTRY)
+BUILD = Gauge(
+    "imageedit_build_info",
+    "Always 1; the labels say what runs here.",
+    ("version", "python", "sqlite"),
+    registry=REGISTRY,
+)
 
 
-def show_build(**libraries: str) -> None:
+def show_build(*, sqlite: str) -> None:
     """Say which version runs, with which libraries."""
-    BUILD.info({"version": version("imageedit"), "python": python_version(), **libraries})
+    BUILD.clear()
+    BUILD.labels(version("imageedit"), python_version(), sqlite).set(1)
 
 
 def page() -> bytes:
