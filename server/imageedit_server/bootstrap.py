@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from imageedit_server.core.clock import Clock, SystemClock
+from imageedit_server.core.errors import Refusal
 from imageedit_server.core.task import Kind
 from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.orphans import Orphans
-from imageedit_server.editing.reporting import measure_backlog, report
+from imageedit_server.editing.reporting import count_open, measure_backlog, report
 from imageedit_server.editing.retention import Retention
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.inputs import Inputs
@@ -36,14 +37,15 @@ from imageedit_server.providers.base import Connect, Context
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.providers.registry import ADAPTERS
 from imageedit_server.rpc.callers import Callers
-from imageedit_server.rpc.keys import Keys, read_keys
+from imageedit_server.rpc.keys import Keys, read_keys, summary_of
 from imageedit_server.rpc.rates import RequestRates
-from imageedit_server.rpc.reload import Reloaded
+from imageedit_server.rpc.reload import Reloaded, Unusable
 from imageedit_server.rpc.server import grpc_door
 from imageedit_server.rpc.tls import Tls, TlsFiles
 from imageedit_server.settings import (
     AuthSettings,
     LimitsSettings,
+    ServerSettings,
     Settings,
     SettingsError,
     TlsSettings,
@@ -68,12 +70,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Running:
-    """A server that serves. ``drain`` stops it in order; ``broken`` is done when it must not go on."""
+    """A server that serves. ``broken`` is done when it must not go on.
+
+    ``drain`` stops it in order and returns how many tasks are left open, None when that is not known.
+    """
 
     grpc_address: str
     http_address: str
     broken: asyncio.Future[BaseException]
-    drain: Callable[[], Coroutine[Any, Any, None]]
+    drain: Callable[[], Coroutine[Any, Any, int | None]]
     use_cases: UseCases
 
 
@@ -85,7 +90,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret (P26)
     stop, hurry = _signals()
-    cut_short = False
+    drain: asyncio.Task[int | None] | None = None
     async with running(settings) as server:
         announce(f"ready grpc={server.grpc_address} http={server.http_address}")
         await _first(stop, server.broken)
@@ -93,11 +98,16 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
             _log.info("draining")
             drain = asyncio.create_task(server.drain(), name="drain")
             await _first(drain, hurry, server.broken)
-            cut_short = not drain.done()
             await _cancel(drain)
         if server.broken.done():
             raise server.broken.result()
-    return 128 + hurry.result() if cut_short else 0
+    assert drain is not None
+    if drain.cancelled():
+        _log.warning("stopped before it had drained; the next start goes on with every open task")
+        return 128 + hurry.result()
+    left = None if drain.exception() else drain.result()
+    _log.info("drained and stopped%s", "" if left is None else f"; tasks left for the next start: {left}")
+    return 0
 
 
 @asynccontextmanager
@@ -158,8 +168,9 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             http_door(http.host, http.port, http_app(readiness.reason, use_cases.callbacks.receive, measure))
         )
         grpc = parse_address(server.listen)
-        tls = _tls(settings.tls)
-        keys = _keys(settings.auth)
+        tls = tls_of(settings.tls)
+        keys = keys_of(settings.auth)
+        _warn_of_useless(settings.auth, keys, tls)
         _warn_of_plaintext(settings)
         callers = _callers(keys, settings.limits)
         door = await stack.enter_async_context(
@@ -186,14 +197,17 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             stack.push_async_callback(_cancel, work)
         broken = _first_of(database.broken, engine, credentials)
 
-        async def drain() -> None:
+        async def drain() -> int | None:
             draining.started = True
             await door.announce_drain()
             database.feed.close()
-            with suppress(TimeoutError):  # a store that answers no more must not hold up the end
+            left = None
+            with suppress(TimeoutError, Refusal):  # a store that answers no more must not hold up the end
                 async with asyncio.timeout(server.drain_seconds + LET_GO_SECONDS):
                     await dispatcher.drain(server.drain_seconds)
+                    left = await count_open(database)
             await door.server.stop(CALLS_GRACE_SECONDS)
+            return left
 
         yield Running(f"{grpc.host}:{door.port}", f"{http.host}:{http_port}", broken, drain, use_cases)
 
@@ -231,11 +245,6 @@ def _connector(stack: AsyncExitStack) -> Connect:
 def _use_cases(
     settings: Settings, database: SqliteDatabase, library: ImageLibrary, catalog: Catalog, clock: Clock
 ) -> UseCases:
-    defaults = Defaults(
-        edit_model=settings.server.default_model,
-        model_edit_model=settings.server.default_model_edit_model,
-    )
-    _check_defaults(defaults, catalog)
     limits = settings.limits
     quota = Quota(queued_tasks=limits.queued_tasks, stored_bytes=limits.stored_bytes)
     tasks = Tasks(database, clock)
@@ -247,7 +256,7 @@ def _use_cases(
         tasks=tasks,
         pictures=pictures,
         clock=clock,
-        defaults=defaults,
+        defaults=defaults_of(settings.server, catalog),
         refuse_url=partial(refuse_url, allow=parse_allow(settings.fetch.allow)),
         quota=quota,
     )
@@ -260,27 +269,44 @@ def _use_cases(
     )
 
 
-def _check_defaults(defaults: Defaults, catalog: Catalog) -> None:
-    for setting, kind, model in (
-        ("default_model", Kind.EDIT_IMAGE, defaults.edit_model),
-        ("default_model_edit_model", Kind.MODEL_EDIT, defaults.model_edit_model),
-    ):
-        offer = catalog.find(model)
-        if offer is None:
-            raise SettingsError(f"server.{setting}: no provider here serves {model!r}")
-        if kind not in offer.model.kinds:
-            raise SettingsError(f"server.{setting}: {model!r} does not serve {kind} tasks")
+def defaults_of(server: ServerSettings, catalog: Catalog) -> Defaults:
+    """Find the models for requests that name none. Raises ``SettingsError`` when nobody serves them."""
+    return Defaults(
+        edit_model=_served("server.default_model", server.default_model, Kind.EDIT_IMAGE, catalog),
+        model_edit_model=_served(
+            "server.default_model_edit_model", server.default_model_edit_model, Kind.MODEL_EDIT, catalog
+        ),
+    )
 
 
-def _keys(auth: AuthSettings) -> Reloaded[Keys] | None:
+def _served(setting: str, name: str, kind: Kind, catalog: Catalog) -> str:
+    offer = catalog.find(name)
+    if offer is not None and kind in offer.model.kinds:
+        return name
+    trouble = (
+        f"does not serve {kind} tasks" if offer else f"is served by no provider here{catalog.near(name)}"
+    )
+    others = ", ".join(model.name for model in catalog.models() if kind in model.kinds)
+    remedy = f"set it to one of {others}" if others else "enable a provider that has a model for such tasks"
+    raise SettingsError(f"{setting}: {name!r} {trouble}; {remedy}")
+
+
+def keys_of(auth: AuthSettings) -> Reloaded[Keys] | None:
+    """Read the callers' keys, None when callers need none. Raises ``Unusable``."""
     if auth.mode == "none":
         return None
-    keys = Reloaded([auth.keys_file], partial(read_keys, auth.keys_file))
-    if not keys.value:
-        _log.warning(
-            "%s has no keys, so nobody can call; imageedit-server keys new makes one", auth.keys_file
-        )
-    return keys
+    return Reloaded([auth.keys_file], partial(read_keys, auth.keys_file))
+
+
+def _warn_of_useless(auth: AuthSettings, keys: Reloaded[Keys] | None, tls: Tls | None) -> None:
+    """Not refused: the first key may come while it runs, and so may the next certificate."""
+    try:
+        if keys is not None:
+            summary_of(auth.keys_file, keys.value)
+        if tls is not None:
+            tls.valid_until()
+    except Unusable as useless:
+        _log.warning("%s", useless)
 
 
 def _callers(keys: Reloaded[Keys] | None, limits: LimitsSettings) -> Callers | None:
@@ -290,7 +316,8 @@ def _callers(keys: Reloaded[Keys] | None, limits: LimitsSettings) -> Callers | N
     return Callers(keys, RequestRates(limits.requests_per_second))
 
 
-def _tls(tls: TlsSettings) -> Tls | None:
+def tls_of(tls: TlsSettings) -> Tls | None:
+    """Read the server's certificate, None when it speaks plaintext. Raises ``Unusable``."""
     if not tls.cert_file:
         return None
     client_ca = Path(tls.client_ca_file) if tls.client_ca_file else None
@@ -367,7 +394,7 @@ async def _first(*futures: asyncio.Future[Any]) -> None:
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait([task])
     if not task.cancelled() and (error := task.exception()):

@@ -1,18 +1,24 @@
 """What operators do beside serving: check everything, and back the data up."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from imageedit_server.bootstrap import open_catalog
+from imageedit_server.bootstrap import defaults_of, keys_of, open_catalog, tls_of
 from imageedit_server.images.archive import copy_images, missing
 from imageedit_server.images.blobs import IMAGES_FOLDER
 from imageedit_server.providers.base import AccountRefused
-from imageedit_server.settings import Settings
+from imageedit_server.providers.catalog import Catalog, ModelClash
+from imageedit_server.rpc.keys import summary_of
+from imageedit_server.rpc.reload import Unusable
+from imageedit_server.settings import AuthSettings, ServerSettings, Settings, SettingsError, TlsSettings
 from imageedit_server.store.archive import copy_database, faults_of, images_of
 from imageedit_server.store.sqlite_file import DATABASE_NAME, LOCK_NAME, StoreRefused
 
+REFUSALS = (SettingsError, ModelClash, Unusable)
+"""What stops a start."""
 SHOWN = 10
 """Of many faults of one kind, this many are named."""
 
@@ -27,15 +33,48 @@ class Finding:
 
 
 async def check(settings: Settings) -> AsyncIterator[Finding]:
-    """Look at the data and at every provider's account. The settings themselves were checked before."""
+    """Look at the data and at all that a server opens at its start, by opening it, and ask every provider.
+
+    The settings themselves were checked before.
+    """
     for finding in check_data(settings.server.data_dir):
         yield finding
+    yield _looked("keys", partial(_look_at_keys, settings.auth))
+    yield _looked("certificate", partial(_look_at_certificate, settings.tls))
     async with AsyncExitStack() as stack:
-        for name, provider in open_catalog(settings, stack).providers.items():
+        try:
+            catalog = open_catalog(settings, stack)
+        except REFUSALS as refused:
+            yield Finding("providers", str(refused), ok=False)
+            return
+        yield _looked("default models", partial(_look_at_defaults, settings.server, catalog))
+        for name, provider in catalog.providers.items():
             try:
                 yield Finding(f"provider {name}", await provider.adapter.check_account())
             except AccountRefused as refused:
                 yield Finding(f"provider {name}", str(refused), ok=False)
+
+
+def _looked(subject: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(subject, look())
+    except REFUSALS as refused:
+        return Finding(subject, str(refused), ok=False)
+
+
+def _look_at_keys(auth: AuthSettings) -> str:
+    keys = keys_of(auth)
+    return "Callers need none." if keys is None else summary_of(auth.keys_file, keys.value)
+
+
+def _look_at_certificate(tls: TlsSettings) -> str:
+    opened = tls_of(tls)
+    return "None is needed without TLS." if opened is None else f"It is valid until {opened.valid_until()}."
+
+
+def _look_at_defaults(server: ServerSettings, catalog: Catalog) -> str:
+    defaults = defaults_of(server, catalog)
+    return f"{defaults.edit_model}, and {defaults.model_edit_model} for model edits."
 
 
 def check_data(folder: Path) -> Iterator[Finding]:

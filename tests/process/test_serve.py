@@ -71,8 +71,8 @@ async def test_a_second_server_is_kept_out(servers: Servers, place: Place) -> No
         ),
     )
     await refused(data, "another server is using", str(place.data_dir))
-    await refused(grpc_port, "cannot listen on", first.grpc)
-    await refused(http_port, "cannot listen on", first.http)
+    await refused(grpc_port, "server.listen", first.grpc, "stop it, or choose another address")
+    await refused(http_port, "server.http_listen", first.http, "stop it, or choose another address")
     async with AsyncClient(first.grpc) as client:
         assert await client.list_models()
 
@@ -114,6 +114,11 @@ async def test_a_signal_drains(servers: Servers, place: Place, number: signal.Si
     }
     assert all(int(outcome.trailer["last-seq"]) >= 1 for outcome in outcomes)
     assert await server.ended() == 0
+    last = json.loads(server.stderr().splitlines()[-1])
+    assert (last["level"], last["message"]) == (
+        "info",
+        "drained and stopped; tasks left for the next start: 20",
+    )
     assert await server.rest_of_stdout() == ""
     assert "Traceback" not in server.stderr()
 
@@ -154,6 +159,7 @@ async def test_a_second_signal_ends_it_at_once(servers: Servers, place: Place) -
         server.send(TERM)
         assert await server.ended() == 128 + TERM
         upload.cancel()
+    assert "stopped before it had drained" in server.stderr().splitlines()[-1]
     assert "Traceback" not in server.stderr()
 
 

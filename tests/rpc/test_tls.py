@@ -116,6 +116,16 @@ async def test_a_broken_certificate_is_named_once(
         await eventually(lambda: _is(served, "renewed"))
 
 
+async def test_an_expired_certificate_is_named_at_the_start(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is served all the same, since a new one is taken up while the server runs."""
+    shutil.copy(pem("expired"), folder / "cert.pem")
+    shutil.copy(key("good.example"), folder / "key.pem")
+    async with serving(folder, TLS):
+        assert f"no client takes {folder / 'cert.pem'}: certificate has expired; renew it" in caplog.text
+
+
 # Mutual TLS
 
 

@@ -64,6 +64,11 @@ async def measure_backlog(database: Database, now: datetime) -> None:
         _show(each, now)
 
 
+async def count_open(database: Database) -> int:
+    """Return how many tasks are not finished."""
+    return sum(each.queued + each.running for each in await database.read(backlog))
+
+
 def _show(found: Backlog, now: datetime) -> None:
     TASKS_OPEN.labels(found.provider, "QUEUED").set(found.queued)
     TASKS_OPEN.labels(found.provider, "RUNNING").set(found.running)

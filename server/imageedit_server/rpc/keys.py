@@ -61,6 +61,16 @@ def read_keys(path: Path) -> Keys:
     return _parse(path, read_bytes(SETTING, path))
 
 
+def summary_of(path: Path, keys: Keys) -> str:
+    """Return how many keys there are. Raises ``Unusable`` for none, with which nobody can call."""
+    if not keys:
+        raise Unusable(
+            f"{SETTING}: {path} has no keys, so nobody can call; imageedit-server keys new TENANT makes one"
+        )
+    tenants = {caller.tenant for caller in keys.values()}
+    return f"{path} has {len(keys)} of {len(tenants)} tenants."
+
+
 def add_key(path: Path, tenant: str) -> tuple[str, Caller]:
     """Make a key for ``tenant`` and put its hash into the file, which is made when missing.
 

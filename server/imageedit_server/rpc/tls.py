@@ -4,6 +4,7 @@ gRPC's own lowest version is TLS 1.2.
 """
 
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,31 @@ class Tls:
         self._check()
         return grpc.ssl_server_certificate_configuration([(key, cert)], root_certificates=client_ca)
 
-    def _check(self) -> None:
+    def valid_until(self) -> str:
+        """Return when the certificate ends. Raises ``Unusable`` when no client takes it: when it has expired.
+
+        A client that trusts the file itself connects in memory, and looks at what every client looks at.
+        """
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        client.check_hostname = False  # which names the callers use, nobody here knows
+        client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        client.load_verify_locations(self._files.cert)
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        caller = client.wrap_bio(to_client, to_server)
+        server = self._check().wrap_bio(to_server, to_client, server_side=True)
+        try:
+            for side in (caller, server):
+                with suppress(ssl.SSLWantReadError):
+                    side.do_handshake()
+            caller.do_handshake()
+        except ssl.SSLError as error:
+            why = getattr(error, "verify_message", error.reason)
+            raise Unusable(f"tls.cert_file: no client takes {self._files.cert}: {why}; renew it") from None
+        certificate = caller.getpeercert()
+        assert certificate
+        return str(certificate["notAfter"])
+
+    def _check(self) -> ssl.SSLContext:
         """Find out what gRPC would only say when a client comes."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
@@ -70,6 +95,7 @@ class Tls:
                 context.load_verify_locations(self._files.client_ca)
         except (ssl.SSLError, OSError):
             raise Unusable(f"tls.client_ca_file: {self._files.client_ca} has no PEM certificate") from None
+        return context
 
 
 def _no_password() -> str:

@@ -1,0 +1,124 @@
+"""What ``imageedit-server check`` finds before a start or a caller does: by opening what a start opens."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from imageedit_server.maintenance import Finding, check
+from imageedit_server.rpc.keys import add_key
+from imageedit_server.settings import load_settings
+from tests.outbound.servers import CERTS
+
+KEYS = '[auth]\nmode = "api_key"\n'
+TLS = '[tls]\ncert_file = "cert.pem"\nkey_file = "key.pem"\n'
+MODEL = '[server]\ndefault_model = "{}"\n'
+SCRIPTED = '[providers.scripted]\nadapter = "scripted"\n'
+SUITME = '[providers.suitme]\nadapter = "suitme"\nbase_url = "http://127.0.0.1:1"\napi_key = "k"\n'
+
+
+async def found(folder: Path, toml: str) -> dict[str, Finding]:
+    """Check a configuration in this folder; return the findings by subject."""
+    config = folder / "config.toml"
+    config.write_text(toml)
+    settings = load_settings(config, {}, {"data_dir": folder / "data"})
+    return {finding.subject: finding async for finding in check(settings)}
+
+
+def install(folder: Path, cert: str, key: str) -> None:
+    """Put a certificate and a key of the tests where the configuration looks for them."""
+    shutil.copy(CERTS / f"test-only-{cert}.pem", folder / "cert.pem")
+    shutil.copy(CERTS / f"test-only-{key}.key", folder / "key.pem")
+
+
+async def test_all_is_well_with_all_there(tmp_path: Path) -> None:
+    """What is right is told too, so that a person sees what was looked at."""
+    for tenant in ("shop", "shop", "blog"):
+        add_key(tmp_path / "keys.toml", tenant)
+    install(tmp_path, "localhost", "localhost")
+    findings = await found(tmp_path, KEYS + TLS)
+    assert all(finding.ok for finding in findings.values()), findings
+    assert "3 of 2 tenants" in findings["keys"].sentence
+    assert "2120" in findings["certificate"].sentence
+    assert "local/basic" in findings["default models"].sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "there is no"),
+        ("", "has no keys, so nobody can call"),
+        ("shop = [", "is not valid TOML"),
+        ('shop = ["secret-key"]', "has a key that is not"),
+    ],
+    ids=["missing", "empty", "not TOML", "not a hash"],
+)
+async def test_keys_that_let_nobody_in(tmp_path: Path, text: str | None, words: str) -> None:
+    """By the name of the setting; what may be a key is not shown."""
+    if text is not None:
+        (tmp_path / "keys.toml").write_text(text)
+    keys = (await found(tmp_path, KEYS))["keys"]
+    assert not keys.ok
+    assert keys.sentence.startswith("auth.keys_file: ")
+    assert words in keys.sentence
+    assert "secret-key" not in keys.sentence
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "words"),
+    [
+        ("expired", "good.example", "certificate has expired; renew it"),
+        ("localhost", "renewed", "is not a PEM certificate chain that belongs to the key"),
+    ],
+    ids=["expired", "another's key"],
+)
+async def test_certificates_that_no_client_takes(tmp_path: Path, cert: str, key: str, words: str) -> None:
+    install(tmp_path, cert, key)
+    certificate = (await found(tmp_path, TLS))["certificate"]
+    assert not certificate.ok
+    assert words in certificate.sentence
+
+
+@pytest.mark.parametrize(("missing", "setting"), [("cert.pem", "tls.cert_file"), ("key.pem", "tls.key_file")])
+async def test_files_of_tls_that_are_missing(tmp_path: Path, missing: str, setting: str) -> None:
+    install(tmp_path, "localhost", "localhost")
+    (tmp_path / missing).unlink()
+    certificate = (await found(tmp_path, TLS))["certificate"]
+    assert not certificate.ok
+    assert certificate.sentence == f"{setting}: cannot read {tmp_path / missing}: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("toml", "sentence"),
+    [
+        (
+            MODEL.format("local/basik") + SCRIPTED,
+            "server.default_model: 'local/basik' is served by no provider here (did you mean local/basic?);"
+            " set it to one of local/basic, scripted/fail, scripted/never, scripted/ok",
+        ),
+        (
+            MODEL.format("suitme/model-edit") + SUITME,
+            "server.default_model: 'suitme/model-edit' does not serve EDIT_IMAGE tasks; set it to one of"
+            " local/basic",
+        ),
+        (
+            "[providers.local]\nenabled = false\n",
+            "server.default_model: 'local/basic' is served by no provider here; enable a provider that has a"
+            " model for such tasks",
+        ),
+    ],
+    ids=["mistyped", "another kind", "nobody"],
+)
+async def test_default_models_that_nobody_serves(tmp_path: Path, toml: str, sentence: str) -> None:
+    """In the words that a start would use."""
+    assert (await found(tmp_path, toml))["default models"] == Finding("default models", sentence, ok=False)
+
+
+async def test_models_that_clash(tmp_path: Path) -> None:
+    toml = "".join(
+        f'[providers.{name}]\nadapter = "openai"\napi_key = "k"\nbase_url = "http://127.0.0.1:1"\n'
+        for name in ("one", "two")
+    )
+    providers = (await found(tmp_path, toml))["providers"]
+    assert not providers.ok
+    assert "is served by providers one and two" in providers.sentence
