@@ -52,6 +52,15 @@ def test_on_a_terminal_the_progress_is_a_bar(server, say, started):
     assert "0%  queued" not in said
 
 
+def test_a_failed_handshake_is_told_in_our_words_alone(server):
+    """gRPC's own lines on stderr would bury the sentence."""
+    command = [*COMMAND, "--address", server.address, "--tls", "--patience", "1", "list"]
+    silent = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+    result = run(command, capture_output=True, text=True, check=False, env=silent)
+    assert result.returncode == 3
+    assert [line for line in result.stderr.splitlines() if not line.startswith("imageedit: ")] == []
+
+
 def test_ctrl_c_leaves_the_task_alone_and_says_so(server, say, started):
     """Exit code 130, and the two commands that come next."""
     server.on("WatchTask", [say.event(1, "QUEUED"), say.Hang()])

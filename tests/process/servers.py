@@ -199,8 +199,8 @@ class Standby:
 
 
 def _environment(failpoint: str, more: Mapping[str, str]) -> dict[str, str]:
-    """The environment of this process, without what would be a setting or make each start compile anew."""
-    left_out = ("IMAGEEDIT_", "PYTHONDONTWRITEBYTECODE")
+    """The environment of this process, without what is a setting, ours to set or slows each start."""
+    left_out = ("IMAGEEDIT_", "GRPC_VERBOSITY", "PYTHONDONTWRITEBYTECODE")
     ours = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     armed = {"IMAGEEDIT_FAILPOINT": f"{failpoint}:kill"} if failpoint else {}
     return {**ours, **armed, **more}

@@ -1,10 +1,13 @@
 """A secured server as its operator meets it: keys made, shown once, taken up and taken away (P23, P26)."""
 
 import asyncio
+import json
 import re
 import shutil
+import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from imageedit_client import AsyncClient, ImageEditError
@@ -137,6 +140,25 @@ async def test_a_public_server_without_tls_says_so(servers: Servers, tmp_path: P
     assert len(warnings) == 1
     assert public in warnings[0]
     assert "has no keys" in server.stderr()
+
+
+async def test_what_does_not_speak_tls_leaves_no_line(servers: Servers, tmp_path: Path) -> None:
+    """gRPC's own words would stand between the lines of JSON, as many as a stranger likes."""
+    place = SecuredPlace(folder=tmp_path)
+    config = place.config()
+    await new_key(config, "shop")
+    server = await servers.start(place)
+    host, port = server.grpc.rsplit(":", 1)
+    async with asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET / HTTP/1.1\r\n\r\n" * 100)
+        with suppress(ConnectionError):
+            while await reader.read(1024):
+                pass
+        writer.close()
+    server.send(signal.SIGTERM)
+    assert await server.ended() == 0
+    assert all(json.loads(line)["message"] for line in server.stderr().splitlines())
 
 
 async def test_a_bad_tenant_is_a_sentence(tmp_path: Path) -> None:

@@ -13,6 +13,11 @@ AsyncClient is used the same way, with `async with` and `await`; watch() and lis
 Calls bridge a restart of the service by themselves, and a create never makes two tasks of one call.
 """
 
+import os
+
+# What gRPC documents as its default. Without it every handshake that fails is a line on stderr.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
 from imageedit.v1.image_edit_service_pb2 import IdeogramOptions, OpenaiOptions, SeedreamOptions
 from imageedit.v1.image_pb2 import Image, ImageSource
 from imageedit.v1.model_pb2 import Model
@@ -20,6 +25,7 @@ from imageedit.v1.task_pb2 import BodyProfile, Task, TaskEvent
 
 from .async_client import AsyncClient
 from .client import Client
+from .connection import UnencryptedKeyWarning
 from .downloads import Saved
 from .errors import (
     DataLoss,
@@ -77,6 +83,7 @@ __all__ = [
     "TaskFailed",
     "Unauthenticated",
     "Unavailable",
+    "UnencryptedKeyWarning",
     "service_config",
     "succeeded",
 ]

@@ -16,7 +16,7 @@ from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from . import requests
 from .connection import DEFAULT_ADDRESS, Connection
 from .downloads import DownloadCursor, PartialFile, Saved
-from .errors import ImageEditError, translated
+from .errors import ImageEditError, InvalidArgument, translated
 from .requests import DefaultModelSettings, EditSettings, State, TaskSettings
 from .retry import Pace, Retry, Tries
 from .streams import Cursor, StreamRetry
@@ -56,6 +56,9 @@ class AsyncClient:
             api_key=api_key,
         )
         self._owns_channel = channel is None
+        if channel is None:
+            connection.warn()
+        self._hint = connection.hint if channel is None else None
         self._channel = _open(connection) if channel is None else channel
         self._stub = ImageEditServiceStub(self._channel)
         self._metadata = connection.metadata()
@@ -167,7 +170,13 @@ class AsyncClient:
 
     async def _upload(self, upload: Upload) -> image_pb2.Image:
         tries = StreamRetry(self._pace, try_seconds=self._pace.call_seconds + upload.extra_seconds())
-        return (await self._try(lambda **how: self._stub.UploadImage(upload.messages(), **how), tries)).image
+        try:
+            return (
+                await self._try(lambda **how: self._stub.UploadImage(upload.messages(), **how), tries)
+            ).image
+        except InvalidArgument as refusal:
+            upload.name_in(refusal)
+            raise
 
     async def _download(self, image_id: str, sink: BinaryIO) -> image_pb2.Image:
         cursor = DownloadCursor(image_id, sink, self._pace)
@@ -184,7 +193,7 @@ class AsyncClient:
             try:
                 return await send(timeout=tries.try_seconds, metadata=self._metadata)
             except grpc.RpcError as error:
-                await self._sleep(tries.delay_after(translated(error)))
+                await self._sleep(tries.delay_after(translated(error, self._hint)))
 
     async def _follow(
         self, method: Callable[..., Any], cursor: Cursor[Any, Item]
@@ -198,7 +207,7 @@ class AsyncClient:
                         return
                 cursor.ended()
             except (grpc.RpcError, ImageEditError) as error:
-                await self._sleep(cursor.resume_after(translated(error)))
+                await self._sleep(cursor.resume_after(translated(error, self._hint)))
             finally:
                 stream.cancel()
 

@@ -16,7 +16,7 @@ from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from . import requests
 from .connection import DEFAULT_ADDRESS, Connection
 from .downloads import DownloadCursor, PartialFile, Saved
-from .errors import ImageEditError, translated
+from .errors import ImageEditError, InvalidArgument, translated
 from .requests import DefaultModelSettings, EditSettings, State, TaskSettings
 from .retry import Pace, Retry, Tries
 from .streams import Cursor, StreamRetry
@@ -56,6 +56,9 @@ class Client:
             api_key=api_key,
         )
         self._owns_channel = channel is None
+        if channel is None:
+            connection.warn()
+        self._hint = connection.hint if channel is None else None
         self._channel = _open(connection) if channel is None else channel
         self._stub = ImageEditServiceStub(self._channel)
         self._metadata = connection.metadata()
@@ -164,7 +167,11 @@ class Client:
 
     def _upload(self, upload: Upload) -> image_pb2.Image:
         tries = StreamRetry(self._pace, try_seconds=self._pace.call_seconds + upload.extra_seconds())
-        return self._try(lambda **how: self._stub.UploadImage(upload.messages(), **how), tries).image
+        try:
+            return self._try(lambda **how: self._stub.UploadImage(upload.messages(), **how), tries).image
+        except InvalidArgument as refusal:
+            upload.name_in(refusal)
+            raise
 
     def _download(self, image_id: str, sink: BinaryIO) -> image_pb2.Image:
         cursor = DownloadCursor(image_id, sink, self._pace)
@@ -181,7 +188,7 @@ class Client:
             try:
                 return send(timeout=tries.try_seconds, metadata=self._metadata)
             except grpc.RpcError as error:
-                self._sleep(tries.delay_after(translated(error)))
+                self._sleep(tries.delay_after(translated(error, self._hint)))
 
     def _follow(self, method: Callable[..., Any], cursor: Cursor[Any, Item]) -> Generator[Item, None, None]:
         while not cursor.finished:
@@ -193,7 +200,7 @@ class Client:
                         return
                 cursor.ended()
             except (grpc.RpcError, ImageEditError) as error:
-                self._sleep(cursor.resume_after(translated(error)))
+                self._sleep(cursor.resume_after(translated(error, self._hint)))
             finally:
                 stream.cancel()
 

@@ -1,10 +1,14 @@
 """How to reach the service: channel options, TLS and the credential."""
 
+import re
+import warnings
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
 import grpc
+
+from .hints import hint_for
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 MIB = 1024 * 1024
@@ -24,6 +28,14 @@ OPTIONS: dict[str, int] = {
 }
 
 
+# HOST:PORT, or what else gRPC reads.
+TARGET = re.compile(r"(\[[^\]]+\]|[^:/\[\]]+):[0-9]{1,5}|(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):.+")
+
+
+class UnencryptedKeyWarning(UserWarning):
+    """The API key travels readable for everyone on the way."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Connection:
     """Where the service is and how to speak to it. The key is never part of its repr."""
@@ -40,6 +52,10 @@ class Connection:
     api_key: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if not TARGET.fullmatch(self.address):
+            raise ValueError(
+                f"the address must be HOST:PORT, such as {DEFAULT_ADDRESS}, and not {self.address}"
+            )
         if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable()):
             raise ValueError("the api key must be printable ASCII without line breaks")
         if (self.cert_file is None) != (self.key_file is None):
@@ -60,6 +76,20 @@ class Connection:
         """Channel arguments of gRPC."""
         # A proxy from the environment cannot reach this machine's own loopback.
         return [*OPTIONS.items(), *([("grpc.enable_http_proxy", 0)] if self.is_loopback() else [])]
+
+    def hint(self, message: str) -> str:
+        """What mends a connection of which gRPC says this; empty when nobody knows."""
+        return hint_for(message, plaintext=self.is_plaintext())
+
+    def shows_key(self) -> bool:
+        """Whether the API key can be read on its way to another machine."""
+        return bool(self.api_key) and self.is_plaintext() and not self.is_loopback()
+
+    def warn(self) -> None:
+        """Warns whoever makes a client, which calls this, of a key that can be read on its way."""
+        if self.shows_key():
+            message = f"the API key travels unencrypted to {self.address}; give ca_file, or tls=True"
+            warnings.warn(message, UnencryptedKeyWarning, stacklevel=3)
 
     def is_plaintext(self) -> bool:
         """Whether anyone on the way can read what is sent."""

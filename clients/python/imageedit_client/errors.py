@@ -18,6 +18,7 @@ ImageEditError
 └── TaskFailed                 raised by succeeded(): the calls went well, the task did not
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -35,7 +36,7 @@ DETAILS_KEY = "grpc-status-details-bin"
 class FieldViolation:
     """One field of the request that was refused."""
 
-    # Path in the proto's words: "images[0].url".
+    # Path in the proto's words: "images[0].url". Of a file's bytes that were refused, the file's name.
     field: str
     # One sentence: what is wrong and what would be right.
     description: str
@@ -45,7 +46,8 @@ class ImageEditError(Exception):
     """A call that the service refused or that did not reach it.
 
     `code` is the gRPC status, None when no call failed; `reason` the stable word of ErrorInfo, empty when
-    the error is the library's own; `retry_after` is in seconds, None when the service named no time.
+    the error is the library's own; `retry_after` is in seconds, None when the service named no time;
+    `hint` says what most likely keeps the connection from being made and mends it, empty when nobody knows.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class ImageEditError(Exception):
         reason: str = "",
         field_violations: tuple[FieldViolation, ...] = (),
         retry_after: float | None = None,
+        hint: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -63,10 +66,12 @@ class ImageEditError(Exception):
         self.reason = reason
         self.field_violations = field_violations
         self.retry_after = retry_after
+        self.hint = hint
 
     def __str__(self) -> str:
         fields = "; ".join(f"{each.field}: {each.description}" for each in self.field_violations)
-        return fields or self.message or self.reason or (self.code.name if self.code else "")
+        text = fields or self.message or self.reason or (self.code.name if self.code else "")
+        return f"{text} ({self.hint})" if self.hint else text
 
 
 class InvalidArgument(ImageEditError):
@@ -154,21 +159,29 @@ TABLE: dict[tuple[grpc.StatusCode, str], type[ImageEditError]] = {
 }
 
 
-def translated(error: grpc.RpcError | ImageEditError) -> ImageEditError:
-    """Translates what a stub of either face raised. Never raises: odd details are left out."""
+def translated(
+    error: grpc.RpcError | ImageEditError, hint: Callable[[str], str] | None = None
+) -> ImageEditError:
+    """Translates what a stub of either face raised. Never raises: odd details are left out.
+
+    `hint` knows what mends a connection that cannot be made, by gRPC's message.
+    """
     if isinstance(error, ImageEditError):
         return error
     call = cast(Any, error)
     code = call.code() or grpc.StatusCode.UNKNOWN
     details = _details(call)
     reason = _detail(details, error_details_pb2.ErrorInfo).reason
+    message = call.details() or ""
+    ours = code is not grpc.StatusCode.UNAVAILABLE or reason
     kind = TABLE.get((code, reason)) or TABLE.get((code, "")) or ImageEditError
     failure = kind(
-        call.details() or "",
+        message,
         code=code,
         reason=reason,
         field_violations=_violations(details),
         retry_after=_retry_after(details),
+        hint="" if ours or hint is None else hint(message),
     )
     failure.__cause__ = error
     return failure

@@ -3,11 +3,14 @@
 import hashlib
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from imageedit.v1 import image_edit_service_pb2 as service_pb2
 from imageedit.v1 import image_pb2
+
+from .errors import InvalidArgument
 
 KIB = 1024
 CHUNK_BYTES = 256 * KIB
@@ -38,6 +41,15 @@ class Upload:
         with self._open() as opened:
             while chunk := opened.read(CHUNK_BYTES):
                 yield service_pb2.UploadImageRequest(chunk=chunk)
+
+    def name_in(self, refusal: InvalidArgument) -> None:
+        """Says in the error which file was refused: the service only knows that its bytes were."""
+        if isinstance(self._picture, Path):
+            name = str(self._picture)
+            refusal.field_violations = tuple(
+                replace(each, field=name) if each.field == "chunk" else each
+                for each in refusal.field_violations
+            )
 
     def extra_seconds(self) -> float:
         """What a slow line needs on top of an ordinary call's deadline."""

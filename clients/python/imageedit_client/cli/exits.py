@@ -1,5 +1,6 @@
 """What an error means to a shell: one sentence on stderr and one exit code."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -12,7 +13,6 @@ from imageedit_client.errors import (
     ImageEditError,
     Internal,
     TaskFailed,
-    Unauthenticated,
     Unavailable,
 )
 
@@ -35,6 +35,15 @@ CODES: tuple[tuple[type[Exception], int], ...] = (
     (OSError, USAGE),
     (ValueError, USAGE),
 )
+
+REMEDIES = {
+    "CREDENTIALS_MISSING": "; give a key by --api-key-file or IMAGEEDIT_API_KEY",
+    "CREDENTIALS_INVALID": "; give another key by --api-key-file or IMAGEEDIT_API_KEY",
+    "UNKNOWN_MODEL": "; `imageedit models` shows all",
+    "TASK_NOT_FOUND": "; `imageedit list` shows yours",
+}
+# A hint names arguments of the library; these are the options that stand for them.
+OPTION = re.compile(r"\b(tls|ca_file|cert_file|key_file)\b(=True)?")
 
 
 @contextmanager
@@ -71,7 +80,7 @@ def sentence(error: Exception, address: str) -> str:
 def _out_of_reach(error: ImageEditError, address: str) -> str:
     if error.reason:
         return f"the server at {address} cannot serve now: {_words(error)}"
-    return f"could not reach {address}: {_last_part(error.message)}"
+    return f"could not reach {address}: {_as_options(error.hint) or _last_part(error.message)}"
 
 
 def _verdict(error: ImageEditError) -> str:
@@ -80,12 +89,15 @@ def _verdict(error: ImageEditError) -> str:
 
 
 def _remedy(error: ImageEditError) -> str:
-    wants_key = isinstance(error, Unauthenticated)
-    return "; give a key by --api-key-file or IMAGEEDIT_API_KEY" if wants_key else ""
+    return REMEDIES.get(error.reason, "")
 
 
 def _words(error: ImageEditError) -> str:
     return str(error).rstrip(".") + (f" ({error.reason})" if error.reason else "")
+
+
+def _as_options(hint: str) -> str:
+    return OPTION.sub(lambda named: f"--{named[1].replace('_', '-')}", hint)
 
 
 def _last_part(message: str) -> str:

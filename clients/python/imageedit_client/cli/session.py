@@ -1,6 +1,7 @@
 """What every command shares: the client, where results and notes go, and the exit codes."""
 
 import inspect
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -9,6 +10,7 @@ import typer
 from google.protobuf.message import Message
 
 from imageedit_client.client import Client
+from imageedit_client.connection import UnencryptedKeyWarning
 from imageedit_client.errors import ImageEditError
 from imageedit_client.retry import Pace
 
@@ -30,8 +32,9 @@ class Session:
         self._patience = shared.patience or PATIENCE_SECONDS
         self._troubled = False
         connection = shared.connection()
-        if connection.api_key and connection.is_plaintext() and not connection.is_loopback():
-            note("the API key travels unencrypted; use --tls or --ca-file")
+        if connection.shows_key():
+            note(f"the API key travels unencrypted to {connection.address}; use --tls or --ca-file")
+            warnings.simplefilter("ignore", UnencryptedKeyWarning)
         pace = Pace(call_seconds=self._patience, patience_seconds=self._patience, on_retry=self._say_trouble)
         self.client = Client(
             connection.address,

@@ -1,0 +1,228 @@
+"""A connection that cannot be made says what most likely mends it, whichever face asks."""
+
+import asyncio
+import shutil
+import socket
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from imageedit_client import (
+    AsyncClient,
+    Client,
+    ImageEditError,
+    InvalidArgument,
+    Pace,
+    Unavailable,
+    UnencryptedKeyWarning,
+)
+from imageedit_client.cli.exits import sentence
+from imageedit_client.cli.options import Shared
+from imageedit_client.cli.session import Session
+from tests.outbound.servers import CERTS
+from tests.rpc.serving import SCRIPTED, serving
+
+CA = CERTS / "test-only-ca.pem"
+TLS = f'{SCRIPTED}[tls]\ncert_file = "cert.pem"\nkey_file = "key.pem"\n'
+MUTUAL = f'{TLS}client_ca_file = "ca.pem"\n'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A server, a client that does not fit it, and words of the hint."""
+
+    toml: str = SCRIPTED
+    certificate: str = "localhost"
+    door: str = "grpc_address"
+    how: dict[str, Any]
+    words: str
+    options: str
+
+
+CASES = {
+    "plaintext to TLS": Case(
+        toml=TLS, how={}, words="speaks TLS; give ca_file, or tls=True", options="give --ca-file, or --tls"
+    ),
+    "TLS to plaintext": Case(
+        how={"ca_file": CA},
+        words="does not speak TLS; leave out tls=True",
+        options="leave out --tls, --ca-file",
+    ),
+    "no certificate of its own": Case(
+        toml=MUTUAL,
+        how={"ca_file": CA},
+        words="asks for a client certificate",
+        options="--cert-file and --key-file",
+    ),
+    "a stranger's authority": Case(
+        toml=TLS, how={"tls": True}, words="not trusted here; give ca_file", options="give --ca-file"
+    ),
+    "another name": Case(
+        toml=TLS,
+        certificate="other.example",
+        how={"ca_file": CA},
+        words="for other names",
+        options="other names",
+    ),
+    "expired": Case(
+        toml=TLS, certificate="expired", how={"ca_file": CA}, words="has expired", options="has expired"
+    ),
+    "the HTTP door": Case(
+        door="http_address", how={}, words="that is an HTTP port", options="prints after grpc="
+    ),
+    "no PEM": Case(how={"ca_file": Path(__file__)}, words="give PEM files", options="--ca-file"),
+}
+
+
+def give_up(error: ImageEditError, delay: float) -> None:
+    """Do not try again: the first answer is what is looked at."""
+    raise error
+
+
+IMPATIENT = Pace(on_retry=give_up)
+
+
+def install(folder: Path, name: str) -> None:
+    """Put a certificate where the server looks for it."""
+    shutil.copy(CERTS / f"test-only-{name}.pem", folder / "cert.pem")
+    key = "good.example" if name == "expired" else name
+    shutil.copy(CERTS / f"test-only-{key}.key", folder / "key.pem")
+    shutil.copy(CA, folder / "ca.pem")
+
+
+async def refused(address: str, **how: Any) -> list[ImageEditError]:
+    """Ask with both faces; return what they raise."""
+
+    def ask() -> None:
+        with Client(address, pace=IMPATIENT, **how) as client:
+            client.list_models()
+
+    async with AsyncClient(address, pace=IMPATIENT, **how) as client:
+        with pytest.raises(Unavailable) as asynchronous:
+            await client.list_models()
+    with pytest.raises(Unavailable) as synchronous:
+        await asyncio.to_thread(ask)
+    return [asynchronous.value, synchronous.value]
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_what_does_not_fit_is_named(tmp_path: Path, case: Case) -> None:
+    """In the words of the library in the error, and in options on the command line."""
+    install(tmp_path, case.certificate)
+    async with serving(tmp_path, case.toml) as served:
+        for error in await refused(getattr(served.server, case.door), **case.how):
+            assert case.words in error.hint
+            assert str(error) == f"{error.message} ({error.hint})"
+            assert case.options in sentence(error, "somewhere:1")
+
+
+async def test_nobody_there_is_told_how_to_start_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    for error in await refused(address):
+        assert sentence(error, address) == (
+            f"could not reach {address}: connection refused; start a server with imageedit-server serve,"
+            " or give another address"
+        )
+
+
+def test_an_answer_of_the_service_has_no_hint(server, say) -> None:
+    """It came, so that nothing is wrong with the connection; what it says may read like it."""
+    server.on("GetTask", say.Refusal(reason="DRAINING", message="failed to connect: Socket closed"))
+    with Client(server.address, pace=IMPATIENT) as client, pytest.raises(Unavailable) as caught:
+        client.get("task_1")
+    assert caught.value.hint == ""
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "http://127.0.0.1:50051", "https://edits.example.com", "localhost:grpc", ":1", ""],
+)
+@pytest.mark.parametrize("face", [Client, AsyncClient])
+async def test_an_address_that_cannot_be_one_is_refused_at_once(
+    face: Callable[..., Any], address: str
+) -> None:
+    """Instead of a minute of tries."""
+    with pytest.raises(ValueError, match="the address must be HOST:PORT, such as 127"):
+        face(address)
+
+
+@pytest.mark.parametrize("face", [Client, AsyncClient])
+async def test_a_key_that_everyone_can_read_is_warned_of(face: Callable[..., Any]) -> None:
+    """Once, where the client is made; without the key."""
+    with pytest.warns(
+        UnencryptedKeyWarning, match=r"unencrypted to edits\.example\.com:50051; give ca_file"
+    ) as seen:
+        client = face("edits.example.com:50051", api_key="s3cret")
+    await _close(client)
+    assert [warning.filename for warning in seen] == [__file__]
+    assert "s3cret" not in str(seen[0].message)
+
+
+@pytest.mark.parametrize("face", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"address": "edits.example.com:50051", "api_key": "k", "tls": True},
+        {"address": "edits.example.com:50051", "api_key": "k", "ca_file": CA},
+        {"address": "edits.example.com:50051"},
+        *({"address": loopback, "api_key": "k"} for loopback in ("127.0.0.1:1", "[::1]:1", "localhost:1")),
+    ],
+    ids=str,
+)
+async def test_a_key_that_nobody_can_read_is_not(face: Callable[..., Any], how: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        await _close(face(**how))
+
+
+def test_the_command_says_it_in_a_note_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line on stderr, in options, and no warning of Python's beside it."""
+    monkeypatch.setenv("IMAGEEDIT_API_KEY", "s3cret")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        Session(Shared(address="example.com:50051")).client.close()
+    assert capsys.readouterr().err == (
+        "imageedit: the API key travels unencrypted to example.com:50051; use --tls or --ca-file\n"
+    )
+    assert warned == []
+
+
+async def test_a_channel_of_the_caller_is_the_callers_to_judge() -> None:
+    """It may be a proxy's; its errors have no hint either, since we do not know what it speaks."""
+    with warnings.catch_warnings(), grpc.insecure_channel("edits.example.com:1") as channel:
+        warnings.simplefilter("error")
+        Client("edits.example.com:1", api_key="k", channel=channel).close()
+
+
+async def _close(client: Client | AsyncClient) -> None:
+    if isinstance(client, AsyncClient):
+        await client.close()
+    else:
+        client.close()
+
+
+async def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
+    """By its name, and not by the field that its bytes travelled in."""
+    path = tmp_path / "notes.txt"
+    path.write_text("no picture")
+    async with serving(tmp_path, SCRIPTED) as served:
+
+        def ask() -> None:
+            with Client(served.server.grpc_address) as client:
+                client.edit_image("x", [path])
+
+        async with AsyncClient(served.server.grpc_address) as client:
+            with pytest.raises(InvalidArgument) as asynchronous:
+                await client.edit_image("x", [path])
+        with pytest.raises(InvalidArgument) as synchronous:
+            await asyncio.to_thread(ask)
+    for error in (asynchronous.value, synchronous.value):
+        assert str(error) == f"{path}: is not a PNG, JPEG or WebP picture"
