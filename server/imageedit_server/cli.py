@@ -36,8 +36,8 @@ COLLECT_AFTER = (10_000, 20, 20)
 PRIVATE = 0o077
 """The umask under which what is made is its owner's alone."""
 
-Config = Annotated[Path | None, typer.Option(help="TOML file: see docs/settings.md.")]
-DataDir = Annotated[Path | None, typer.Option(help="Where tasks and images are kept.")]
+Config = Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file: see docs/settings.md.")]
+DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Where tasks and images are kept.")]
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def serve_command(
 
 @app.command("check")
 def check_command(config: Config = None, data_dir: DataDir = None) -> None:
-    """Check the settings, the stored data and every provider's account. Nothing is changed or paid."""
+    """Check settings, data, keys, certificate and every provider's account. Nothing is changed or paid."""
     settings = _settings(config, data_dir)
     typer.echo("ok    settings: They are well formed.")
 
@@ -133,7 +133,7 @@ def keys_commands() -> None:
 
 @keys.command("new")
 def new_key(
-    tenant: Annotated[str, typer.Argument(help="Whose key it is.")],
+    tenant: Annotated[str, typer.Argument(metavar="TENANT", help="Whose key it is.")],
     config: Config = None,
 ) -> None:
     """Make a key, put its hash into auth.keys_file and print the key: it is shown this once.

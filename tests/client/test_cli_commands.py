@@ -344,23 +344,27 @@ def test_get_and_cancel_say_where_the_task_stands(imageedit, server, say):
 
 
 def test_list_prints_a_task_a_line(imageedit, server, say):
-    """Tab-separated away from a terminal; the limit holds across pages."""
+    """In aligned columns under their heads, with nothing cut; the limit holds across pages."""
     pages = [
-        service_pb2.ListTasksResponse(tasks=[say.task("FAILED", prompt="a\nb")] * 2, next_page_token="two"),
+        service_pb2.ListTasksResponse(
+            tasks=[say.task("FAILED", prompt="a\n\x1b[31mb " * 50)] * 2, next_page_token="two"
+        ),
         service_pb2.ListTasksResponse(tasks=[say.task("QUEUED")] * 2),
     ]
     server.on("ListTasks", *pages)
     result = imageedit("list", "--state", "failed", "--state", "queued", "--user", "ann", "--limit", "3")
-    rows = [line.split("\t") for line in result.stdout.splitlines()]
-    assert [row[:2] for row in rows] == [[TASK_ID, "failed"], [TASK_ID, "failed"], [TASK_ID, "queued"]]
-    assert rows[0][-1] == "a b"
+    heads, *rows = result.stdout.splitlines()
+    assert heads.split() == ["TASK", "STATE", "CREATED", "PROMPT"]
+    assert [row.split()[:2] for row in rows] == [[TASK_ID, each] for each in ("failed", "failed", "queued")]
+    assert {row.index(row.split()[1]) for row in rows} == {heads.index("STATE")}
+    assert rows[0][heads.index("PROMPT") :] == " ".join(["a [31mb"] * 50)
     request = server.received["ListTasks"][0]
     assert (request.user_id, request.page_size) == ("ann", 3)
     assert list(request.states) == [task_pb2.Task.STATE_FAILED, task_pb2.Task.STATE_QUEUED]
 
 
 def test_models_prints_names_and_limits(imageedit, server):
-    """One model a line, or the proto's JSON."""
+    """One model a line under the heads, or the proto's JSON."""
     model = {
         "name": "local/basic",
         "provider": "local",
@@ -368,9 +372,10 @@ def test_models_prints_names_and_limits(imageedit, server):
         "sizes": ["auto", "WxH"],
     }
     server.on("ListModels", *[service_pb2.ListModelsResponse(models=[model])] * 2)
-    row = imageedit("models").stdout.rstrip("\n").split("\t")
-    assert row[:3] == ["local/basic", "local", "edit-image"]
-    assert "auto WxH" in row
+    heads, row = imageedit("models").stdout.splitlines()
+    assert heads.split() == ["MODEL", "PROVIDER", "FOR", "IMAGES", "MASK", "RESULTS", "OPTIONS", "SIZES"]
+    assert row.split()[:3] == ["local/basic", "local", "edit"]
+    assert row[heads.index("SIZES") :] == "auto WxH"
     assert json.loads(imageedit("models", "--json").stdout)["kinds"] == ["KIND_EDIT_IMAGE"]
 
 

@@ -7,6 +7,7 @@ import sys
 from subprocess import PIPE, Popen, run
 
 import pytest
+from rich.cells import cell_len
 
 from imageedit.v1 import image_edit_service_pb2 as service_pb2
 
@@ -50,6 +51,49 @@ def test_on_a_terminal_the_progress_is_a_bar(server, say, started):
     assert "\x1b[2K" in drawn
     assert "failed" in drawn
     assert "0%  queued" not in said
+
+
+def on_a_terminal(server, *words):
+    """What a command prints on a terminal with 80 columns."""
+    ours, theirs = pty.openpty()
+    command = [*COMMAND, "--address", server.address, *words]
+    with Popen(command, stdout=theirs, stderr=PIPE, env=os.environ | {"COLUMNS": "80"}) as process:
+        os.close(theirs)
+        drawn = read_all(ours)
+        said = process.stderr.read().decode() if process.stderr else ""
+    os.close(ours)
+    assert (process.returncode, said) == (0, "")
+    return drawn.splitlines()
+
+
+def test_a_list_fits_into_a_terminal(server, say):
+    """Only the prompt is cut; Chinese characters take two places, so that the columns stay columns."""
+    prompts = ["将肤色调亮一些，加一点暖色", "make it warmer and rotate it", "sepia"]
+    tasks = [say.task(prompt=prompt) for prompt in prompts]
+    server.on("ListTasks", service_pb2.ListTasksResponse(tasks=tasks))
+    heads, *rows = on_a_terminal(server, "list")
+    assert max(map(cell_len, [heads, *rows])) <= 80
+    start = heads.index("PROMPT")
+    shown = [row[start:] for row in rows]
+    assert shown[2] == "sepia"
+    for text, prompt in zip(shown[:2], prompts[:2], strict=True):
+        assert text.endswith("…")
+        assert prompt.startswith(text[:-1])
+    assert all(len(text) > 6 for text in shown[:2])
+
+
+def test_models_that_do_not_fit_into_a_terminal_are_paragraphs(server):
+    """Nothing is cut: limits are what the command is asked for."""
+    sizes = [f"{number}:1" for number in range(1, 40)]
+    model = {"name": "local/basic", "provider": "local", "kinds": ["KIND_EDIT_IMAGE"], "sizes": sizes}
+    server.on("ListModels", service_pb2.ListModelsResponse(models=[model]))
+    name, *facts = on_a_terminal(server, "models")
+    assert name == "local/basic"
+    assert max(map(len, facts)) <= 80
+    assert all(line.startswith("  ") for line in facts)
+    told = " ".join(" ".join(facts).split())
+    assert told.startswith("provider local; for edit; images 0-0; ")
+    assert told.endswith("sizes " + " ".join(sizes))
 
 
 def test_a_failed_handshake_is_told_in_our_words_alone(server):
@@ -104,4 +148,5 @@ def test_help_names_every_command_and_the_environment():
     assert [name for name in names if name not in overview] == []
     one = run([*COMMAND, "list", "--help"], capture_output=True, text=True, check=True).stdout
     assert "IMAGEEDIT_ADDRESS" in one
+    assert "--state          STATE " in one
     assert len(one.splitlines()) < 40

@@ -23,7 +23,9 @@ def edit(
     mask: Annotated[
         str | None, typer.Option(metavar="PICTURE", help="Where to edit: transparent pixels are edited")
     ] = None,
-    n: Annotated[int, typer.Option("-n", min=0, help="How many results", show_default=False)] = 0,
+    n: Annotated[
+        int, typer.Option("-n", metavar="N", min=0, help="How many results", show_default=False)
+    ] = 0,
     image: Annotated[
         list[str] | None, typer.Option(metavar="PICTURE", help="One more picture to edit; repeatable")
     ] = None,

@@ -26,8 +26,10 @@ from .session import Session
 class Creation(Group):
     """The options of a new task."""
 
-    model: Annotated[str, typer.Option("--model", "-m", help="The model; see `imageedit models`")] = ""
-    size: Annotated[str, typer.Option(help="Such as 1024x1024, 4:3 or auto")] = ""
+    model: Annotated[
+        str, typer.Option("--model", "-m", metavar="MODEL", help="The model; see `imageedit models`")
+    ] = ""
+    size: Annotated[str, typer.Option(metavar="SIZE", help="Such as 1024x1024, 4:3 or auto")] = ""
     out: Annotated[
         str | None, typer.Option("--out", "-o", metavar="OUT", help="File or folder for the results")
     ] = None
@@ -35,16 +37,18 @@ class Creation(Group):
         float | None, typer.Option(metavar="SECONDS", help="For the whole task (else 15 minutes)")
     ] = None
     label: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Repeatable")] = None
-    user: Annotated[str, typer.Option(help="Your own end user, a label")] = ""
-    request_id: Annotated[str, typer.Option(help="Idempotency key: the same one never pays twice")] = ""
+    user: Annotated[str, typer.Option(metavar="NAME", help="Your own end user, a label")] = ""
+    request_id: Annotated[
+        str, typer.Option(metavar="KEY", help="Idempotency key: the same one never pays twice")
+    ] = ""
     on_unknown: Annotated[
         Literal["fail", "resubmit"],
         typer.Option(help="If it stays unknown whether a paid call arrived; resubmit may pay twice"),
     ] = "fail"
     validate_only: Annotated[
-        bool, typer.Option("--validate-only", help="Check everything; start and pay nothing")
+        bool, typer.Option("--validate-only", metavar="", help="Check everything; start and pay nothing")
     ] = False
-    detach: Annotated[bool, typer.Option("--detach", help="Print the task id and leave")] = False
+    detach: Annotated[bool, typer.Option("--detach", metavar="", help="Print the task id and leave")] = False
 
     def settings(self, *, named: bool = False) -> TaskSettings:
         """The settings of the request; `named` where the service wants a user: the login name by default."""

@@ -26,7 +26,9 @@ class Shared(Group):
         str | None,
         _option(metavar="HOST:PORT", help=f"The server (env IMAGEEDIT_ADDRESS; else {DEFAULT_ADDRESS})"),
     ] = None
-    tls: Annotated[bool | None, _option("--tls", help="Use TLS with the system's authorities")] = None
+    tls: Annotated[
+        bool | None, _option("--tls", metavar="", help="Use TLS with the system's authorities")
+    ] = None
     ca_file: Annotated[
         Path | None,
         _option(metavar="FILE", help="Use TLS and trust this PEM file (env IMAGEEDIT_CA_FILE)"),
@@ -51,7 +53,9 @@ class Shared(Group):
             help=f"How long to try a server that does not answer (else {PATIENCE_SECONDS:g})",
         ),
     ] = None
-    json: Annotated[bool | None, _option("--json", help="Print the proto's JSON, one object a line")] = None
+    json: Annotated[
+        bool | None, _option("--json", metavar="", help="Print the proto's JSON, one object a line")
+    ] = None
 
     def over(self, outer: "Shared") -> "Shared":
         """These options, and the outer ones where these are not given."""

@@ -1,38 +1,69 @@
-"""Many of one thing: a table on a terminal, tab-separated lines elsewhere, JSON when asked for."""
+"""Many of one thing: a table with aligned columns, or JSON when asked for."""
 
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import typer
 from google.protobuf.message import Message
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from rich.cells import cell_len, set_cell_size
 
 from .output import proto_json
 from .session import Session
 
 M = TypeVar("M", bound=Message)
+Row = Sequence[str]
+GAP = "  "
+FEWEST_CELLS = 10
 
 
 def table(
-    session: Session, heads: Sequence[str], row: Callable[[M], Sequence[str]], messages: Iterable[M]
+    session: Session, heads: Row, row: Callable[[M], Row], messages: Iterable[M], *, cut: bool = False
 ) -> None:
-    """Prints one row a message."""
-    if session.json or not sys.stdout.isatty():
+    """Prints a row a message under the heads, whole and on one line for whatever is no terminal.
+
+    On a terminal that is too narrow, `cut` shortens the last column; else a row becomes a paragraph.
+    """
+    if session.json:
         for each in messages:
-            typer.echo(proto_json(each) if session.json else "\t".join(row(each)))
-    else:
-        _draw(heads, [row(each) for each in messages])
+            typer.echo(proto_json(each))
+        return
+    rows = [heads, *map(row, messages)]
+    for line in _fitted(rows, cut) if sys.stdout.isatty() else _aligned(rows):
+        typer.echo(line)
 
 
-def _draw(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    drawn = Table(box=None, padding=(0, 2, 0, 0))
-    # The first column is what gets copied, so it is never cut; the last is prose and gives way.
-    drawn.add_column(heads[0], no_wrap=True, min_width=max((len(row[0]) for row in rows), default=0))
-    for head in heads[1:]:
-        drawn.add_column(head, no_wrap=head != heads[-1])
+def _aligned(rows: Sequence[Row]) -> Iterator[str]:
+    """Columns as wide as their widest cell; Chinese characters take two places each."""
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        drawn.add_row(*row[:-1], Text(row[-1], no_wrap=True, overflow="ellipsis"))
-    Console(markup=False, highlight=False).print(drawn)
+        cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        yield GAP.join(cells).rstrip()
+
+
+def _fitted(rows: Sequence[Row], cut: bool) -> Iterator[str]:
+    room = shutil.get_terminal_size().columns
+    lines = list(_aligned(rows))
+    over = max(map(cell_len, lines)) - room
+    if over <= 0:
+        yield from lines
+    elif cut:
+        widest = max(cell_len(row[-1]) for row in rows)
+        yield from _aligned([(*row[:-1], _shortened(row[-1], widest - over)) for row in rows])
+    else:
+        yield from _paragraphs(rows, room)
+
+
+def _shortened(cell: str, room: int) -> str:
+    room = max(room, FEWEST_CELLS)
+    return cell if cell_len(cell) <= room else set_cell_size(cell, room - 1).rstrip() + "…"
+
+
+def _paragraphs(rows: Sequence[Row], room: int) -> Iterator[str]:
+    heads, *others = rows
+    for row in others:
+        facts = (f"{head.lower()} {cell}" for head, cell in zip(heads[1:], row[1:], strict=True) if cell)
+        yield row[0]
+        yield from textwrap.wrap("; ".join(facts), room, initial_indent=GAP, subsequent_indent=GAP)

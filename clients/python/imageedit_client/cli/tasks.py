@@ -25,7 +25,7 @@ class StateWord(StrEnum):
     CANCELLED = "cancelled"
 
 
-TaskId = Annotated[str, typer.Argument(metavar="TASK_ID")]
+TaskId = Annotated[str, typer.Argument(metavar="TASK_ID", help="See `imageedit list`")]
 
 
 @command
@@ -62,12 +62,12 @@ def list_tasks(
     session: Session,
     state: Annotated[
         list[StateWord] | None,
-        typer.Option(help="Only tasks in this state; repeatable"),
+        typer.Option(metavar="STATE", help=f"Only tasks that are {', '.join(StateWord)}; repeatable"),
     ] = None,
-    user: Annotated[str, typer.Option(help="Only tasks of this user")] = "",
-    limit: Annotated[int, typer.Option(min=0, help="How many at most; 0 for all")] = 50,
+    user: Annotated[str, typer.Option(metavar="NAME", help="Only tasks of this user")] = "",
+    limit: Annotated[int, typer.Option(metavar="N", min=0, help="How many at most; 0 for all")] = 50,
 ) -> None:
     """Print the tasks, newest first."""
     states = [cast(State, each.name) for each in state or ()]
     tasks = session.client.list(user_id=user, states=states, page_size=limit)
-    table(session, ("TASK", "STATE", "CREATED", "PROMPT"), words.row, islice(tasks, limit or None))
+    table(session, ("TASK", "STATE", "CREATED", "PROMPT"), words.row, islice(tasks, limit or None), cut=True)

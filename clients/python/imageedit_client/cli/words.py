@@ -31,6 +31,13 @@ BILLINGS: dict[int, str] = {
     Task.BILLING_MAY_HAVE_BEEN_CHARGED: "may have been charged",
 }
 
+# The commands that make such tasks.
+COMMANDS: dict[int, str] = {
+    Task.KIND_EDIT_IMAGE: "edit",
+    Task.KIND_MODEL_EDIT: "model-edit",
+    Task.KIND_DEFAULT_MODEL: "default-model",
+}
+
 
 def progress(task: Task) -> str:
     """Where the task stands, in a word or two."""
@@ -93,8 +100,9 @@ def image_line(image: image_pb2.Image) -> str:
 
 def row(task: Task) -> Sequence[str]:
     """The task in a list."""
-    created, prompt = local_time(task.create_time), " ".join(task.prompt.split())
-    return task.task_id, progress(task), created, prompt
+    prompt = "".join(each if each.isprintable() else " " for each in task.prompt)
+    state = STATES.get(task.state, "unknown")
+    return task.task_id, state, local_time(task.create_time), " ".join(prompt.split())
 
 
 def model_row(model: model_pb2.Model) -> Sequence[str]:
@@ -102,12 +110,12 @@ def model_row(model: model_pb2.Model) -> Sequence[str]:
     return (
         model.name,
         model.provider,
-        " ".join(_word(Task.Kind.Name(kind), "KIND_") for kind in model.kinds),
+        " ".join(COMMANDS.get(kind, "") for kind in model.kinds),
         f"{model.min_images}-{model.max_images}",
         _word(model_pb2.Model.Mask.Name(model.mask), "MASK_"),
-        " ".join(model.sizes),
         f"1-{model.max_n}",
         model.option_family,
+        " ".join(model.sizes),
     )
 
 
