@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from imageedit_server.core.task import State
 from imageedit_server.engine.gates import parse_rate
 from imageedit_server.outbound.addresses import check_base_url, parse_allow
-from imageedit_server.providers.base import ProviderOptions
+from imageedit_server.providers.base import DAY, ProviderOptions
 from imageedit_server.providers.registry import ADAPTERS
 from imageedit_server.setting_words import complaint
 
@@ -28,7 +28,6 @@ LOCAL = "local"
 URL_SETTINGS = ("base_url", "upload_url")
 SECRETS = ("api_key", "callback_hmac_key")
 HOUR = 3600
-DAY = 24 * HOUR
 MIN_KEPT_DAYS = 7
 _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 ADDRESS_FORM = "HOST:PORT, such as 127.0.0.1:50051"

@@ -9,6 +9,7 @@ from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.sizes import AUTO
 from imageedit_server.core.task import Kind
 from imageedit_server.providers.base import (
+    DAY,
     Accepted,
     Adapter,
     Context,
@@ -29,7 +30,7 @@ MIB = 1024 * 1024
 class ScriptedOptions(ProviderOptions):
     """``seconds`` is how long it works; ``steps`` how many progress events it makes on the way."""
 
-    seconds: float = Field(default=0.0, ge=0)
+    seconds: float = Field(default=0.0, ge=0, le=DAY)
     steps: int = Field(default=2, ge=0, le=100)
 
 
