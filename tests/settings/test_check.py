@@ -38,7 +38,7 @@ async def test_all_is_well_with_all_there(tmp_path: Path) -> None:
     install(tmp_path, "localhost", "localhost")
     findings = await found(tmp_path, KEYS + TLS)
     assert all(finding.ok for finding in findings.values()), findings
-    assert "3 of 2 tenants" in findings["keys"].sentence
+    assert "has keys: 3, of tenants: 2." in findings["keys"].sentence
     assert "2120" in findings["certificate"].sentence
     assert "local/basic" in findings["default models"].sentence
 

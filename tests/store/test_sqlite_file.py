@@ -238,7 +238,10 @@ async def test_a_second_server_is_kept_out_with_a_clear_sentence(tmp_path: Path)
         await create(database)
         second = await asyncio.to_thread(second_server, tmp_path)
         assert second.returncode == 1
-        assert second.stderr == f"another server is using {tmp_path}; stop it or choose another data dir\n"
+        assert second.stderr == (
+            f"server.data_dir: another server is using {tmp_path}; stop it, or choose another folder with"
+            " server.data_dir or --data-dir\n"
+        )
         await create(database)
     assert (await asyncio.to_thread(second_server, tmp_path)).returncode == 0
 

@@ -68,7 +68,7 @@ def summary_of(path: Path, keys: Keys) -> str:
             f"{SETTING}: {path} has no keys, so nobody can call; imageedit-server keys new TENANT makes one"
         )
     tenants = {caller.tenant for caller in keys.values()}
-    return f"{path} has {len(keys)} of {len(tenants)} tenants."
+    return f"{path} has keys: {len(keys)}, of tenants: {len(tenants)}."
 
 
 def add_key(path: Path, tenant: str) -> tuple[str, Caller]:

@@ -39,7 +39,8 @@ def take_lock(path: Path) -> int:
     except BlockingIOError:
         os.close(descriptor)
         raise StoreRefused(
-            f"another server is using {path.parent}; stop it or choose another data dir"
+            f"server.data_dir: another server is using {path.parent}; stop it, or choose another folder with"
+            " server.data_dir or --data-dir"
         ) from None
     return descriptor
 
