@@ -125,6 +125,24 @@ async def curl(server: Server, key: str) -> tuple[int, str, str]:
     return await run(BUF, "curl", *options, "--reflect-header", header, url, HOME=str(CERTS))
 
 
+async def test_handshakes_that_fail_write_no_lines_of_another_form(servers: Servers, tmp_path: Path) -> None:
+    """Strangers cause them at will: gRPC's own lines would stand between those of the log, which are JSON."""
+    place = SecuredPlace(folder=tmp_path)
+    await new_key(place.config(), "alice")
+    server = await servers.start(place)
+    host, port = server.grpc.split(":")
+    for _ in range(5):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(60):
+            await reader.read()
+        writer.close()
+    server.send(signal.SIGTERM)
+    assert await server.ended() == 0
+    lines = server.stderr().splitlines()
+    assert [json.loads(line)["level"] for line in lines]
+
+
 async def test_a_public_server_without_tls_says_so(servers: Servers, tmp_path: Path) -> None:
     """Allowed, since something in front may speak TLS; one clear line, at the start and not in the way."""
     place = Place(folder=tmp_path)

@@ -167,15 +167,28 @@ async def _until_answered(served: Served, key: str, code: str = "OK") -> None:
     await eventually(answered)
 
 
-async def test_no_key_is_logged(asked: Served, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_key_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """P26: good or bad, only the first digits of its hash."""
     caplog.set_level(logging.DEBUG)
     bad = "imageedit_canary-51c7"
-    await call(asked.channel, "ListModels", pb.ListModelsRequest(), metadata=bearer(bad))
-    await call(asked.channel, "ListModels", pb.ListModelsRequest(), metadata=bearer(ALICE))
+    async with asking(tmp_path) as asked:
+        await call(asked.channel, "ListModels", pb.ListModelsRequest(), metadata=bearer(bad))
+        await call(asked.channel, "ListModels", pb.ListModelsRequest(), metadata=bearer(ALICE))
     assert hash_of(bad).removeprefix("sha256:")[:8] in caplog.text
     assert "canary" not in caplog.text
     assert "key-of" not in caplog.text
+
+
+async def test_bad_keys_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever tries a thousand keys gets one line, and is counted in the metrics."""
+    caplog.set_level(logging.DEBUG)
+    async with asking(tmp_path) as served:
+        caplog.clear()
+        for number in range(50):
+            metadata = bearer(f"imageedit_guess-{number}")
+            outcome = await call(served.channel, "ListModels", pb.ListModelsRequest(), metadata=metadata)
+            assert outcome.reason == "CREDENTIALS_INVALID"
+        assert caplog.text.count("no tenant has key") == 1
 
 
 # Taking a key away (F70)

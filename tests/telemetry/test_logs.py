@@ -54,6 +54,20 @@ def lines() -> Iterator[Lines]:
         logging.captureWarnings(False)
 
 
+def test_what_strangers_cause_at_will_is_logged_seldom(lines: Lines) -> None:
+    """A line tells how many were left out before it, so that a flood shows."""
+    lines.configure()
+    now = [0.0]
+    seldom = logs.Seldom(_log, seconds=10, clock=lambda: now[0])
+    for now[0] in (0, 0, 9.9, 10, 20.5, 21):
+        seldom.info("at %g", now[0])
+    assert [line["message"] for line in lines.json()] == [
+        "at 0",
+        "at 10 (2 such lines were left out before it)",
+        "at 20.5",
+    ]
+
+
 async def test_a_turn_of_the_loop_is_written_at_once_and_a_warning_right_away(lines: Lines) -> None:
     lines.configure()
     for number in range(3):

@@ -2,6 +2,6 @@
 
 import os
 
-# What gRPC documents as its default, before it is loaded. Without it every stranger's handshake that fails is
-# a line on stderr, between ours and in no form that a log reader knows.
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+# gRPC's own lines go past our log to stderr, in a form of their own, and strangers cause them at will. It
+# reads this when it is imported; whoever seeks a fault in it sets INFO.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")

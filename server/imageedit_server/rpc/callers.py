@@ -22,6 +22,7 @@ from imageedit_server.rpc.errors import abort
 from imageedit_server.rpc.keys import Caller, Keys, sha256_of
 from imageedit_server.rpc.rates import RequestRates
 from imageedit_server.rpc.reload import Reloaded
+from imageedit_server.telemetry.logs import Seldom
 from imageedit_server.telemetry.metrics import RPCS
 
 DEFAULT_TENANT = "default"
@@ -48,6 +49,7 @@ class Callers(grpc.aio.ServerInterceptor):
         self._keys = keys
         self._rates = rates
         self._open: defaultdict[Caller, set[asyncio.Timeout]] = defaultdict(set)
+        self._refused = Seldom(_log)
 
     async def intercept_service(
         self,
@@ -93,7 +95,7 @@ class Callers(grpc.aio.ServerInterceptor):
         key_sha256 = sha256_of(key.strip())
         caller = self._keys.value.get(key_sha256)
         if caller is None or scheme.lower() != SCHEME or len(given) > 1:
-            _log.info("a call was refused: no tenant has key %s", key_sha256[:8])
+            self._refused.info("a call was refused: no tenant has key %s", key_sha256[:8])
             raise Refusal(Reason.CREDENTIALS_INVALID, "The API key is not valid.")
         return caller
 

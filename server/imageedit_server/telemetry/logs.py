@@ -8,6 +8,7 @@ line holds stays one line (P26).
 import asyncio
 import json
 import logging
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -76,6 +77,29 @@ class TurnHandler(logging.StreamHandler[TextIO]):
             with suppress(OSError, ValueError):  # a reader of the log that is gone must not stop the service
                 self.stream.write("".join(lines))
                 self.stream.flush()
+
+
+class Seldom:
+    """Logs what strangers cause at will: at most one line every ``seconds``, which counts those left out."""
+
+    def __init__(
+        self, log: logging.Logger, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._log = log
+        self._seconds = seconds
+        self._clock = clock
+        self._next = clock()
+        self._left_out = 0
+
+    def info(self, message: str, *args: object) -> None:
+        """Log a line, or count it."""
+        now = self._clock()
+        if now < self._next:
+            self._left_out += 1
+            return
+        since = f" ({self._left_out} such lines were left out before it)" if self._left_out else ""
+        self._log.info(f"{message}%s", *args, since)
+        self._next, self._left_out = now + self._seconds, 0
 
 
 class JsonLines(logging.Formatter):
