@@ -191,7 +191,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             engine,
             asyncio.create_task(retention.serve(), name="retention"),
             asyncio.create_task(Orphans(database, blobs, clock).serve(), name="orphan sweep"),
-            asyncio.create_task(readiness.follow(door.announce), name="readiness"),
+            asyncio.create_task(readiness.follow(door.health.announce), name="readiness"),
             asyncio.create_task(measure_loop_lag(), name="loop lag"),
         ):
             stack.push_async_callback(_cancel, work)
@@ -199,7 +199,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
 
         async def drain() -> int | None:
             draining.started = True
-            await door.announce_drain()
+            await door.health.enter_graceful_shutdown()
             database.feed.close()
             left = None
             with suppress(TimeoutError, Refusal):  # a store that answers no more must not hold up the end

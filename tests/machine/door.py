@@ -26,6 +26,7 @@ from imageedit_server.rpc.watches import WatchBudget
 
 METHODS = {method.name: method for method in pb.DESCRIPTOR.services_by_name["ImageEditService"].methods}
 MAX_WATCHES = 2000
+DEADLINE_SECONDS = 60.0
 _TENANT: ContextVar[str] = ContextVar("tenant")
 
 
@@ -90,7 +91,7 @@ class Door:
     def __init__(self, use_cases: UseCases, now: Callable[[], float]) -> None:
         self._registry = _Registry()
         self._now = now
-        service = ImageEditService(use_cases, WatchBudget(MAX_WATCHES), _TENANT.get)
+        service = ImageEditService(use_cases, WatchBudget(per_tenant=MAX_WATCHES), _TENANT.get)
         pb_grpc.add_ImageEditServiceServicer_to_server(service, Border(self._registry))  # type: ignore[arg-type]
 
     async def handle(self, call: Call) -> None:
@@ -153,6 +154,10 @@ class _Context:
 
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         return _metadata(self._call.tenant)
+
+    def time_remaining(self) -> float:
+        """The time to the caller's deadline, which the library sees to."""
+        return DEADLINE_SECONDS
 
     def done(self) -> bool:
         return self._call.left

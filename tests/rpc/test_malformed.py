@@ -6,7 +6,7 @@ import grpc
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from tests.rpc.calls import METHODS, assert_presentable, call
+from tests.rpc.calls import METHODS, assert_presentable, call, outcome_of
 from tests.rpc.serving import SERVICE, Served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -32,6 +32,25 @@ async def test_malformed_protobuf_is_invalid_argument(served: Served, method: st
     assert (outcome.code.name, outcome.reason) == ("INVALID_ARGUMENT", "MALFORMED_REQUEST")
     assert_presentable(outcome)
     assert await served.stored() == before
+
+
+LIBRARY = (
+    "grpc.health.v1.Health/Check",
+    "grpc.health.v1.Health/Watch",
+    "grpc.health.v1.Health/List",
+    "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+)
+
+
+@pytest.mark.parametrize("method", LIBRARY)
+async def test_malformed_protobuf_is_invalid_argument_of_the_library_s_services_too(
+    served: Served, method: str
+) -> None:
+    """P21: left to themselves they show the name of an exception, as UNKNOWN."""
+    for body in MALFORMED.values():
+        outcome = await outcome_of(served.channel.stream_stream(f"/{method}", bytes, bytes)(iter([body])))
+        assert (outcome.code.name, outcome.reason) == ("INVALID_ARGUMENT", "MALFORMED_REQUEST")
+        assert_presentable(outcome)
 
 
 def _strings(

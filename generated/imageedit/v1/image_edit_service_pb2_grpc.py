@@ -37,7 +37,7 @@ class ImageEditServiceStub:
     when they carry a request_id. With authentication on, any call can answer UNAUTHENTICATED
     (CREDENTIALS_MISSING, CREDENTIALS_INVALID) or PERMISSION_DENIED (NOT_ALLOWED). A message that is not
     valid protobuf is INVALID_ARGUMENT (MALFORMED_REQUEST). INTERNAL (INTERNAL_ERROR) is a defect of the
-    service; its message is an id to report.
+    service; its message is an id to report. A unary call without a deadline has one of 30 seconds.
     """
 
     def __init__(self, channel):
@@ -110,7 +110,7 @@ class ImageEditServiceServicer:
     when they carry a request_id. With authentication on, any call can answer UNAUTHENTICATED
     (CREDENTIALS_MISSING, CREDENTIALS_INVALID) or PERMISSION_DENIED (NOT_ALLOWED). A message that is not
     valid protobuf is INVALID_ARGUMENT (MALFORMED_REQUEST). INTERNAL (INTERNAL_ERROR) is a defect of the
-    service; its message is an id to report.
+    service; its message is an id to report. A unary call without a deadline has one of 30 seconds.
     """
 
     def EditImage(self, request, context):
@@ -154,7 +154,8 @@ class ImageEditServiceServicer:
 
         Errors: NOT_FOUND (TASK_NOT_FOUND). OUT_OF_RANGE (SEQ_OUT_OF_RANGE): after_seq is below 0 or beyond
         the last event. RESOURCE_EXHAUSTED (WATCH_LIMIT): close a watch or open another connection;
-        (SLOW_CONSUMER): read faster, then resume. UNAVAILABLE (DRAINING): resume.
+        (SLOW_CONSUMER): read faster, then resume. UNAVAILABLE (DRAINING): the server stops, or the watch is
+        half an hour old, the most it may be: resume.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -293,7 +294,7 @@ class ImageEditService:
     when they carry a request_id. With authentication on, any call can answer UNAUTHENTICATED
     (CREDENTIALS_MISSING, CREDENTIALS_INVALID) or PERMISSION_DENIED (NOT_ALLOWED). A message that is not
     valid protobuf is INVALID_ARGUMENT (MALFORMED_REQUEST). INTERNAL (INTERNAL_ERROR) is a defect of the
-    service; its message is an id to report.
+    service; its message is an id to report. A unary call without a deadline has one of 30 seconds.
     """
 
     @staticmethod

@@ -38,7 +38,7 @@ class ImageEditServiceStub:
     when they carry a request_id. With authentication on, any call can answer UNAUTHENTICATED
     (CREDENTIALS_MISSING, CREDENTIALS_INVALID) or PERMISSION_DENIED (NOT_ALLOWED). A message that is not
     valid protobuf is INVALID_ARGUMENT (MALFORMED_REQUEST). INTERNAL (INTERNAL_ERROR) is a defect of the
-    service; its message is an id to report.
+    service; its message is an id to report. A unary call without a deadline has one of 30 seconds.
     """
 
     @_typing.overload
@@ -74,7 +74,8 @@ class ImageEditServiceStub:
 
     Errors: NOT_FOUND (TASK_NOT_FOUND). OUT_OF_RANGE (SEQ_OUT_OF_RANGE): after_seq is below 0 or beyond
     the last event. RESOURCE_EXHAUSTED (WATCH_LIMIT): close a watch or open another connection;
-    (SLOW_CONSUMER): read faster, then resume. UNAVAILABLE (DRAINING): resume.
+    (SLOW_CONSUMER): read faster, then resume. UNAVAILABLE (DRAINING): the server stops, or the watch is
+    half an hour old, the most it may be: resume.
     """
     GetTask: _grpc.UnaryUnaryMultiCallable[_image_edit_service_pb2.GetTaskRequest, _image_edit_service_pb2.GetTaskResponse]
     """Answers a task as it is now.
@@ -125,7 +126,7 @@ class ImageEditServiceAsyncStub(ImageEditServiceStub):
     when they carry a request_id. With authentication on, any call can answer UNAUTHENTICATED
     (CREDENTIALS_MISSING, CREDENTIALS_INVALID) or PERMISSION_DENIED (NOT_ALLOWED). A message that is not
     valid protobuf is INVALID_ARGUMENT (MALFORMED_REQUEST). INTERNAL (INTERNAL_ERROR) is a defect of the
-    service; its message is an id to report.
+    service; its message is an id to report. A unary call without a deadline has one of 30 seconds.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -158,7 +159,8 @@ class ImageEditServiceAsyncStub(ImageEditServiceStub):
 
     Errors: NOT_FOUND (TASK_NOT_FOUND). OUT_OF_RANGE (SEQ_OUT_OF_RANGE): after_seq is below 0 or beyond
     the last event. RESOURCE_EXHAUSTED (WATCH_LIMIT): close a watch or open another connection;
-    (SLOW_CONSUMER): read faster, then resume. UNAVAILABLE (DRAINING): resume.
+    (SLOW_CONSUMER): read faster, then resume. UNAVAILABLE (DRAINING): the server stops, or the watch is
+    half an hour old, the most it may be: resume.
     """
     GetTask: _aio.UnaryUnaryMultiCallable[_image_edit_service_pb2.GetTaskRequest, _image_edit_service_pb2.GetTaskResponse]  # type: ignore[assignment]
     """Answers a task as it is now.
@@ -208,7 +210,7 @@ class ImageEditServiceServicer(metaclass=_abc_1.ABCMeta):
     when they carry a request_id. With authentication on, any call can answer UNAUTHENTICATED
     (CREDENTIALS_MISSING, CREDENTIALS_INVALID) or PERMISSION_DENIED (NOT_ALLOWED). A message that is not
     valid protobuf is INVALID_ARGUMENT (MALFORMED_REQUEST). INTERNAL (INTERNAL_ERROR) is a defect of the
-    service; its message is an id to report.
+    service; its message is an id to report. A unary call without a deadline has one of 30 seconds.
     """
 
     @_abc_1.abstractmethod
@@ -263,7 +265,8 @@ class ImageEditServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: NOT_FOUND (TASK_NOT_FOUND). OUT_OF_RANGE (SEQ_OUT_OF_RANGE): after_seq is below 0 or beyond
         the last event. RESOURCE_EXHAUSTED (WATCH_LIMIT): close a watch or open another connection;
-        (SLOW_CONSUMER): read faster, then resume. UNAVAILABLE (DRAINING): resume.
+        (SLOW_CONSUMER): read faster, then resume. UNAVAILABLE (DRAINING): the server stops, or the watch is
+        half an hour old, the most it may be: resume.
         """
 
     @_abc_1.abstractmethod

@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 _MALFORMED = object()
 """Stands for a message that is not valid protobuf."""
+UNARY_SECONDS = 30.0
+"""What a unary call may take whose caller set no deadline; gRPC itself ends those of the others."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Any], Any]
@@ -57,6 +59,10 @@ def _wrap(handler: Any) -> Any:
         return handler._replace(
             request_deserializer=deserializer, stream_unary=_uploading(handler.stream_unary)
         )
+    if handler.stream_stream:
+        return handler._replace(
+            request_deserializer=deserializer, stream_stream=_conversing(handler.stream_stream)
+        )
     return handler._replace(request_deserializer=deserializer, unary_unary=_unary(handler.unary_unary))
 
 
@@ -81,9 +87,13 @@ def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
 def _unary(behaviour: Behaviour) -> Behaviour:
     async def call(request: Any, context: Context) -> Any:
+        limit = asyncio.timeout(UNARY_SECONDS if context.time_remaining() is None else None)
         try:
-            return await behaviour(_well_formed(request), context)
+            async with limit:
+                return await behaviour(_well_formed(request), context)
         except Exception as error:  # noqa: BLE001  the border is where every error ends
+            if isinstance(error, TimeoutError) and limit.expired():
+                await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
             await _refuse(context, error)
 
     return call
@@ -103,6 +113,17 @@ def _streaming(behaviour: Behaviour) -> Behaviour:
     async def call(request: Any, context: Context) -> None:
         try:
             await behaviour(_well_formed(request), context)
+        except Exception as error:  # noqa: BLE001  the border is where every error ends
+            await _refuse(context, error)
+
+    return call
+
+
+def _conversing(behaviour: Behaviour) -> Behaviour:
+    async def call(requests: AsyncIterator[Any], context: Context) -> None:
+        try:
+            async for response in behaviour((_well_formed(request) async for request in requests), context):
+                await context.write(response)
         except Exception as error:  # noqa: BLE001  the border is where every error ends
             await _refuse(context, error)
 

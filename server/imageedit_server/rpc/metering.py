@@ -1,4 +1,4 @@
-"""Counts and times every call of our service, from outside of everything else that deals with it."""
+"""Counts and times every call, from outside of everything else that deals with it."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from imageedit_server.telemetry.metrics import RPC_SECONDS, RPCS, RPCS_IN_FLIGHT
 Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Context], Awaitable[Any]]
 
-_KINDS = ("unary_unary", "unary_stream", "stream_unary")
+_KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 

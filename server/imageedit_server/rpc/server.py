@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
@@ -15,9 +16,10 @@ from imageedit_server.editing import UseCases
 from imageedit_server.rpc.authorisation import RULES
 from imageedit_server.rpc.border import Border
 from imageedit_server.rpc.callers import DEFAULT_TENANT, Callers, current_tenant
+from imageedit_server.rpc.health import Health
 from imageedit_server.rpc.service import ImageEditService
 from imageedit_server.rpc.tls import Tls
-from imageedit_server.rpc.watches import WatchBudget
+from imageedit_server.rpc.watches import LIFE_SECONDS, WatchBudget
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ImageEditService"].full_name
 SERVED = (
@@ -37,10 +39,18 @@ OPTIONS = (
     ("grpc.absolute_max_metadata_size", 16384),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 60_000),
+    ("grpc.http2.max_ping_strikes", 2),
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_connection_idle_ms", 300_000),  # without a call; a watch is one
+    # An old connection takes no new calls, so that clients come to new servers and certificates; those that
+    # it has may end. The longest are watches, which end by themselves before it is closed under them.
+    ("grpc.max_connection_age_ms", 1_800_000),
+    ("grpc.max_connection_age_grace_ms", int(LIFE_SECONDS * 1000) + 60_000),
 )
+MAX_RPCS = 32_000
+"""The last wall, twice what all watches may take: beyond it memory, not manners, would decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +58,8 @@ class GrpcDoor:
     """A started server and its health."""
 
     server: grpc.aio.Server
-    health: health.aio.HealthServicer
+    health: Health
     port: int
-
-    async def announce(self, ready: bool) -> None:
-        """Tell health checks whether traffic is wanted; after ``announce_drain`` they hear nothing more."""
-        status = (
-            health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
-        )
-        for name in ("", SERVICE):
-            await self.health.set(name, status)
-
-    async def announce_drain(self) -> None:
-        """Tell health checks that no new work is wanted."""
-        await self.health.enter_graceful_shutdown()
 
 
 @asynccontextmanager
@@ -73,14 +71,18 @@ async def grpc_door(
     Without ``callers`` everyone who gets through is the same tenant.
     """
     _check_rules()
-    server = grpc.aio.server(interceptors=[callers] if callers else None, options=OPTIONS)
-    service = ImageEditService(
-        use_cases, WatchBudget(max_watches), current_tenant if callers else _one_tenant
+    server = grpc.aio.server(
+        interceptors=[callers] if callers else None, options=OPTIONS, maximum_concurrent_rpcs=MAX_RPCS
     )
-    pb_grpc.add_ImageEditServiceServicer_to_server(service, Border(server))  # type: ignore[arg-type]
-    status = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(status, server)
-    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    service = ImageEditService(
+        use_cases, WatchBudget(per_tenant=max_watches), current_tenant if callers else _one_tenant
+    )
+    status = Health(("", SERVICE))
+    descriptions = reflection.aio.ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
+    border: Any = Border(server)  # the generated code asks for a server, of which it uses two methods
+    pb_grpc.add_ImageEditServiceServicer_to_server(service, border)
+    health_pb2_grpc.add_HealthServicer_to_server(status, border)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(descriptions, border)  # type: ignore[no-untyped-call]
     address = f"{host}:{port}"
     try:
         bound = (
@@ -93,7 +95,7 @@ async def grpc_door(
         ) from None
     await server.start()
     door = GrpcDoor(server, status, bound)
-    await door.announce(True)
+    await status.announce(True)
     try:
         yield door
     finally:

@@ -1,5 +1,6 @@
 """The handlers of ImageEditService: convert, call, convert."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
@@ -23,7 +24,7 @@ from imageedit_server.rpc.drafts import (
 )
 from imageedit_server.rpc.streams import PatientStream
 from imageedit_server.rpc.uploads import Upload, UploadPlaces
-from imageedit_server.rpc.watches import WatchBudget
+from imageedit_server.rpc.watches import WatchBudget, lifetime, too_old
 from imageedit_server.telemetry.metrics import DOWNLOADED_BYTES, WATCH_LAG_SECONDS
 
 KIB = 1024
@@ -92,15 +93,19 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
         self, request: pb.WatchTaskRequest, context: Context
     ) -> None:
         seq, since = request.after_seq, time.time()
+        life = asyncio.timeout(lifetime())
         try:
             with self._watches.spend(context.peer(), self._tenant()), PatientStream(context) as stream:
-                async with aclosing(self._tasks.watch(self._tenant(), request.task_id, seq)) as items:
+                events = self._tasks.watch(self._tenant(), request.task_id, seq)
+                async with life, aclosing(events) as items:
                     async for item in items:
                         await stream.write(self._watch_answers.of(item))
                         _measure_lag(item, since)
                         seq = item.seq
-        except BaseException:
+        except BaseException as error:
             context.set_trailing_metadata(((LAST_SEQ, str(seq)),))
+            if isinstance(error, TimeoutError) and life.expired():
+                raise too_old() from None
             raise
 
     async def UploadImage(
