@@ -17,10 +17,12 @@ from typing import Any
 
 from imageedit_server.core.clock import Clock, SystemClock
 from imageedit_server.core.errors import Refusal
+from imageedit_server.core.files import secret_in
 from imageedit_server.core.task import Kind
 from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.orphans import Orphans
+from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.editing.reporting import count_open, measure_backlog, report
 from imageedit_server.editing.retention import Retention
 from imageedit_server.engine.dispatcher import Dispatcher
@@ -63,6 +65,7 @@ LET_GO_SECONDS = 1.0
 """With a second for the HTTP door, these two keep the end within ``drain_seconds`` + 5 s (P24)."""
 RELOAD_SECONDS = 1.0
 """How soon a new key or certificate is taken up; the end of a revoked key's streams has 60 (P23)."""
+PAGE_KEY_NAME = "page-tokens.key"
 RESULT_MAX_BYTES = 64 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
@@ -247,7 +250,7 @@ def _use_cases(
 ) -> UseCases:
     limits = settings.limits
     quota = Quota(queued_tasks=limits.queued_tasks, stored_bytes=limits.stored_bytes)
-    tasks = Tasks(database, clock)
+    tasks = Tasks(database, clock, PageTokens(secret_in(settings.server.data_dir / PAGE_KEY_NAME)))
     pictures = Pictures(database, library, clock, quota)
     creating = Creating(
         database=database,

@@ -1,8 +1,11 @@
 """Get, list, cancel and watch, each within its tenant (P9 to P12, P22, F65 to F69, F86)."""
 
 import asyncio
+import base64
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,14 @@ from imageedit_server.core import life
 from imageedit_server.core.errors import Code, Reason, Refusal
 from imageedit_server.core.task import Event, Stage, State
 from imageedit_server.editing import Heartbeat, Tasks
+from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.editing.tasks import MAX_PAGE
 from imageedit_server.providers.base import Report, Running
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.decisions import change
 from imageedit_server.store.feed import Change
 from imageedit_server.store.queries import events_after, get_task
+from imageedit_server.store.retention import forget_tasks
 from tests.engine.house import INPUT, TENANT, House, Vendor
 from tests.store.making import claimed_task, create, finish, image
 
@@ -259,6 +264,25 @@ async def test_a_watch_sees_a_real_task_from_start_to_end(house: House) -> None:
     assert [item for item in items if isinstance(item, Event)] == await house.events(task_id)
 
 
+async def test_a_watch_of_a_task_that_is_forgotten_meanwhile_ends(
+    idle: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P11: between two looks at the store retention may come; what is then missing is not just silent."""
+    task_id = await finished(idle)
+    get = idle.tasks.get
+
+    async def forgotten(tenant: str, of: str) -> object:
+        task = await get(tenant, of)
+        later = idle.clock.now() + timedelta(days=100)
+        assert await idle.database.record(forget_tasks, State.SUCCEEDED, later, 1) == 1
+        return task
+
+    monkeypatch.setattr(idle.tasks, "get", forgotten)
+    with pytest.raises(Refusal) as refused:
+        await anext(idle.tasks.watch(TENANT, task_id, 0))
+    assert refused.value.reason is Reason.TASK_NOT_FOUND
+
+
 # Lists
 
 
@@ -314,6 +338,69 @@ async def test_a_token_that_is_none_is_refused(idle: House, token: str) -> None:
         await idle.tasks.list(TENANT, user_id="", states=(), page_size=0, page_token=token)
     assert refused.value.reason is Reason.INVALID_FIELD
     assert [violation.field for violation in refused.value.violations] == ["page_token"]
+
+
+async def test_a_token_tells_nothing(idle: House) -> None:
+    """P22: what stands behind it counts the tasks of all tenants; equal lists of others have other tokens."""
+    tokens = set()
+    for tenant in (TENANT, OTHER):
+        for _ in range(3):
+            await create(idle.database, tenant=tenant)
+        page = await idle.tasks.list(tenant, user_id="", states=(), page_size=2, page_token="")
+        tokens.add(page.next_token)
+        sealed = base64.urlsafe_b64decode(page.next_token)
+        assert not any(number.to_bytes(4, "big") in sealed for number in range(10))
+        assert not re.search(rb"[0-9]{3}", sealed)
+    assert len(tokens) == 2
+
+
+@pytest.mark.parametrize(
+    ("user_id", "states", "good"),
+    [
+        ("u", (State.QUEUED, State.RUNNING), True),
+        ("u", (State.RUNNING, State.QUEUED, State.QUEUED), True),
+        ("", (State.QUEUED, State.RUNNING), False),
+        ("u", (State.QUEUED,), False),
+        ("u", (), False),
+    ],
+)
+async def test_a_token_is_of_use_for_its_list_alone(
+    idle: House, user_id: str, states: tuple[State, ...], good: bool
+) -> None:
+    """With the filters that it was given for, in any order, and with any page size."""
+    for _ in range(3):
+        await create(idle.database, user_id="u")
+    asked = {"user_id": "u", "states": (State.QUEUED, State.RUNNING), "page_token": ""}
+    token = (await idle.tasks.list(TENANT, page_size=1, **asked)).next_token  # type: ignore[arg-type]
+    next_page = idle.tasks.list(TENANT, user_id=user_id, states=states, page_size=2, page_token=token)
+    if good:
+        assert len((await next_page).tasks) == 2
+    else:
+        with pytest.raises(Refusal) as refused:
+            await next_page
+        assert [violation.field for violation in refused.value.violations] == ["page_token"]
+
+
+@pytest.mark.parametrize("change", ["first bit", "last bit", "shorter", "longer", "other key"])
+async def test_a_token_that_was_tampered_with_is_refused(idle: House, change: str) -> None:
+    """Whoever does not have the key can make none, nor turn one into another."""
+    for _ in range(3):
+        await create(idle.database)
+    page = await idle.tasks.list(TENANT, user_id="", states=(), page_size=1, page_token="")
+    sealed = bytearray(base64.urlsafe_b64decode(page.next_token))
+    if change == "first bit":
+        sealed[0] ^= 0x80
+    elif change == "last bit":
+        sealed[-1] ^= 1
+    elif change == "shorter":
+        del sealed[-1]
+    elif change == "longer":
+        sealed += b"\0"
+    else:
+        idle.tasks._tokens = PageTokens(b"another")
+    token = base64.urlsafe_b64encode(sealed).decode()
+    with pytest.raises(Refusal):
+        await idle.tasks.list(TENANT, user_id="", states=(), page_size=1, page_token=token)
 
 
 async def test_a_negative_page_size_is_refused(idle: House) -> None:
@@ -381,12 +468,16 @@ async def test_what_is_anothers_looks_missing(idle: House) -> None:
     assert (await idle.get(running)).status.state is State.RUNNING
 
 
-async def test_a_token_of_anothers_list_shows_nothing_of_it(idle: House) -> None:
+async def test_a_token_of_anothers_list_is_answered_like_none(idle: House) -> None:
     for _ in range(3):
         await create(idle.database)
     page = await idle.tasks.list(TENANT, user_id="", states=(), page_size=1, page_token="")
-    theirs = await idle.tasks.list(OTHER, user_id="", states=(), page_size=9, page_token=page.next_token)
-    assert theirs.tasks == ()
+    told = set()
+    for token in (page.next_token, "x"):
+        with pytest.raises(Refusal) as refused:
+            await idle.tasks.list(OTHER, user_id="", states=(), page_size=9, page_token=token)
+        told.add((refused.value.reason, refused.value.message))
+    assert len(told) == 1
 
 
 # Cancel

@@ -22,6 +22,7 @@ from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO
 from imageedit_server.core.task import TRANSITIONS, Event, Kind, Stage, State, Task
 from imageedit_server.editing import Callbacks, Creating, Heartbeat, Pictures, Tasks
 from imageedit_server.editing.creating import Defaults
+from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine import dispatcher as dispatcher_module
 from imageedit_server.engine import run as run_module
 from imageedit_server.engine.dispatcher import Dispatcher
@@ -303,7 +304,7 @@ class House:
             await asyncio.to_thread(blobs.prepare)
         self.library = ImageLibrary(blobs, InlineWorkers(), max_bytes=100_000, max_pixels=10_000)
         self.catalog = self._catalog()
-        self.tasks = Tasks(self.database, self.clock)
+        self.tasks = Tasks(self.database, self.clock, PageTokens(b"key of the house"))
         self.pictures = Pictures(self.database, self.library, self.clock)
         self.callbacks = Callbacks(self.database, self.catalog, self.clock)
         self.creating = Creating(

@@ -12,6 +12,7 @@ from imageedit_server.core.errors import FailureReason, task_not_found
 from imageedit_server.core.task import Billing, Outcome, State
 from imageedit_server.editing import callbacks, creating
 from imageedit_server.editing import tasks as editing_tasks
+from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine import dispatcher, run
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.ledger import Ledger
@@ -229,8 +230,8 @@ def repeats_an_event_on_resume(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def repeats_a_task_on_the_next_page(patch: pytest.MonkeyPatch) -> None:
     """A page begins with the last task of the one before."""
-    number_of = editing_tasks._number_of
-    patch.setattr(editing_tasks, "_number_of", lambda token: number_of(token) + 1)
+    number_in = PageTokens.open
+    patch.setattr(PageTokens, "open", lambda self, *of: number_in(self, *of) + 1)
 
 
 @mutant

@@ -12,10 +12,11 @@ from google.protobuf.message import Message
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2, model_pb2, task_pb2
+from imageedit_server.bootstrap import PAGE_KEY_NAME
 from tests.rpc.bad_input import CREATES, default_model, model_edit
 from tests.rpc.calls import METHODS, Outcome, assert_presentable, call
 from tests.rpc.pictures import PHOTO_FILE, PNG, mask, noise, picture
-from tests.rpc.serving import MAX_IMAGE_BYTES, MIB, Served
+from tests.rpc.serving import MAX_IMAGE_BYTES, MIB, SCRIPTED, Served, serving
 from tests.rpc.waiting import eventually
 from tests.rpc.world import USER, World, create, edit, finish, upload
 
@@ -296,6 +297,22 @@ async def test_lists_are_newest_first_and_stable_under_inserts(served: Served, w
             break
     assert seen == made[::-1]
     assert sizes == [3, 3, 1]
+
+
+async def test_a_list_goes_on_after_a_restart(tmp_path: Path) -> None:
+    """What seals the tokens is kept with the data, for its owner alone."""
+    seen, token = [], ""
+    made: list[str] = []
+    for _ in range(2):
+        async with serving(tmp_path, SCRIPTED) as served:
+            png = await upload(served, PNG)
+            made = made or [(await create(served, png)).task_id for _ in range(2)]
+            request = pb.ListTasksRequest(page_size=1, page_token=token)
+            page = await served.stub.ListTasks(request)
+            seen += [task.task_id for task in page.tasks]
+            token = page.next_page_token
+    assert (seen, token) == (made[::-1], "")
+    assert (tmp_path / "data" / PAGE_KEY_NAME).stat().st_mode & 0o777 == 0o600
 
 
 async def test_lists_are_filtered_by_state(served: Served, world: World) -> None:

@@ -1,6 +1,7 @@
-"""Files that must outlive a power failure."""
+"""Files that must outlive a power failure, and one that need not."""
 
 import os
+import secrets
 from pathlib import Path
 
 
@@ -11,3 +12,19 @@ def make_durable(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+SECRET_BYTES = 32
+
+
+def secret_in(path: Path) -> bytes:
+    """Return the random bytes of a file for its owner alone; it is made when missing, or cut short."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "r+b") as file:
+        secret = file.read()
+        if len(secret) != SECRET_BYTES:
+            secret = secrets.token_bytes(SECRET_BYTES)
+            file.seek(0)
+            file.truncate()
+            file.write(secret)
+    return secret

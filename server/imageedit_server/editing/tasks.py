@@ -1,8 +1,6 @@
 """What callers do with tasks that exist: get, list, cancel, watch. Each within its tenant."""
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +8,7 @@ from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import Reason, Refusal, invalid, task_not_found
 from imageedit_server.core.task import TASK_ID, Event, State, Task
 from imageedit_server.editing.draining import check_open
+from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task
 from imageedit_server.store.queries import events_after, get_task, list_tasks
@@ -17,7 +16,6 @@ from imageedit_server.store.queries import events_after, get_task, list_tasks
 DEFAULT_PAGE = 50
 MAX_PAGE = 1000
 EVENTS_PER_READ = 100
-MAX_NUMBER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +36,12 @@ class Page:
 class Tasks:
     """Reads, ends and follows tasks. ``heartbeat_seconds`` is the longest silence of a watch."""
 
-    def __init__(self, database: Database, clock: Clock, *, heartbeat_seconds: float = 15) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, tokens: PageTokens, *, heartbeat_seconds: float = 15
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._tokens = tokens
         self._heartbeat_seconds = heartbeat_seconds
 
     async def get(self, tenant: str, task_id: str) -> Task:
@@ -54,21 +55,30 @@ class Tasks:
     async def list(
         self, tenant: str, *, user_id: str, states: Sequence[State], page_size: int, page_token: str
     ) -> Page:
-        """Return one page. Raises INVALID_FIELD for a negative size or a token that ``list`` did not give."""
+        """Return one page. Raises INVALID_FIELD for a negative size or a token of another list or none."""
         if page_size < 0:
             raise invalid("page_size", "must not be negative")
         size = min(page_size or DEFAULT_PAGE, MAX_PAGE)
+        states = tuple(sorted(set(states or State)))
+        this_list = (tenant, user_id, *states)
         found = await self._database.read(
             list_tasks,
             tenant,
             user_id=user_id,
-            states=tuple(dict.fromkeys(states)) or tuple(State),
-            before=_number_of(page_token) if page_token else None,
+            states=states,
+            before=self._number_in(page_token, this_list) if page_token else None,
             most=size + 1,
         )
         shown = found[:size]
         more = len(found) > size
-        return Page(tuple(task for _, task in shown), _token_of(shown[-1][0]) if more else "")
+        token = self._tokens.seal(shown[-1][0], this_list) if more else ""
+        return Page(tuple(task for _, task in shown), token)
+
+    def _number_in(self, token: str, this_list: tuple[str, ...]) -> int:
+        try:
+            return self._tokens.open(token, this_list)
+        except ValueError:
+            raise invalid("page_token", "was not given for these filters; start again without one") from None
 
     async def cancel(self, tenant: str, task_id: str) -> Task:
         """End a task; a finished one is returned as it is. Raises TASK_NOT_FOUND."""
@@ -157,17 +167,3 @@ def _check_seq(after_seq: int, last: int) -> None:
             Reason.SEQ_OUT_OF_RANGE,
             f"after_seq is {after_seq}; this task has events 1 to {last}, and 0 starts from the beginning.",
         )
-
-
-def _token_of(number: int) -> str:
-    return base64.urlsafe_b64encode(str(number).encode()).decode()
-
-
-def _number_of(token: str) -> int:
-    try:
-        number = int(base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode("ascii"))
-    except (ValueError, binascii.Error):
-        number = 0
-    if not 0 < number <= MAX_NUMBER or _token_of(number) != token:
-        raise invalid("page_token", "was not given by this method; start again without one")
-    return number
