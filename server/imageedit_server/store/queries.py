@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, literal, select
 
+from imageedit_server.core.errors import task_not_found
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Event, State, Task
 from imageedit_server.store.prepared import PreparedSelect
@@ -94,8 +95,11 @@ def _list_state(
 
 
 def events_after(connection: Connection, task_id: str, after_seq: int, most: int) -> list[Event]:
-    """Return the next events of a task, oldest first."""
-    return events_of(_EVENTS.all(connection, task_id=task_id, after_seq=after_seq, most=most))
+    """Return the next events of a task, oldest first. Raises TASK_NOT_FOUND for one that was forgotten."""
+    rows = _EVENTS.all(connection, task_id=task_id, after_seq=after_seq, most=most)
+    if not rows and row_by_id(connection, task_id) is None:
+        raise task_not_found()
+    return events_of(rows)
 
 
 def get_image(connection: Connection, tenant: str, image_id: str) -> Image | None:
