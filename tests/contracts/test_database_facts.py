@@ -12,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 
 from imageedit_server.core import life
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.core.task import Attempt, Billing, Outcome, Stage, TaskError
+from imageedit_server.core.task import Attempt, Billing, Outcome, Stage, State, TaskError
 from imageedit_server.store.attempts import (
+    CALLBACK_LIFE,
     LEARNT_AFTER,
     AttemptKey,
     Fact,
@@ -21,6 +22,9 @@ from imageedit_server.store.attempts import (
     add_late_images,
     begin_attempt,
     call_back,
+    called_late,
+    late_call,
+    late_collected,
     learn,
     learn_and_change,
     result_urls,
@@ -29,6 +33,7 @@ from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task, change
 from imageedit_server.store.feed import Change
 from imageedit_server.store.queries import find_task, get_image, get_task
+from imageedit_server.store.retention import forget_tasks
 from imageedit_server.store.tables import ATTEMPT
 from tests.store.making import (
     LATER,
@@ -252,7 +257,50 @@ async def test_a_callback_that_names_anothers_work_is_told_and_changes_nothing(d
     assert await known(database, second) == attempt()
 
 
+async def test_a_callback_long_after_the_end_is_not_heard(database: Database) -> None:
+    """PROMISES §7: its token may lie in some vendor's log for ever."""
+    claimed, _ = await submitted(database, token="t")
+    later = LATER + CALLBACK_LIFE
+    assert await database.write(call_back, "p", "t", "v", later + LEASE)  # not ended: however old it is
+    await database.write(change, claimed.lease, finish, LATER)
+    assert await database.write(call_back, "p", "t", "v", later)
+    assert not await database.write(call_back, "p", "t", "v", later + timedelta(seconds=1))
+
+
 # Late results
+
+
+async def test_what_a_vendor_called_back_about_is_marked_until_it_is_collected(database: Database) -> None:
+    """A call that comes meanwhile is another one, also in the same microsecond."""
+    claimed, key = await submitted(database, token="t")
+    await database.write(call_back, "p", "t", "v", LATER)
+    assert await database.read(late_call, key.task_id) is None  # it is polled by who works on it
+    await database.write(change, claimed.lease, finish, LATER)
+    assert await database.read(late_call, key.task_id) is None
+    calls = []
+    for _ in range(2):
+        await database.write(call_back, "p", "t", "v", LATER)
+        assert await database.read(called_late) == [key.task_id]
+        calls.append(await database.read(late_call, key.task_id))
+    first, second = calls
+    assert first is not None
+    assert second is not None
+    assert first.task.status.attempts[0].vendor_task_id == "v"
+    await database.write(late_collected, first)
+    assert await database.read(called_late) == [key.task_id]
+    await database.write(late_collected, second)
+    assert await database.read(called_late) == []
+    assert await database.read(late_call, key.task_id) is None
+
+
+async def test_late_images_of_a_task_that_was_forgotten_are_nobodys(database: Database) -> None:
+    claimed, key = await submitted(database)
+    await database.write(cancel_task, TENANT, claimed.task.task_id, LATER)
+    await database.write(forget_tasks, State.CANCELLED, LATER + LEASE, 1)
+    await database.write(add_late_images, key, (image("late"),), LATER)
+    await database.write(learn, key, Fact(outcome=Outcome.SUCCEEDED))
+    assert await database.read(late_call, key.task_id) is None
+    assert await database.read(get_image, TENANT, image("late").image_id) is None
 
 
 async def test_late_images_are_kept_and_the_task_stays(database: Database) -> None:

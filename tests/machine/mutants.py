@@ -14,7 +14,7 @@ from imageedit_server.editing import callbacks, creating
 from imageedit_server.editing import tasks as editing_tasks
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine import dispatcher, run
-from imageedit_server.engine.dispatcher import Dispatcher
+from imageedit_server.engine.late import LateResults
 from imageedit_server.engine.ledger import Ledger
 from imageedit_server.engine.polling import Polling
 from imageedit_server.engine.resume import Step, next_step
@@ -146,7 +146,7 @@ def takes_any_callback(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def forgets_a_late_result(patch: pytest.MonkeyPatch) -> None:
     """A callback for an ended task is answered and dropped."""
-    patch.setattr(Dispatcher, "_collect_late", lambda self, task_id: None)
+    patch.setattr(LateResults, "collect", lambda self, task_id: None)
 
 
 @mutant

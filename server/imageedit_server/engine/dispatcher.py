@@ -14,7 +14,7 @@ from imageedit_server.core.failpoints import failpoint
 from imageedit_server.core.task import Stage, State
 from imageedit_server.engine.adopt import NO_PROVIDER, adopt
 from imageedit_server.engine.gates import Gate
-from imageedit_server.engine.late import collect_late
+from imageedit_server.engine.late import LateResults
 from imageedit_server.engine.ledger import Tools
 from imageedit_server.engine.run import Run
 from imageedit_server.engine.schedule import seconds_until
@@ -55,7 +55,7 @@ class Dispatcher:
         }
         self._gone: set[str] = set()
         self._running: dict[str, _Running] = {}
-        self._late: dict[str, asyncio.Task[None]] = {}
+        self._late = LateResults(catalog, tools)
         self._wake = asyncio.Event()
         self._draining = False
         self._turn = ""
@@ -73,7 +73,7 @@ class Dispatcher:
         await self._forget_leases()
         self._gone = await self._tools.database.read(open_providers) - {NO_PROVIDER, *self._gates}
         for task_id in await self._tools.database.read(called_late):
-            self._collect_late(task_id)
+            self._late.collect(task_id)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._claim_for_ever())
             group.create_task(self._renew_for_ever())
@@ -93,10 +93,10 @@ class Dispatcher:
         paying = {running.work for running in self._running.values() if self._stop_unless_paying(running)}
         if paying:
             await asyncio.wait(paying, timeout=seconds)
-        rest = [*(running.work for running in self._running.values()), *self._late.values()]
+        rest = [running.work for running in self._running.values()]
         for work in rest:
             work.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.gather(*rest, self._late.stop(), return_exceptions=True)
         await self._let_go(leases)
 
     async def _forget_leases(self) -> None:
@@ -221,7 +221,7 @@ class Dispatcher:
         for changed in changes:
             running = self._running.get(changed.task_id)
             if changed.called_back and changed.state.terminal:
-                self._collect_late(changed.task_id)
+                self._late.collect(changed.task_id)
             elif changed.called_back and running and running.run:
                 running.run.called_back()
             elif changed.called_back:
@@ -243,15 +243,6 @@ class Dispatcher:
             running.provider == queued.event.task.request.provider for running in self._running.values()
         )
         return len(self._running) < self._concurrency and gate.places(busy) > 0
-
-    def _collect_late(self, task_id: str) -> None:
-        """Fetch a result that a vendor finished after its task had ended."""
-        if task_id not in self._late:
-            work = asyncio.create_task(
-                collect_late(task_id, self._catalog, self._tools), name=f"late {task_id}"
-            )
-            self._late[task_id] = work
-            work.add_done_callback(lambda _: self._late.pop(task_id))
 
     def _stop_unless_paying(self, running: _Running) -> bool:
         """Stop a run, but let a paid call end so that its outcome is recorded; say whether it goes on."""

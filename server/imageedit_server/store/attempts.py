@@ -5,7 +5,7 @@ Facts are written once, by whoever learnt them, with or without a lease (P8).
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from sqlite3 import IntegrityError
 from typing import Any
@@ -21,7 +21,11 @@ from imageedit_server.store.decisions import change, owned_row
 from imageedit_server.store.feed import CHANGES, Change
 from imageedit_server.store.log import LeaseLost, append_event
 from imageedit_server.store.prepared import PreparedInsert, PreparedSelect, PreparedUpdate
+from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.tables import ATTEMPT, CALLED_LATE, TASK, to_micros
+
+CALLBACK_LIFE = timedelta(days=7)
+"""How long after a task's end its callbacks are heard (PROMISES §7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +156,22 @@ def call_back(
 ) -> bool:
     """Take a vendor's callback as a hint to poll now; say whether the token is that of an attempt.
 
-    The vendor's id is learnt from it where a crash made us forget it. Nothing else is believed.
+    The vendor's id is learnt from it where a crash made us forget it. Nothing else is believed. The token of
+    a task that ended ``CALLBACK_LIFE`` ago is none any more.
     """
     found = connection.execute(
         select(TASK, ATTEMPT.c.number.label("attempt"))
         .join(ATTEMPT, ATTEMPT.c.task == TASK.c.number)
         .where(ATTEMPT.c.token_sha256 == token_sha256, ATTEMPT.c.provider == provider)
     ).one_or_none()
-    if found is None:
+    if found is None or (found.end_time is not None and found.end_time < to_micros(now - CALLBACK_LIFE)):
         return False
     fact = Fact(outcome=Outcome.ACCEPTED, vendor_task_id=vendor_task_id)
     learn(connection, AttemptKey(found.task_id, found.attempt), fact)
-    connection.execute(update(TASK).where(TASK.c.number == found.number).values(not_before=to_micros(now)))
+    called_at = to_micros(now)
+    if found.end_time is not None:
+        called_at = max(called_at, found.not_before + 1)  # so that no call is taken for an earlier one
+    connection.execute(update(TASK).where(TASK.c.number == found.number).values(not_before=called_at))
     connection.info[CHANGES].append(Change(found.task_id, found.seq, State(found.state), called_back=True))
     return True
 
@@ -171,8 +179,14 @@ def call_back(
 def add_late_images(
     connection: Connection, key: AttemptKey, images: tuple[Image, ...], now: datetime
 ) -> None:
-    """Keep results that were learnt after the task had ended; the task itself does not change."""
-    task = connection.execute(select(TASK.c.tenant, TASK.c.number).where(TASK.c.task_id == key.task_id)).one()
+    """Keep results that were learnt after the task had ended; the task itself does not change.
+
+    Does nothing for a task that was forgotten meanwhile.
+    """
+    named = select(TASK.c.tenant, TASK.c.number).where(TASK.c.task_id == key.task_id)
+    task = connection.execute(named).one_or_none()
+    if task is None:
+        return
     add_images(connection, task.tenant, images, now)
     link_images(connection, task.tenant, task.number, images)
     _ADD_LATE.run(
@@ -185,9 +199,26 @@ def called_late(connection: Connection) -> list[str]:
     return list(connection.execute(select(TASK.c.task_id).where(CALLED_LATE)).scalars())
 
 
-def late_collected(connection: Connection, task_id: str) -> None:
-    """Say that nothing is to be collected for a finished task any more."""
-    connection.execute(update(TASK).where(TASK.c.task_id == task_id, CALLED_LATE).values(not_before=0))
+@dataclass(frozen=True, slots=True)
+class LateCall:
+    """A finished task whose vendor called back. ``called_at`` is that of the last call, in microseconds."""
+
+    task: Task
+    called_at: int
+
+
+def late_call(connection: Connection, task_id: str) -> LateCall | None:
+    """Return what is to be collected for a task; None when there is nothing, or it was forgotten."""
+    row = row_by_id(connection, task_id)
+    if row is None or row.end_time is None or row.not_before == 0:
+        return None
+    return LateCall(with_attempts(connection, row), row.not_before)
+
+
+def late_collected(connection: Connection, call: LateCall) -> None:
+    """Say that nothing is to be collected for a task any more, unless its vendor called again since."""
+    collected = (TASK.c.task_id == call.task.task_id, TASK.c.not_before == call.called_at, CALLED_LATE)
+    connection.execute(update(TASK).where(*collected).values(not_before=0))
 
 
 def result_urls(connection: Connection, key: AttemptKey) -> tuple[str, ...]:
