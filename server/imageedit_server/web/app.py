@@ -24,7 +24,7 @@ def http_app(not_ready: NotReady, receive: Receive, measure: Measure) -> Starlet
         reason = not_ready()
         return PlainTextResponse(f"{reason or 'ready'}\n", status_code=503 if reason else 200)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/healthz", healthz),
             Route("/readyz", readyz),
@@ -32,3 +32,5 @@ def http_app(not_ready: NotReady, receive: Receive, measure: Measure) -> Starlet
             callback_route(receive),
         ]
     )
+    app.router.redirect_slashes = False  # to whatever host a stranger names
+    return app

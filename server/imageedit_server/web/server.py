@@ -12,8 +12,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from imageedit_server.core.listening import listen_on
 
+MAX_CONNECTIONS = 200
 HEAD_SECONDS = 10.0
 """How long a connection may take to send the head of its next request."""
+REQUEST_SECONDS = 30.0
+"""How long that request may then take, with its answer read."""
 
 logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below: a line for whatever a stranger sends
 
@@ -27,24 +30,59 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Closes a connection that sends no whole head of a request: uvicorn alone would wait for ever."""
+    """Ends connections that send no whole request or do not read its answer: uvicorn would wait for ever.
+
+    Of more than ``MAX_CONNECTIONS`` it ends the one that waits longest for its next request, so that whoever
+    opens many holds up nobody who has something to ask; the new one, when all are being served.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._head_due = self.loop.call_later(HEAD_SECONDS, self._close_if_silent)
+        self._await_request()
+        self._make_room()
 
     def on_response_complete(self) -> None:
-        self._head_due.cancel()
-        self._head_due = self.loop.call_later(HEAD_SECONDS, self._close_if_silent)
+        self._due.cancel()
+        self._await_request()
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_due.cancel()
+        self._due.cancel()
         super().connection_lost(exc)
 
-    def _close_if_silent(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr]
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP. To the request before it the client is gone: two answers would collide."""
+        if self.cycle is None:
+            super().send_400_response(msg)
+            return
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        if self.cycle.response_started:
             self.transport.close()
+        else:
+            super().send_400_response(msg)
+
+    def _await_request(self) -> None:
+        self._waits_since = self.loop.time()
+        self._due = self.loop.call_later(HEAD_SECONDS, self._look)
+
+    def _look(self) -> None:
+        if self._is_served():
+            self._due = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+        else:
+            self.transport.abort()
+
+    def _is_served(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]
+
+    def _make_room(self) -> None:
+        if len(self.connections) <= MAX_CONNECTIONS:
+            return
+        every = [each for each in self.connections if isinstance(each, _Protocol)]
+        here = [each for each in every if not each.transport.is_closing()]
+        if len(here) > MAX_CONNECTIONS:
+            waiting = (each for each in here if not each._is_served())
+            min(waiting, key=lambda each: each._waits_since).transport.abort()
 
 
 @asynccontextmanager
