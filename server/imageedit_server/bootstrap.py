@@ -186,19 +186,21 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
                 max_watches=settings.limits.watches,
             )
         )
-        credentials = asyncio.create_task(_look_again(callers, keys, tls), name="credentials")
-        stack.push_async_callback(_cancel, credentials)
         engine = asyncio.create_task(dispatcher.serve(), name="engine")
         retention = Retention(database, clock, settings.retention.keep())
-        for work in (
+        serving = asyncio.create_task(door.ended(), name="gRPC server")
+        services = (
+            serving,
             engine,
+            asyncio.create_task(_look_again(callers, keys, tls), name="credentials"),
             asyncio.create_task(retention.serve(), name="retention"),
             asyncio.create_task(Orphans(database, blobs, clock).serve(), name="orphan sweep"),
             asyncio.create_task(readiness.follow(door.health.announce), name="readiness"),
             asyncio.create_task(measure_loop_lag(), name="loop lag"),
-        ):
-            stack.push_async_callback(_cancel, work)
-        broken = _first_of(database.broken, engine, credentials)
+        )
+        for service in services:
+            stack.push_async_callback(_cancel, service)
+        broken = _first_of(database.broken, *services)
 
         async def drain() -> int | None:
             draining.started = True
@@ -209,6 +211,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
                 async with asyncio.timeout(server.drain_seconds + LET_GO_SECONDS):
                     await dispatcher.drain(server.drain_seconds)
                     left = await count_open(database)
+            serving.cancel()
             await door.server.stop(CALLS_GRACE_SECONDS)
             return left
 

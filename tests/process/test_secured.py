@@ -13,6 +13,7 @@ from pathlib import Path
 from imageedit_client import AsyncClient, ImageEditError
 from tests.outbound.servers import CERTS
 from tests.process.servers import COMMAND, Place, Server, Servers
+from tests.rpc import http2
 from tests.rpc.callers import hash_of
 from tests.rpc.waiting import eventually
 
@@ -141,6 +142,17 @@ async def test_handshakes_that_fail_write_no_lines_of_another_form(servers: Serv
     assert await server.ended() == 0
     lines = server.stderr().splitlines()
     assert [json.loads(line)["level"] for line in lines]
+
+
+async def test_bad_frames_write_no_lines_of_another_form(servers: Servers, tmp_path: Path) -> None:
+    """Those would be of gRPC's level ERROR, and strangers cause them at will too."""
+    server = await servers.start(Place(folder=tmp_path))
+    async with http2.peer(server.grpc) as stranger:
+        await stranger.send(http2.call(http2.head((b"grpc-timeout", b"soon"))))
+        await stranger.answered()
+    server.send(signal.SIGTERM)
+    assert await server.ended() == 0
+    assert [json.loads(line)["level"] for line in server.stderr().splitlines()]
 
 
 async def test_a_public_server_without_tls_says_so(servers: Servers, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ DEFAULT_TENANT = "default"
 """The tenant of every caller where callers are not told apart."""
 HEADER = "authorization"
 SCHEME = "bearer"
+MAX_METADATA_BYTES = 16384
 
 _log = logging.getLogger(__name__)
 _CALLER: ContextVar[Caller] = ContextVar("caller")
@@ -60,6 +61,7 @@ class Callers(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         rule = RULES.get(method)
         try:
+            _check_size(handler_call_details)
             if rule is not Rule.ANYONE:
                 caller = self._identified(handler_call_details)
                 self._rates.spend(caller.tenant)
@@ -138,6 +140,15 @@ class Callers(grpc.aio.ServerInterceptor):
                 self._open[caller].discard(scope)
                 if not self._open[caller]:
                     del self._open[caller]
+
+
+def _check_size(details: grpc.HandlerCallDetails) -> None:
+    """Refuse what gRPC lets through until a client has confirmed its settings: 16 MiB for each call (F74)."""
+    size = sum(len(name) + len(value) for name, value in details.invocation_metadata or ())
+    if size > MAX_METADATA_BYTES:
+        raise Refusal(
+            Reason.QUOTA_EXCEEDED, f"The metadata has {size} bytes; at most {MAX_METADATA_BYTES} are allowed."
+        )
 
 
 def _end_now(scope: asyncio.Timeout) -> None:

@@ -13,9 +13,10 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
 from imageedit_server.core.listening import CannotListen, listen_on
 from imageedit_server.editing import UseCases
+from imageedit_server.rpc import sturdy
 from imageedit_server.rpc.authorisation import RULES
 from imageedit_server.rpc.border import Border
-from imageedit_server.rpc.callers import DEFAULT_TENANT, Callers, current_tenant
+from imageedit_server.rpc.callers import DEFAULT_TENANT, MAX_METADATA_BYTES, Callers, current_tenant
 from imageedit_server.rpc.health import Health
 from imageedit_server.rpc.service import ImageEditService
 from imageedit_server.rpc.tls import Tls
@@ -36,7 +37,7 @@ OPTIONS = (
     ("grpc.max_receive_message_length", 4 * MIB),
     ("grpc.max_send_message_length", 4 * MIB),
     ("grpc.max_metadata_size", 8192),
-    ("grpc.absolute_max_metadata_size", 16384),
+    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 0),
@@ -61,6 +62,10 @@ class GrpcDoor:
     health: Health
     port: int
 
+    async def ended(self) -> None:
+        """Return when the server takes no calls any more."""
+        await sturdy.ended(self.server)
+
 
 @asynccontextmanager
 async def grpc_door(
@@ -71,8 +76,8 @@ async def grpc_door(
     Without ``callers`` everyone who gets through is the same tenant.
     """
     _check_rules()
-    server = grpc.aio.server(
-        interceptors=[callers] if callers else None, options=OPTIONS, maximum_concurrent_rpcs=MAX_RPCS
+    server = sturdy.server(
+        interceptors=[callers] if callers else [], options=OPTIONS, maximum_concurrent_rpcs=MAX_RPCS
     )
     service = ImageEditService(
         use_cases, WatchBudget(per_tenant=max_watches), current_tenant if callers else _one_tenant

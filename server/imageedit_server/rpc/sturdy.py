@@ -1,0 +1,59 @@
+"""A server of grpcio that strangers cannot end, and that says so when it has ended all the same.
+
+grpcio 1.85.1 decodes the path of a method that it does not know as UTF-8, in the loop that takes in all
+calls. A path that is none ends that loop, and with it the server for everyone: one request of a stranger.
+What is served is registered and comes in another way, so all the rest can be refused without a look at its
+name. There is no public way to say that; ``tests/rpc/test_floods.py`` tells when a newer grpcio needs another
+one, or none.
+"""
+
+import asyncio
+from typing import Any
+
+import grpc
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # it comes without types
+
+LOOK_SECONDS = 1.0
+
+
+def server(*, interceptors: list[grpc.aio.ServerInterceptor], **options: Any) -> grpc.aio.Server:
+    """Make a ``grpc.aio.server`` that serves registered methods only."""
+    plain, cygrpc.AioServer = cygrpc.AioServer, _Server
+    try:
+        return grpc.aio.server(interceptors=interceptors, **options)
+    finally:
+        cygrpc.AioServer = plain
+
+
+async def ended(server: Any) -> None:
+    """Return when the server takes no calls any more. Its own word for that waits for the last connection."""
+    while server._server.is_running():  # noqa: ASYNC110  it tells nobody
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+class _Server(cygrpc.AioServer):  # type: ignore[misc]
+    def __init__(self, loop: Any, pool: Any, handlers: Any, interceptors: Any, *others: Any) -> None:
+        super().__init__(loop, pool, handlers, interceptors, *others)
+        self._refusals: set[asyncio.Task[None]] = set()
+        self._gate = tuple(interceptors or ())
+
+    def _make_request_call_future(self, method: bytes | None) -> Any:
+        """Wait for the next call of a registered method; of the others, refuse all there will be."""
+        if method is not None:
+            return super()._make_request_call_future(method)
+        return asyncio.ensure_future(self._refuse_all())
+
+    async def _refuse_all(self) -> None:
+        while True:
+            state, loop = await self._request_call(), asyncio.get_running_loop()
+            call = cygrpc._handle_rpc("", _Nothing(), self._gate, state, loop, False)
+            refusal = loop.create_task(cygrpc._schedule_rpc_coro(call, state, loop, ""))
+            self._refusals.add(refusal)
+            refusal.add_done_callback(self._refusals.discard)
+
+
+class _Nothing:
+    """Finds no handler for anything; the library then answers UNIMPLEMENTED."""
+
+    def resolve_handler(self, _details: grpc.HandlerCallDetails) -> None:
+        """Find none."""
