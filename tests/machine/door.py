@@ -165,6 +165,10 @@ class _Context:
     def cancelled(self) -> bool:
         return self._call.left
 
+    async def send_initial_metadata(self, _: Sequence[tuple[str, Any]]) -> None:
+        """Begin the answer, which no client keeps waiting."""
+        await asyncio.sleep(0)
+
     async def write(self, message: Any) -> None:
         """Hand a message over; waits for as long as the client does not read."""
         data = self.serialize(message)

@@ -165,6 +165,6 @@ def _settings(data_dir: Path, tables: Sequence[str], environment: Mapping[str, s
     return load_settings(config, environment, {"data_dir": data_dir / "data"})
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
+def open_channel(address: str, *options: tuple[str, int]) -> grpc.aio.Channel:
     """A connection of its own; equal addresses would share one."""
-    return grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+    return grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1), *options])

@@ -1,8 +1,10 @@
 """WatchTask: every event once, in order, gapless, resumable; the stream's end tells the truth (P9 to P13)."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import grpc
@@ -11,6 +13,7 @@ import pytest_asyncio
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import task_pb2
+from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from imageedit_server.rpc import streams
 from imageedit_server.rpc.watches import MAX_PER_CONNECTION
 from tests.rpc.calls import assert_presentable, call, outcome_of
@@ -32,6 +35,11 @@ GRACE_SECONDS = 20.0
 """What a drain gives to calls that go on."""
 SECONDS = 0.2
 STEPS = 5
+STALLED = 1000
+WINDOW_CLOSED = (("grpc.http2.lookahead_bytes", 1), ("grpc.http2.bdp_probe", 0))
+"""Options of a connection: nothing may be sent ahead of what is read."""
+PROMPT = 32_000
+"""Characters, so that 50 events of 1000 watchers are 1.6 GB."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -283,6 +291,47 @@ async def test_a_watcher_that_does_not_read_is_sent_away_and_resumes(
         assert seqs == list(range(1, len(seqs) + 1))
         assert 0 < int(outcome.trailer["last-seq"]) < quick[-1].seq
         assert await watched(served, task.task_id, len(seqs)) == quick[len(seqs) :]
+
+
+async def test_a_thousand_watchers_that_never_read_hold_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P13, T8: each costs about one event, not all of them; others see everything and edits go on meanwhile.
+
+    Their windows are closed from the start, so that not even the first event gets through before they read.
+    """
+    monkeypatch.setattr(streams, "SLOW_CONSUMER_SECONDS", 4)
+    scripted = f"{SCRIPTED}concurrency = 1\nseconds = 0.5\nsteps = 50\n"
+    async with AsyncExitStack() as stack:
+        served = await stack.enter_async_context(serving(tmp_path, scripted))
+        doors = [
+            await stack.enter_async_context(open_channel(served.server.grpc_address, *WINDOW_CLOSED))
+            for _ in range(-(-STALLED // MAX_PER_CONNECTION))
+        ]
+        png = await upload(served, PNG)
+        blocker = await create(served, png, model="scripted/never")
+        task = await create(served, png, prompt="x" * PROMPT)
+        request = pb.WatchTaskRequest(task_id=task.task_id)
+        stubs = [ImageEditServiceStub(door) for door in doors]
+        stalled = [stubs[number % len(stubs)].WatchTask(request, timeout=60) for number in range(STALLED)]
+        await eventually(lambda: served.feed.followers(task.task_id) == STALLED)
+        before = _resident_bytes()
+        await served.stub.CancelTask(pb.CancelTaskRequest(task_id=blocker.task_id))
+        quick = await watched(served, task.task_id)
+        assert await watched(served, (await create(served, png)).task_id)
+        assert _resident_bytes() - before < STALLED * len(quick) * PROMPT / 8
+        await eventually(lambda: not served.feed.is_followed)
+        for slow in stalled[:: STALLED // 4]:
+            outcome, seqs = await _rest(slow)
+            assert (outcome.code.name, outcome.reason) == ("RESOURCE_EXHAUSTED", "SLOW_CONSUMER")
+            assert outcome.trailer["last-seq"] == "0"
+            assert seqs == [1]
+        assert await watched(served, task.task_id, 1) == quick[1:]
+
+
+def _resident_bytes() -> int:
+    """Return the memory of this process, in which the server and its callers are."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 # Stopping (P12, P24)

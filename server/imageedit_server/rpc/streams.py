@@ -14,7 +14,9 @@ SLOW_CONSUMER_SECONDS = 60.0
 class PatientStream:
     """Writes messages, each for at most ``SLOW_CONSUMER_SECONDS``. Use as a context manager, in one task.
 
-    There is one timer for the whole stream: one for each message would cost as much as the message.
+    There is one timer for the whole stream: one for each message would cost as much as the message. The
+    metadata that begins it goes ahead of the first message: together with one that nobody reads it would not
+    count as sent, and the library could not end the call.
     """
 
     def __init__(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
@@ -22,6 +24,7 @@ class PatientStream:
         self._loop = asyncio.get_running_loop()
         self._writing_since: float | None = None
         self._is_slow = False
+        self._begun = False
 
     def __enter__(self) -> "PatientStream":
         self._task = asyncio.current_task()
@@ -35,6 +38,9 @@ class PatientStream:
         """Send ``message``. Raises SLOW_CONSUMER when nobody reads it."""
         self._writing_since = self._loop.time()
         try:
+            if not self._begun:
+                await self._context.send_initial_metadata(())
+                self._begun = True
             await self._context.write(message)
         except asyncio.CancelledError:
             if self._is_slow and self._task and not self._task.uncancel():
