@@ -122,41 +122,59 @@ async def test_many_watchers_see_the_same(idle: House) -> None:
         assert [item for item in await watching if isinstance(item, Event)] == log[after:]
 
 
+async def test_a_crowd_reads_the_log_once(idle: House) -> None:
+    """Who comes later, resumes, or falls behind has it from the others; a stranger still has nothing."""
+    claimed = await claimed_task(idle.database)
+    task_id = claimed.task.task_id
+    async with aclosing(idle.tasks.watch(TENANT, task_id, 0)) as first:
+        assert (await anext(first)).seq == 1
+        looks = note_looks(idle)
+        watches = [idle.tasks.watch(TENANT, task_id, after) for after in (0, 1, 2) * 10]
+        assert [(await anext(watch)).seq for watch in watches[:2]] == [1, 2]
+        for percent in range(1, STEPS + 1):
+            await step(idle, claimed.lease, percent)
+        await end(idle, claimed.lease)
+        with pytest.raises(Refusal) as refused:
+            await anext(idle.tasks.watch(OTHER, task_id, 0))
+        assert refused.value.reason is Reason.TASK_NOT_FOUND
+        assert looks == [get_task]
+        last = STEPS + 3
+        for watch, after in zip((*watches, first), (1, 2, 2, *(0, 1, 2) * 9, 1), strict=True):
+            assert seqs(await all_of(watch)) == list(range(after + 1, last + 1))
+        assert looks == [get_task]
+
+
+def note_looks(house: House) -> list[Any]:
+    """Return the list to which each query is added from now on."""
+    look_up, looks = house.database.look_up, []
+
+    async def noted(query: Any, /, *args: Any, **kwargs: Any) -> Any:
+        looks.append(query)
+        return await look_up(query, *args, **kwargs)
+
+    house.database.look_up = noted  # type: ignore[method-assign]
+    return looks
+
+
 async def test_an_event_between_reading_and_following_is_not_missed(idle: House) -> None:
     """It subscribes before it reads: what is committed right after the read wakes it, in no time."""
-    claimed = await claimed_task(idle.database)
-    database = idle.database
-    read = database.read
-
-    async def read_and_then(query: Any, /, *args: Any, **kwargs: Any) -> Any:
-        answer = await read(query, *args, **kwargs)
-        if query is events_after and not answer:
-            database.read = read  # type: ignore[method-assign]
-            await end(idle, claimed.lease)  # committed and told before the watch begins to wait
-        return answer
-
-    database.read = read_and_then  # type: ignore[method-assign]
-    started = idle.clock.now()
-    items = await all_of(idle.tasks.watch(TENANT, claimed.task.task_id, 2))
-    assert seqs(items) == [3]
-    assert items == [item for item in items if isinstance(item, Event)]
-    assert idle.clock.now() == started
-
-
-async def test_an_event_between_the_first_look_and_the_first_read_is_not_missed(idle: House) -> None:
     claimed = await claimed_task(idle.database)
     database = idle.database
     look_up = database.look_up
 
     async def look_and_then(query: Any, /, *args: Any, **kwargs: Any) -> Any:
         answer = await look_up(query, *args, **kwargs)
-        if query is get_task:
+        if query is events_after:
             database.look_up = look_up  # type: ignore[method-assign]
-            await end(idle, claimed.lease)
+            await end(idle, claimed.lease)  # committed and told before the watch begins to wait
         return answer
 
     database.look_up = look_and_then  # type: ignore[method-assign]
-    assert seqs(await all_of(idle.tasks.watch(TENANT, claimed.task.task_id, 2))) == [3]
+    started = idle.clock.now()
+    items = await all_of(idle.tasks.watch(TENANT, claimed.task.task_id, 2))
+    assert seqs(items) == [3]
+    assert items == [item for item in items if isinstance(item, Event)]
+    assert idle.clock.now() == started
 
 
 async def test_the_log_is_the_truth_where_the_hint_is_lost(idle: House) -> None:
@@ -195,15 +213,16 @@ async def test_a_watch_that_starts_at_the_last_event_waits_for_the_next(idle: Ho
 
 
 async def test_a_long_log_is_read_in_pieces(idle: House) -> None:
+    """One after the other, without a wait: a piece is not taken for the end."""
     task_id = await finished(idle, steps=99)
     claimed = await claimed_task(idle.database)
     for number in range(250):
         warn = partial(life.warn, warnings=(str(number % 99),))
         await idle.database.record(change, claimed.lease, warn, idle.clock.now())
     await end(idle, claimed.lease)
-    assert seqs(await all_of(idle.tasks.watch(TENANT, task_id, 0))) == list(range(1, 103))
-    watched = await all_of(idle.tasks.watch(TENANT, claimed.task.task_id, 0))
-    assert seqs(watched) == list(range(1, 254))
+    for watched, last in ((task_id, 102), (claimed.task.task_id, 253)):
+        items = await all_of(idle.tasks.watch(TENANT, watched, 0))
+        assert [item.seq for item in items] == list(range(1, last + 1))  # and no heartbeat between
 
 
 async def test_draining_ends_watches_that_go_on(idle: House) -> None:

@@ -24,7 +24,7 @@ from imageedit_server.providers.base import Finished, Output
 from imageedit_server.store import attempts, claims, creation, decisions
 from imageedit_server.store.attempts import Fact
 from imageedit_server.store.log import LeaseLost, append_event
-from imageedit_server.store.queries import events_after, row_by_id, with_attempts
+from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.tables import ATTEMPT, IDEMPOTENCY, TASK
 from tests.machine.vendor import picture
 
@@ -221,10 +221,12 @@ def stores_what_only_validates(patch: pytest.MonkeyPatch) -> None:
 def repeats_an_event_on_resume(patch: pytest.MonkeyPatch) -> None:
     """Resuming gives the event that the client has already."""
 
-    def from_there(connection: Any, task_id: str, after_seq: int, most: int) -> Any:
-        return events_after(connection, task_id, max(after_seq - 1, 0), most)
+    watch = editing_tasks.Tasks.watch
 
-    patch.setattr(editing_tasks, "events_after", from_there)
+    def from_there(self: Any, tenant: str, task_id: str, after_seq: int) -> Any:
+        return watch(self, tenant, task_id, after_seq - (after_seq > 0))
+
+    patch.setattr(editing_tasks.Tasks, "watch", from_there)
 
 
 @mutant

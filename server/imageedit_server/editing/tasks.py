@@ -11,11 +11,12 @@ from imageedit_server.editing.draining import check_open
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task
+from imageedit_server.store.feed import Tail
 from imageedit_server.store.queries import events_after, get_task, list_tasks
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 1000
-EVENTS_PER_READ = 100
+EVENTS_PER_READ = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,30 +99,42 @@ class Tasks:
             self._database.feed.follow(task_id) as follower,
             _Silence(follower.hint, self._heartbeat_seconds) as silence,
         ):
-            task = await self.get(tenant, task_id)
-            _check_seq(after_seq, task.seq)
-            if task.status.state.terminal and after_seq == task.seq:
-                return
-            seq, look = after_seq, True
+            events = await self._from(follower.tail, tenant, task_id, after_seq)
+            seq = after_seq
             while True:
-                follower.hint.clear()
-                if look or (events := follower.events_after(seq)) is None:
-                    events = await self._database.read(events_after, task_id, seq, EVENTS_PER_READ)
                 for event in events:
-                    yield event
-                    seq = event.seq
+                    if event.seq > seq:  # the first may be the one that it resumes after
+                        yield event
+                        seq = event.seq
                     if event.task.status.state.terminal:
                         return
                 check_open(self._database)
-                look = len(events) == EVENTS_PER_READ
                 if events:
+                    look = False
                     silence.end()
-                    continue
-                await follower.hint.wait()
-                if silence.lasted_long():
-                    yield Heartbeat(seq)
-                    silence.end()
-                    look = True  # a hint may have been lost
+                else:
+                    await follower.hint.wait()
+                    if look := silence.lasted_long():  # a hint may have been lost, too
+                        yield Heartbeat(seq)
+                        silence.end()
+                follower.hint.clear()
+                kept = None if look else follower.tail.after(seq)
+                events = await self._read(follower.tail, task_id, seq) if kept is None else kept
+
+    async def _from(self, tail: Tail, tenant: str, task_id: str, after_seq: int) -> Sequence[Event]:
+        """Return events from ``after_seq`` itself on: it shows whose it is, and whether more may follow."""
+        before = max(after_seq, 1) - 1
+        events = tail.after(before) or await self._read(tail, task_id, before)
+        if after_seq < 0 or not events or events[0].task.tenant != tenant:
+            task = await self.get(tenant, task_id)
+            raise _seq_out_of_range(after_seq, task.seq)
+        return events
+
+    async def _read(self, tail: Tail, task_id: str, seq: int) -> Sequence[Event]:
+        events = await self._database.look_up(events_after, task_id, seq, EVENTS_PER_READ)
+        if len(events) < EVENTS_PER_READ:  # up to the end
+            tail.take(events)
+        return events
 
 
 class _Silence:
@@ -161,9 +174,8 @@ def _check_task_id(task_id: str) -> None:
         raise task_not_found()
 
 
-def _check_seq(after_seq: int, last: int) -> None:
-    if not 0 <= after_seq <= last:
-        raise Refusal(
-            Reason.SEQ_OUT_OF_RANGE,
-            f"after_seq is {after_seq}; this task has events 1 to {last}, and 0 starts from the beginning.",
-        )
+def _seq_out_of_range(after_seq: int, last: int) -> Refusal:
+    return Refusal(
+        Reason.SEQ_OUT_OF_RANGE,
+        f"after_seq is {after_seq}; this task has events 1 to {last}, and 0 starts from the beginning.",
+    )

@@ -5,7 +5,6 @@ says is only a hint; the log is the truth (DESIGN §5).
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,8 +15,8 @@ from imageedit_server.core.task import Event, State
 CHANGES = "changes"
 """Key of ``Connection.info``: the list of what the running unit changed."""
 
-RECENT_EVENTS = 8
-"""How many events of a followed task are kept; whoever is further behind reads the log."""
+KEPT_EVENTS = 128
+"""How many events of a followed task are kept at most; whoever is further behind reads the log."""
 WOKEN_AT_ONCE = 100
 """How many followers wake in one turn of the loop, so that a crowd holds nobody else up."""
 
@@ -33,26 +32,44 @@ class Change:
     called_back: bool = False
 
 
+class Tail:
+    """The newest events of a task, without a gap, which its followers share; empty until one is known."""
+
+    __slots__ = ("_events",)
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+
+    def after(self, seq: int) -> Sequence[Event] | None:
+        """Return every event after ``seq``; None when only the log has them all."""
+        if not self._events or self._events[0].seq > seq + 1:
+            return None
+        return self._events[seq + 1 - self._events[0].seq :]
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Take some that follow one another, up to the end of the log as it was while somebody followed."""
+        if not events:
+            return
+        older = [event for event in self._events if event.seq < events[0].seq]
+        newer = [event for event in self._events if event.seq > events[-1].seq]
+        if older and older[-1].seq + 1 != events[0].seq:
+            older = []
+        if not newer or newer[0].seq == events[-1].seq + 1:
+            self._events = [*older, *events, *newer][-KEPT_EVENTS:]
+
+
 @dataclass(slots=True, eq=False)
 class Follower:
     """One who follows a task. ``hint`` is set at every change of it; the follower clears it."""
 
     hint: asyncio.Event
-    _recent: deque[Event]
-
-    def events_after(self, seq: int) -> Sequence[Event] | None:
-        """Return the events after ``seq`` that were committed since; None when only the log still has them.
-
-        Only for one who has read the log up to ``seq``, and to its end, since it follows.
-        """
-        newer = [event for event in self._recent if event.seq > seq]
-        return None if newer and newer[0].seq > seq + 1 else newer
+    tail: Tail
 
 
 @dataclass(slots=True)
 class _Followed:
     followers: set[Follower] = field(default_factory=set)
-    recent: deque[Event] = field(default_factory=lambda: deque(maxlen=RECENT_EVENTS))
+    tail: Tail = field(default_factory=Tail)
 
 
 class Feed:
@@ -74,7 +91,7 @@ class Feed:
         for change in changes:
             if followed := self._followed.get(change.task_id):
                 if change.event:
-                    followed.recent.append(change.event)
+                    followed.tail.take([change.event])
                 _wake(iter(tuple(followed.followers)))
         for listener in self._listeners:
             listener(changes)
@@ -109,7 +126,7 @@ class Feed:
     def follow(self, task_id: str) -> Iterator[Follower]:
         """Follow a task for as long as the block runs."""
         followed = self._followed.setdefault(task_id, _Followed())
-        follower = Follower(asyncio.Event(), followed.recent)
+        follower = Follower(asyncio.Event(), followed.tail)
         followed.followers.add(follower)
         try:
             yield follower
