@@ -1,6 +1,7 @@
 """Nouns to messages. Enum values travel by name: ours are the proto's without their prefix."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -108,6 +109,7 @@ def model_message(model: Model) -> model_pb2.Model:
     )
 
 
+@lru_cache(MOST_KEPT)
 def _attempt_message(attempt: Attempt) -> task_pb2.Attempt:
     message = task_pb2.Attempt(
         number=attempt.number,
@@ -133,6 +135,7 @@ def _error_message(error: TaskError) -> task_pb2.TaskError:
     return task_pb2.TaskError(**{name: getattr(error, name) for name in _ERROR_FIELDS})
 
 
+@lru_cache(MOST_KEPT)
 def _timestamp(time: datetime | None) -> Timestamp | None:
     if time is None:
         return None

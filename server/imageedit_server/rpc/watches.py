@@ -43,12 +43,15 @@ class WatchBudget:
                     Reason.WATCH_LIMIT,
                     f"This {place[0]} has {most} open watches, the most it may; close one first.",
                 )
-        self._open.update(places)
+        for place in places:
+            self._open[place] += 1
         try:
             yield
         finally:
-            self._open.subtract(places)
-            self._open += Counter()  # drops what is back at zero
+            for place in places:
+                self._open[place] -= 1
+                if not self._open[place]:
+                    del self._open[place]
 
 
 def lifetime() -> float:
