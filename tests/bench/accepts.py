@@ -10,7 +10,6 @@ import io
 import time
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from functools import partial
 
 from PIL import Image
@@ -18,7 +17,7 @@ from PIL import Image
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2, task_pb2
 from tests.bench.bench import Bench, Stub, connected
-from tests.bench.figures import Figure, Goal, counted
+from tests.bench.figures import Figure, Goal, Turn, compared, counted
 from tests.bench.processes import Served
 
 REQUEST_BYTES = 500
@@ -33,14 +32,6 @@ poll_seconds = [60, 60, 60]
 """
 
 
-@dataclass(frozen=True)
-class Turn:
-    """What one turn brought."""
-
-    per_second: float
-    processor_micros: float
-
-
 async def measure(bench: Bench) -> list[Figure]:
     """Compare the rates."""
     figures = []
@@ -49,32 +40,14 @@ async def measure(bench: Bench) -> list[Figure]:
         accepted = await _fill(stub, image_id)
         async with bench.bare(accepted=accepted) as bare, connected(bare.address) as bare_stub:
             for callers in bench.scale.callers:
-                turns = await bench.alternate(
+                turns, bare_turns = await bench.alternate(
                     f"accepts, {counted(callers, 'caller')}",
                     partial(_turn, ours, stub, image_id, callers, bench.scale.seconds),
                     partial(_turn, bare, bare_stub, image_id, callers, bench.scale.seconds),
                 )
-                figures += _figures(callers, *turns)
+                goal = GOAL if callers >= ENOUGH_CALLERS else None
+                figures += compared("accepts", counted(callers, "caller"), "edit", turns, bare_turns, goal)
     return figures
-
-
-def _figures(callers: int, ours: tuple[Turn, ...], bare: tuple[Turn, ...]) -> list[Figure]:
-    rate = Figure(
-        measurement="accepts",
-        name=counted(callers, "caller"),
-        unit="edits/s",
-        ours=tuple(turn.per_second for turn in ours),
-        baseline=tuple(turn.per_second for turn in bare),
-        goal=GOAL if callers >= ENOUGH_CALLERS else None,
-    )
-    processor = Figure(
-        measurement="accepts",
-        name=f"{counted(callers, 'caller')}, server's processor time",
-        unit="µs/edit",
-        ours=tuple(turn.processor_micros for turn in ours),
-        baseline=tuple(turn.processor_micros for turn in bare),
-    )
-    return [rate, processor]
 
 
 async def _fill(stub: Stub, image_id: str) -> pb.EditImageResponse:

@@ -8,7 +8,7 @@ stream is the id that the client names.
 import asyncio
 import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ def burst(events: int) -> str:
     return f"burst-{events}"
 
 
-def ticking(events: int, seconds: float, *, streams: int = 1) -> str:
-    """The id of so many streams that tell the same ``events``, one every ``seconds``, once all are open."""
-    return f"ticking-{events}-{seconds}-{streams}"
+def ticking(pauses: Iterable[float], *, streams: int = 1) -> str:
+    """The id of so many streams that tell the same events, each after its pause in s, once all are open."""
+    return f"ticking-{streams}-{','.join(f'{pause:.4f}' for pause in pauses)}"
 
 
 def idle() -> str:
@@ -57,25 +57,22 @@ class Bare(pb_grpc.ImageEditServiceServicer):
             for _ in range(int(numbers[0])):
                 await context.write(self._event)
         elif plan == "ticking":
-            await self._tick_along(
-                request.task_id, int(numbers[0]), float(numbers[1]), int(numbers[2]), context
-            )
+            pauses = [float(pause) for pause in numbers[1].split(",")]
+            await self._tick_along(request.task_id, pauses, int(numbers[0]), context)
         else:
             await context.write(self._event)
             await asyncio.Event().wait()
 
-    async def _tick_along(
-        self, name: str, events: int, seconds: float, streams: int, context: Context
-    ) -> None:
+    async def _tick_along(self, name: str, pauses: Sequence[float], streams: int, context: Context) -> None:
         """Say hello, wait until all are here, then pass on what the ticker tells."""
         await context.write(self._event)
         queue: asyncio.Queue[pb.WatchTaskResponse] = asyncio.Queue()
         self._listeners[name].append(queue)
         if len(self._listeners[name]) == streams:
-            ticker = asyncio.create_task(tick(self._listeners.pop(name), self._event, events, seconds))
+            ticker = asyncio.create_task(tick(self._listeners.pop(name), self._event, pauses))
             self._tickers.add(ticker)
             ticker.add_done_callback(self._tickers.discard)
-        for _ in range(events):
+        for _ in pauses:
             await context.write(await queue.get())
 
     async def UploadImage(
@@ -97,12 +94,11 @@ class Bare(pb_grpc.ImageEditServiceServicer):
 async def tick(
     listeners: list[asyncio.Queue[pb.WatchTaskResponse]],
     event: pb.WatchTaskResponse,
-    events: int,
-    seconds: float,
+    pauses: Sequence[float],
 ) -> None:
-    """Tell every listener each of the ``events``, with the time of its making."""
-    for _ in range(events):
-        await asyncio.sleep(seconds)
+    """Tell every listener an event after each pause, with the time of its making."""
+    for pause in pauses:
+        await asyncio.sleep(pause)
         told = pb.WatchTaskResponse()
         told.CopyFrom(event)
         told.event.time.GetCurrentTime()

@@ -74,6 +74,36 @@ class Figure:
         }
 
 
+@dataclass(frozen=True)
+class Turn:
+    """What one turn brought: how many per second, and the server's processor time for each."""
+
+    per_second: float
+    processor_micros: float
+
+
+def compared(
+    measurement: str, name: str, what: str, ours: Sequence[Turn], baseline: Sequence[Turn], goal: Goal | None
+) -> list[Figure]:
+    """Return two lines: how many of ``what`` per second, which has the goal, and what each cost."""
+    rate = Figure(
+        measurement=measurement,
+        name=name,
+        unit=f"{what}s/s",
+        ours=tuple(turn.per_second for turn in ours),
+        baseline=tuple(turn.per_second for turn in baseline),
+        goal=goal,
+    )
+    processor = Figure(
+        measurement=measurement,
+        name=f"{name}, server's processor time",
+        unit=f"µs/{what}",
+        ours=tuple(turn.processor_micros for turn in ours),
+        baseline=tuple(turn.processor_micros for turn in baseline),
+    )
+    return [rate, processor]
+
+
 def counted(number: int, noun: str) -> str:
     """Say how many there are: ``1 caller``, ``64 callers``."""
     return f"{number:,} {noun}{'s' * (number != 1)}"

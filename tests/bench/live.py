@@ -1,8 +1,10 @@
 """How soon, and how fast, watchers learn of what happens now.
 
 The latency counts from the time in the event, which is taken before its commit: it holds the commit, the way
-through the service and the client's own queue. Paced: one task that changes every 200 ms, and many tasks of
-which 16 are worked on at a time. Flooded: one task that changes as fast as it can.
+through the service and the client's own queue. Paced: one task that reports progress every 200 ms, and many
+tasks of which 16 are worked on at a time. A task also begins and ends, which is two or three events at once;
+the baseline tells its own in the same rhythm. Flooded: one task that changes as fast as it can, beside a
+baseline that has all its events at once.
 """
 
 import asyncio
@@ -10,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 from google.protobuf.message import Message
 
@@ -18,7 +21,8 @@ from imageedit.v1 import task_pb2
 from tests.bench.accepts import edit, upload
 from tests.bench.bare import ticking
 from tests.bench.bench import Bench, Stub, connected
-from tests.bench.figures import Figure, Goal, counted, percentile
+from tests.bench.figures import Figure, Goal, Turn, compared, counted, percentile
+from tests.bench.processes import Served
 from tests.bench.streams import Arrivals, all_first, all_rest, watching
 
 RATE_GOAL = Goal(bound=0.7)
@@ -52,8 +56,10 @@ steps = {steps}
 class Heard:
     """What all watchers heard in one turn."""
 
-    per_second: float
+    turn: Turn
     latencies_ms: list[float]
+    moments: list[float]
+    """When its events happened, in s."""
 
     def percentile(self, percent: float) -> float:
         """Return a percentile of the latencies, in milliseconds."""
@@ -76,55 +82,57 @@ async def measure(bench: Bench) -> list[Figure]:
         event = await _usual_event(stub, image_id)
         async with bench.bare(event=event) as bare:
             for watchers in bench.scale.watchers:
-                house = _House(ours.address, stub, image_id, watchers, bench.scale.live_at_a_time)
-                figures += await _paced(bench, house, bare.address)
+                house = _House(ours, stub, image_id, watchers, bench.scale.live_at_a_time)
+                figures += await _paced(bench, house, bare)
                 if watchers > 1:
-                    figures += await _many(bench, house, bare.address)
-                    figures += await _flood(bench, house, bare.address)
+                    figures += await _many(bench, house, bare)
+                    figures += await _flood(bench, house, bare)
     return figures
 
 
-async def _paced(bench: Bench, house: "_House", bare: str) -> list[Figure]:
-    stream = ticking(bench.scale.live_events, PACE_SECONDS, streams=house.watchers)
+async def _paced(bench: Bench, house: "_House", bare: Served) -> list[Figure]:
+    rhythm: list[float] = []
+
+    async def ours() -> Heard:
+        heard = await house.one("paced")
+        rhythm[:] = [later - earlier for earlier, later in pairwise(heard.moments)]
+        return heard
+
+    async def baseline() -> Heard:
+        return await _bare(bare, [ticking(rhythm, streams=house.watchers)] * house.watchers)
+
     heard = await bench.alternate(
         f"watch, {counted(house.watchers, 'watcher')} of one task live",
-        partial(house.one, "paced"),
-        partial(_bare, bare, [stream] * house.watchers),
+        ours,
+        baseline,
         rounds=bench.scale.live_rounds,
     )
     return _latencies(f"{counted(house.watchers, 'watcher')} of one task", *heard)
 
 
-async def _many(bench: Bench, house: "_House", bare: str) -> list[Figure]:
+async def _many(bench: Bench, house: "_House", bare: Served) -> list[Figure]:
     """The baseline tells about as many events per second, each stream on its own."""
     per_second = house.at_a_time * (STEPS + EVENTS_BESIDE_STEPS)
     seconds = PACE_SECONDS * bench.scale.live_events
     heard = await bench.alternate(
         f"watch, {house.watchers} tasks live",
         partial(house.many, seconds),
-        partial(_bare, bare, [ticking(2, house.watchers / per_second)] * house.watchers),
+        partial(_bare, bare, [ticking([house.watchers / per_second] * 2)] * house.watchers),
         rounds=bench.scale.live_rounds,
     )
     return _latencies(f"{counted(house.watchers, 'watcher')} of as many tasks", *heard)
 
 
-async def _flood(bench: Bench, house: "_House", bare: str) -> list[Figure]:
+async def _flood(bench: Bench, house: "_House", bare: Served) -> list[Figure]:
     ours, baseline = await bench.alternate(
         f"watch, {counted(house.watchers, 'watcher')} of a flood",
         partial(house.one, "flood"),
-        partial(_bare, bare, [ticking(FLOOD_EVENTS, 0, streams=house.watchers)] * house.watchers),
+        partial(_bare, bare, [ticking([0] * FLOOD_EVENTS, streams=house.watchers)] * house.watchers),
         rounds=bench.scale.live_rounds,
     )
-    return [
-        Figure(
-            measurement="watch",
-            name=f"live flood to {counted(house.watchers, 'watcher')} of one task",
-            unit="events/s",
-            ours=tuple(heard.per_second for heard in ours),
-            baseline=tuple(heard.per_second for heard in baseline),
-            goal=RATE_GOAL,
-        )
-    ]
+    name = f"live flood to {counted(house.watchers, 'watcher')} of one task"
+    turns, bare_turns = ([heard.turn for heard in each] for each in (ours, baseline))
+    return compared("watch", name, "event", turns, bare_turns, RATE_GOAL)
 
 
 def _latencies(name: str, ours: Sequence[Heard], baseline: Sequence[Heard]) -> list[Figure]:
@@ -144,7 +152,7 @@ def _latencies(name: str, ours: Sequence[Heard], baseline: Sequence[Heard]) -> l
 
 @dataclass(frozen=True)
 class _House:
-    address: str
+    server: Served
     stub: Stub
     image_id: str
     watchers: int
@@ -154,12 +162,13 @@ class _House:
         """Watch one task, which its provider begins when every watcher is there."""
         blocker = await self._create(f"{provider}/never")
         task = await self._create(f"{provider}/ok")
-        async with watching(self.address, [task] * self.watchers) as watchers:
+        async with watching(self.server.address, [task] * self.watchers) as watchers:
             await all_first(watchers)
-            begun = time.time_ns()
+            begun, busy = time.time_ns(), self.server.processor_seconds()
             await self._cancel(blocker)
             await all_rest(watchers)
-            return _heard(watchers, begun, begun, time.time_ns())
+            busy = self.server.processor_seconds() - busy
+            return _heard(watchers, begun, begun, time.time_ns(), busy)
 
     async def many(self, seconds: float) -> Heard:
         """Watch as many tasks while the provider works on a few at a time, one begun after the other.
@@ -168,9 +177,9 @@ class _House:
         """
         blockers = [await self._create("many/never") for _ in range(self.at_a_time)]
         tasks = await asyncio.gather(*(self._create("many/ok") for _ in range(self.watchers)))
-        async with watching(self.address, tasks) as watchers:
+        async with watching(self.server.address, tasks) as watchers:
             await all_first(watchers)
-            begun = time.time_ns()
+            begun, busy = time.time_ns(), self.server.processor_seconds()
             hearing = [asyncio.create_task(watcher.rest()) for watcher in watchers]
             for blocker in blockers:
                 await self._cancel(blocker)
@@ -181,7 +190,8 @@ class _House:
             for task in reversed(tasks):  # so that none of them begins meanwhile
                 await self._cancel(task)
             await asyncio.gather(*hearing)
-            return _heard(watchers, begun, begun, until)
+            busy = self.server.processor_seconds() - busy
+            return _heard(watchers, begun, begun, until, busy)
 
     async def _cancel(self, task: str) -> None:
         await self.stub.CancelTask(pb.CancelTaskRequest(task_id=task))
@@ -190,21 +200,23 @@ class _House:
         return str((await self.stub.EditImage(edit(self.image_id, model))).task.task_id)
 
 
-async def _bare(address: str, streams: Sequence[str]) -> Heard:
+async def _bare(server: Served, streams: Sequence[str]) -> Heard:
     opened = time.time_ns()
-    async with watching(address, streams) as watchers:
+    async with watching(server.address, streams) as watchers:
         await all_first(watchers)
-        begun = time.time_ns()
+        begun, busy = time.time_ns(), server.processor_seconds()
         await all_rest(watchers)
-        return _heard(watchers, opened, begun, time.time_ns())
+        busy = server.processor_seconds() - busy
+        return _heard(watchers, opened, begun, time.time_ns(), busy)
 
 
-def _heard(watchers: Sequence[Arrivals], since: int, begun: int, until: int) -> Heard:
+def _heard(watchers: Sequence[Arrivals], since: int, begun: int, until: int, busy: float) -> Heard:
     """Only what happened between ``since`` and ``until`` is live; the first message of each watch is not."""
     last = max(watcher.messages[-1][0] for watcher in watchers)
     delivered = sum(len(watcher.messages) - 1 for watcher in watchers)
     latencies = [latency for watcher in watchers for latency in watcher.latencies_ms(since, until)]
-    return Heard(delivered / ((last - begun) / 1e9), latencies)
+    turn = Turn(delivered / ((last - begun) / 1e9), 1e6 * busy / delivered)
+    return Heard(turn, latencies, [begun / 1e9, *watchers[0].moments(since, until)])
 
 
 async def _usual_event(stub: Stub, image_id: str) -> Message:

@@ -11,8 +11,8 @@ from functools import partial
 from imageedit.v1 import image_edit_service_pb2 as pb
 from tests.bench.bare import burst
 from tests.bench.bench import Bench, connected
-from tests.bench.figures import Figure, Goal, counted
-from tests.bench.processes import module, run_to_end
+from tests.bench.figures import Figure, Goal, Turn, compared, counted
+from tests.bench.processes import Served, module, run_to_end
 from tests.bench.stored import task_id
 from tests.bench.streams import all_rest, watching
 
@@ -40,30 +40,16 @@ async def _deliver(bench: Bench, watchers: int) -> list[Figure]:
         bench.ours(folder=folder) as ours,
         bench.bare(event=await _middle(ours.address, events)) as bare,
     ):
-        return [
-            await _compare(
-                bench, f"{counted(watchers, 'watcher')} of {name}", ours.address, tasks, bare.address, events
+        figures = []
+        for whose, tasks in (("one task", one), ("as many tasks", many))[:watchers]:
+            name = f"{counted(watchers, 'watcher')} of {whose}"
+            turns, bare_turns = await bench.alternate(
+                f"watch, {name}",
+                partial(_turn, ours, tasks, events),
+                partial(_turn, bare, [burst(events)] * watchers, events),
             )
-            for name, tasks in (("one task", one), ("as many tasks", many))[:watchers]
-        ]
-
-
-async def _compare(
-    bench: Bench, name: str, ours: str, tasks: Sequence[str], bare: str, events: int
-) -> Figure:
-    rates, bare_rates = await bench.alternate(
-        f"watch, {name}",
-        partial(_rate, ours, tasks, events),
-        partial(_rate, bare, [burst(events)] * len(tasks), events),
-    )
-    return Figure(
-        measurement="watch",
-        name=f"stored events to {name}",
-        unit="events/s",
-        ours=rates,
-        baseline=bare_rates,
-        goal=GOAL,
-    )
+            figures += compared("watch", f"stored events to {name}", "event", turns, bare_turns, GOAL)
+        return figures
 
 
 async def _middle(address: str, events: int) -> pb.WatchTaskResponse:
@@ -75,10 +61,11 @@ async def _middle(address: str, events: int) -> pb.WatchTaskResponse:
         return event
 
 
-async def _rate(address: str, tasks: Sequence[str], events: int) -> float:
-    started = time.perf_counter()
-    async with watching(address, tasks) as watchers:
+async def _turn(server: Served, tasks: Sequence[str], events: int) -> Turn:
+    busy, started = server.processor_seconds(), time.perf_counter()
+    async with watching(server.address, tasks) as watchers:
         await all_rest(watchers)
         elapsed = time.perf_counter() - started
     assert all(len(watcher.messages) == events for watcher in watchers)
-    return events * len(tasks) / elapsed
+    delivered = events * len(tasks)
+    return Turn(delivered / elapsed, 1e6 * (server.processor_seconds() - busy) / delivered)

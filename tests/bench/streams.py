@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,13 +37,18 @@ class Arrivals:
 
     def latencies_ms(self, since_ns: int, until_ns: int) -> list[float]:
         """How long after its event's time each message came, for events between two times."""
-        found = []
+        return [(arrived - happened) / 1e6 for arrived, happened in self._told(since_ns, until_ns)]
+
+    def moments(self, since_ns: int, until_ns: int) -> list[float]:
+        """When the events between two times happened, in s."""
+        return [happened / 1e9 for _, happened in self._told(since_ns, until_ns)]
+
+    def _told(self, since_ns: int, until_ns: int) -> Iterator[tuple[int, int]]:
         for arrived, message in self.messages:
             told = pb.WatchTaskResponse.FromString(message)
             happened = told.event.time.ToNanoseconds()
             if told.HasField("event") and since_ns < happened < until_ns:
-                found.append((arrived - happened) / 1e6)
-        return found
+                yield arrived, happened
 
 
 @asynccontextmanager
