@@ -15,7 +15,7 @@ import pytest
 from imageedit_server.core import life
 from imageedit_server.core.errors import Code, Reason, Refusal
 from imageedit_server.core.task import Event, Stage, State
-from imageedit_server.editing import Heartbeat, Tasks
+from imageedit_server.editing import Heartbeat, Tasks, tasks
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.editing.tasks import MAX_PAGE
 from imageedit_server.providers.base import Report, Running
@@ -287,18 +287,14 @@ async def test_a_watch_of_a_task_that_is_forgotten_meanwhile_ends(
     idle: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P11: between two looks at the store retention may come; what is then missing is not just silent."""
+    monkeypatch.setattr(tasks, "EVENTS_PER_READ", 1)
     task_id = await finished(idle)
-    get = idle.tasks.get
-
-    async def forgotten(tenant: str, of: str) -> object:
-        task = await get(tenant, of)
-        later = idle.clock.now() + timedelta(days=100)
-        assert await idle.database.record(forget_tasks, State.SUCCEEDED, later, 1) == 1
-        return task
-
-    monkeypatch.setattr(idle.tasks, "get", forgotten)
+    watch = idle.tasks.watch(TENANT, task_id, 0)
+    assert seqs([await anext(watch)]) == [1]
+    later = idle.clock.now() + timedelta(days=100)
+    assert await idle.database.record(forget_tasks, State.SUCCEEDED, later, 1) == 1
     with pytest.raises(Refusal) as refused:
-        await anext(idle.tasks.watch(TENANT, task_id, 0))
+        await anext(watch)
     assert refused.value.reason is Reason.TASK_NOT_FOUND
 
 
