@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +39,10 @@ class Served:
         return time.clock_gettime(clock)
 
     def family_bytes(self) -> int:
-        """Return the resident memory of it and its children together, which counts shared pages twice."""
-        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
-        children = [child for thread in threads for child in (thread / "children").read_text().split()]
-        return self.memory_bytes() + sum(_memory_bytes(int(child), "VmRSS") for child in children)
+        """Return the resident memory of it and its descendants together; shared pages count for each."""
+        return self.memory_bytes() + sum(
+            _memory_bytes(pid, "VmRSS") for pid in _descendants(self.process.pid)
+        )
 
 
 @asynccontextmanager
@@ -114,3 +114,10 @@ def _environment() -> dict[str, str]:
     """This environment, without what would be a setting or make each start compile anew."""
     left_out = ("IMAGEEDIT_", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (thread / "children").read_text().split()):
+            yield child
+            yield from _descendants(child)

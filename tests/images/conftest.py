@@ -1,11 +1,11 @@
 """What the room's tests share: a real photograph, real worker processes, a store on a real disk."""
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from imageedit_server.images.blobs import BlobStore
 from imageedit_server.images.library import ImageLibrary
@@ -19,12 +19,12 @@ def photo() -> bytes:
     return PHOTO
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    """One pool for a file's tests; it belongs to no event loop."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pool() -> AsyncIterator[WorkerPool]:
+    """One pool for a file's tests, which share an event loop for it."""
     pool = WorkerPool()
     yield pool
-    asyncio.run(pool.aclose())
+    await pool.aclose()
 
 
 @pytest.fixture

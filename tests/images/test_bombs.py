@@ -15,6 +15,8 @@ from imageedit_server.images.workers import WorkerPool
 from tests.images.bombs import BOMBS, HARMLESS, scans
 from tests.images.pictures import files, png, zeros
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 @pytest.fixture
 def bomb(request: pytest.FixtureRequest) -> bytes:

@@ -232,6 +232,6 @@ def test_transparency_is_found_wherever_it_is_written(
 
 
 def test_the_refusal_crosses_processes() -> None:
-    failed = InspectionFailed(Reason.IMAGE_TOO_LARGE, "is too much")
+    failed = InspectionFailed(Reason.IMAGE_TOO_LARGE.name, "is too much")
     again = pickle.loads(pickle.dumps(failed))
     assert (again.reason, again.description) == (Reason.IMAGE_TOO_LARGE, "is too much")

@@ -21,6 +21,8 @@ from imageedit_server.images.library import ImageLibrary
 from imageedit_server.images.workers import WorkerPool
 from tests.images.pictures import files
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def one(data: bytes) -> AsyncIterator[bytes]:
     yield data
@@ -198,11 +200,12 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     ("failpoint", "temporary", "stored"), [("upload_before_fsync", 1, 0), ("upload_after_rename", 0, 1)]
 )
-def test_a_crash_leaves_what_is_promised(
+async def test_a_crash_leaves_what_is_promised(
     tmp_path: Path, photo: bytes, failpoint: str, temporary: int, stored: int
 ) -> None:
     """F3: a temporary file, swept at the next start. F4: a whole file of which nothing speaks."""
-    crashed = subprocess.run(
+    crashed = await asyncio.to_thread(
+        subprocess.run,
         [sys.executable, "-c", UPLOAD, str(tmp_path)],
         input=photo,
         env=os.environ | {"IMAGEEDIT_FAILPOINT": f"{failpoint}:kill"},

@@ -106,6 +106,14 @@ class Server:
         assert self.process.stdout is not None
         return (await self.process.stdout.read()).decode()
 
+    def fork_servers(self) -> list[int]:
+        """Return the pids of what the workers are forked from: one, and at times an old one beside it."""
+        return _children(self.process.pid)
+
+    def workers(self) -> list[int]:
+        """Return the pids of the worker processes."""
+        return [worker for fork_server in self.fork_servers() for worker in _children(fork_server)]
+
     def stderr(self) -> str:
         """Return what it logged so far."""
         return self.stderr_file.read_text()
@@ -204,3 +212,8 @@ def _environment(failpoint: str, more: Mapping[str, str]) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     armed = {"IMAGEEDIT_FAILPOINT": f"{failpoint}:kill"} if failpoint else {}
     return {**ours, **armed, **more}
+
+
+def _children(pid: int) -> list[int]:
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]

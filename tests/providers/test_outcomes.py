@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.errors import FailureReason, Reason, Refusal
+from imageedit_server.core.workers import JobFailed, Overran, WorkerDied, WorkersBroken
 from imageedit_server.outbound.client import Broken, NotSent, OutboundError
 from imageedit_server.outbound.errors import Unacceptable
-from imageedit_server.providers.base import Ambiguous, NotProcessed, Refused, SubmitError
+from imageedit_server.providers.base import Ambiguous, NotProcessed, PrepareError, Refused, SubmitError
 from imageedit_server.providers.outcomes import (
     ambiguous,
+    made_ready,
     not_processed,
     paid_call_error,
     parse_retry_after,
@@ -160,3 +162,36 @@ def test_retry_after(text: str | None, seconds: float | None) -> None:
 def test_no_retry_after_raises(text: str) -> None:
     seconds = parse_retry_after(text, NOW)
     assert seconds is None or 0 <= seconds <= 1e9
+
+
+class Workers:
+    """Runs in place, or fails."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error
+
+    async def run(self, function, /, *args, **kwargs):
+        if self._error:
+            raise self._error
+        return function(*args, **kwargs)
+
+
+async def test_what_a_worker_made_is_passed_on() -> None:
+    assert await made_ready(Workers(), int, "11", base=2) == 3
+
+
+@pytest.mark.parametrize(
+    "error", [WorkerDied(), WorkersBroken(), Refusal(Reason.DRAINING, "The server stops.")], ids=repr
+)
+async def test_a_lost_worker_is_no_fault_of_the_picture(error: Exception) -> None:
+    with pytest.raises(NotProcessed) as raised:
+        await made_ready(Workers(error), abs, -1)
+    assert raised.value.reason is FailureReason.PROVIDER_UNAVAILABLE
+    assert raised.value.retry_after_seconds
+
+
+@pytest.mark.parametrize("error", [Overran(), MemoryError(), JobFailed("ValueError"), OSError()], ids=repr)
+async def test_what_would_fail_alike_each_time_is_the_pictures_fault(error: Exception) -> None:
+    with pytest.raises(PrepareError) as raised:
+        await made_ready(Workers(error), abs, -1)
+    assert raised.value.reason is FailureReason.IMAGE_UNDECODABLE

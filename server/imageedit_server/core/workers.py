@@ -11,18 +11,35 @@ class Workers(Protocol):
     """Runs picture code in another process."""
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what ``function`` returns, or raise what it raises.
+        """Return what ``function`` returns.
 
-        ``function``, its arguments and its result must be picklable. Raises ``WorkerDied`` when the
-        process was killed, ``Overran`` when it took longer than it may, and ``MemoryError`` when it needed
-        more memory than that; the next call gets a new one.
+        ``function`` and its arguments must be picklable; its result must be what its annotation says, made
+        of plain values, bytes, tuples, enums of strings and dataclasses of these. Raises the ``JobRefused``
+        of ``function``, ``JobFailed`` for its other errors, ``MemoryError`` when it needed more memory than
+        it may, ``Overran`` when it took longer, ``WorkerDied`` when its process was killed, after which the
+        next call gets a new one, and ``WorkersBroken``.
         """
         ...
+
+
+class JobRefused(Exception):
+    """What a job says of its input instead of a result: the only error that comes back as itself.
+
+    A subclass is made from strings, which are its ``args``.
+    """
+
+
+class JobFailed(Exception):
+    """The job broke off, and would again. The message is the traceback, for logs."""
+
+
+class Overran(Exception):
+    """The job took more time than it may, and would again."""
 
 
 class WorkerDied(Exception):
     """The worker process was killed, for no fault of the job that we know: it may be tried again."""
 
 
-class Overran(Exception):
-    """The job took more time than it may, and would again."""
+class WorkersBroken(Exception):
+    """No worker process could be started. The job did not begin: it may be tried again."""

@@ -22,6 +22,9 @@ from PIL.ExifTags import Base as ExifTag
 
 from imageedit_server.core.errors import Reason
 from imageedit_server.core.image import Transparency
+from imageedit_server.core.workers import JobRefused
+
+Image.preinit()  # else each new worker would load the other formats for itself
 
 _SIGNATURES = {
     "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -47,22 +50,25 @@ class Inspection:
     upright: bool
 
 
-class InspectionFailed(Exception):
-    """The picture is refused; ``description`` completes the sentence "<field> …". Crosses processes."""
+class InspectionFailed(JobRefused):
+    """The picture is refused; ``description`` completes the sentence "<field> …".
 
-    def __init__(self, reason: Reason, description: str) -> None:
+    ``reason`` is given by its name.
+    """
+
+    def __init__(self, reason: str, description: str) -> None:
         super().__init__(reason, description)
-        self.reason = reason
+        self.reason = Reason[reason]
         self.description = description
 
 
-def inspect(path: Path, *, max_pixels: int) -> Inspection:
-    """Decode the whole file and return what it is.
+def inspect(picture: Path | bytes, *, max_pixels: int) -> Inspection:
+    """Decode the whole of a file, or of what would be in one, and return what it is.
 
     Raises ``InspectionFailed`` with IMAGE_TOO_LARGE for more than ``max_pixels``, judged by the header, and
     with IMAGE_UNDECODABLE for all else that is not one sound picture; ``MemoryError`` beyond its allowance.
     """
-    data = path.read_bytes()
+    data = picture if isinstance(picture, bytes) else picture.read_bytes()
     name = _format_of(data)
     _check_whole(name, data)
     try:
@@ -138,10 +144,10 @@ def _webp_pixels(data: bytes) -> int:
 def _decode(name: str, data: bytes, max_pixels: int) -> Inspection:
     if name == "WEBP":
         _check_pixels(_webp_pixels(data), max_pixels)
-    with _strict_pillow(None), _opened(name, data) as image:
-        _check_header(image, max_pixels)
-    with _strict_pillow(max_pixels):
+    with _strict_pillow():
         with _opened(name, data) as image:
+            _check_header(image, max_pixels)
+            Image.MAX_IMAGE_PIXELS = max_pixels
             image.verify()
         with _opened(name, data) as image:
             image.load()
@@ -149,13 +155,13 @@ def _decode(name: str, data: bytes, max_pixels: int) -> Inspection:
 
 
 @contextmanager
-def _strict_pillow(max_pixels: int | None) -> Iterator[None]:
+def _strict_pillow() -> Iterator[None]:
     """Let Pillow refuse what it would only warn of or patch up; other warnings are about metadata.
 
-    Without ``max_pixels`` for headers only: Pillow's own refusal does not say how many pixels there are.
+    At first for any number of pixels: Pillow's own refusal does not say how many there are.
     """
     before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
-    Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = max_pixels, False
+    Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = None, False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -179,7 +185,7 @@ def _check_header(image: Image.Image, max_pixels: int) -> None:
 def _check_pixels(pixels: int, max_pixels: int) -> None:
     if pixels > max_pixels:
         limit = f"has {pixels} pixels; at most {max_pixels} are allowed"
-        raise InspectionFailed(Reason.IMAGE_TOO_LARGE, limit)
+        raise InspectionFailed(Reason.IMAGE_TOO_LARGE.name, limit)
 
 
 def _facts(name: str, image: Image.Image) -> Inspection:
@@ -205,7 +211,7 @@ def _transparency(image: Image.Image) -> Transparency:
 
 
 def _undecodable(description: str) -> InspectionFailed:
-    return InspectionFailed(Reason.IMAGE_UNDECODABLE, description)
+    return InspectionFailed(Reason.IMAGE_UNDECODABLE.name, description)
 
 
 def _shown(name: str) -> str:

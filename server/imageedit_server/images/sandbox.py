@@ -1,4 +1,4 @@
-"""What a worker process may do and take (P18, PROMISES §7). Runs in the worker.
+"""What a worker process may do and take (P18, PROMISES §7). Runs in the worker, or in what it is forked from.
 
 Limits are the kernel's, so no decoder evades them. Linux keeps all of them; elsewhere those that the system
 offers. Files stay readable: a worker may read what the service's user may.
@@ -15,7 +15,8 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-MIB = 1024 * 1024
+KIB = 1024
+MIB = 1024 * KIB
 GIB = 1024 * MIB
 
 _MOST_FILES = 64
@@ -30,22 +31,34 @@ class Allowance:
     """What one job may take, from its start.
 
     ``cpu_seconds`` is the measure of a picture, the same on an idle and on a busy machine; ``wall_seconds``
-    ends what hangs. ``memory_bytes`` is the process's whole address space.
+    ends what hangs. ``memory_bytes`` is the process's whole address space, ``content_bytes`` how many bytes
+    of pictures its answer may bring.
     """
 
     cpu_seconds: int
     wall_seconds: float
     memory_bytes: int
+    content_bytes: int = 256 * MIB
+
+
+_libc = ctypes.CDLL(None)
 
 
 def confine() -> None:
-    """Give up for good what no job needs: core dumps, files beyond a few, the network, other programs."""
+    """Give up for good what no job needs: core dumps, files beyond a few, the network, other programs.
+
+    What is forked from the process is confined alike.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _limit(resource.RLIMIT_NOFILE, _MOST_FILES)
     if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        _deny_system_calls(libc)
+        _deny_system_calls()
+
+
+def die_with_parent() -> None:
+    """Let the kernel kill the process at once when its parent ends; a fork has to say so itself."""
+    if sys.platform == "linux":
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def arm(allowance: Allowance) -> None:
@@ -72,7 +85,7 @@ _ALLOW, _FAIL_WITH_EPERM = 0x7FFF0000, 0x00050001
 _FOREIGN_NUMBERS = 0x40000000  # x86_64's second table of calls
 
 
-def _deny_system_calls(libc: ctypes.CDLL) -> None:
+def _deny_system_calls() -> None:
     """Install a seccomp filter; a kernel without it goes without."""
     known = _DENIED.get(os.uname().machine)
     if known is None:
@@ -90,5 +103,5 @@ def _deny_system_calls(libc: ctypes.CDLL) -> None:
     ]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
     program = ctypes.create_string_buffer(struct.pack("HP", len(lines), ctypes.addressof(code)))
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0)))
-    libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), program)
+    _libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0)))
+    _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), program)

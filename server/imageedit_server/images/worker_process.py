@@ -1,88 +1,131 @@
-"""What runs in a worker process: jobs come in on stdin, answers go out on what was stdout.
+"""What runs outside of the server: a process that forks workers, and the workers, which answer jobs.
 
-The process is a fresh interpreter (never a fork) that imports this module and what its jobs name. It dies
-with its parent: its stdin ends then, and where the kernel offers it, the kernel kills it at once.
+The first is a fresh interpreter, never a fork of the server. It has one thread, is confined, imports what
+the jobs name and looks into no picture; so a worker costs a fork instead of a start with all its imports.
+Both end with the server: their sockets do, and where the kernel offers it, it kills them at once.
+
+An answer is plain data, since what reads a picture may be taken over by it, and must not reach further.
+Before its two parts stands ``HEADER`` with their lengths. The words are JSON, ``[result]`` or ``[kind of
+error, its strings]``; the content is all bytes of the result, in whose places the words say
+``{"at": offset, "bytes": count}``.
 """
 
+import gc
+import importlib
+import json
 import os
 import pickle
-import sys
+import signal
+import socket
+import struct
 import traceback
-from queue import SimpleQueue
-from threading import Thread
-from typing import BinaryIO
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from typing import Any
 
-from imageedit_server.images.sandbox import arm, confine
+from imageedit_server.core.workers import JobFailed, JobRefused
+from imageedit_server.images.sandbox import KIB, MIB, arm, confine, die_with_parent
 
-READY = b"ready"
-"""A worker's first message: one that cannot even start must not be taken for one that a job killed."""
-
-LENGTH_BYTES = 8
-"""Before each message stands its length, big-endian."""
-
-
-def send(stream: BinaryIO, message: bytes) -> None:
-    """Write one message; raises ``OSError`` when the other end is gone."""
-    stream.write(len(message).to_bytes(LENGTH_BYTES))
-    stream.write(message)
-    stream.flush()
-
-
-def receive(stream: BinaryIO) -> bytes:
-    """Read one whole message; raises ``EOFError`` when the other end is gone."""
-    length = int.from_bytes(_read(stream, LENGTH_BYTES))
-    return _read(stream, length)
+JOB_HEADER = struct.Struct("!Q")
+HEADER = struct.Struct("!IQ")
+MOST_WORDS_BYTES = 256 * KIB
+_MOST_TRACEBACK_CHARS = 10_000
+FORK, END = "fork", "end"
 
 
 def serve() -> None:
-    """Answer jobs until the parent is gone; never returns."""
-    answers = _take_stdout()
+    """Fork workers and end them, as stdin's socket says, until the server is gone; never returns.
+
+    A request is ``["fork", names of modules]``, which comes with the worker's socket, or ``["end", pid]``; it
+    is answered with the pid, or with how the worker ended, as ``Popen`` says it. Since only that reaps a
+    worker, a pid that the server knows stays the worker's.
+    """
+    os.dup2(2, 1)  # what a library prints is no business of the server's stdout
+    die_with_parent()
     confine()
-    send(answers, READY)
-    jobs: SimpleQueue[bytes] = SimpleQueue()
-    Thread(target=_receive_jobs, args=(sys.stdin.buffer, jobs), daemon=True).start()
-    while True:
-        send(answers, _answer(jobs.get()))
+    with suppress(OSError), socket.socket(fileno=0) as control:
+        while received := socket.recv_fds(control, MIB, 1):
+            message, descriptors = received[:2]
+            if not message:
+                break
+            order, what = json.loads(message)
+            done = _fork(descriptors[0], what) if order == FORK else _end(what)
+            control.sendall(json.dumps(done).encode())
+    os._exit(0)
 
 
-def _take_stdout() -> BinaryIO:
-    """Keep stdout for the answers alone; what a library prints goes to stderr."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return answers
-
-
-def _receive_jobs(stream: BinaryIO, jobs: SimpleQueue[bytes]) -> None:
-    """Read on while a job runs, since the end of the stream is how the parent's death is seen."""
+def _fork(jobs: int, modules: Sequence[str]) -> int:
+    for module in modules:
+        with suppress(Exception):  # the job that needs it will say what is wrong
+            importlib.import_module(module)
+    gc.freeze()  # what is here will stay: no worker need copy it to see that
+    pid = os.fork()
+    if pid:
+        os.close(jobs)
+        return pid
     try:
-        while True:
-            jobs.put(receive(stream))
+        die_with_parent()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # not the server's orders
+        with suppress(OSError, EOFError):
+            _work(socket.socket(fileno=jobs))
     finally:
         os._exit(0)
 
 
-def _answer(job: bytes) -> bytes:
-    """Run one pickled ``(allowance, function, args, kwargs)``; answer a pickled ``(result, error)``."""
-    try:
-        allowance, function, args, kwargs = pickle.loads(job)  # noqa: S301  the server wrote it
-        arm(allowance)
-        return pickle.dumps((function(*args, **kwargs), None))
-    except Exception as error:  # noqa: BLE001  whatever it is, the caller learns it
-        return pickle.dumps((None, _portable(error)))
+def _end(pid: int) -> int:
+    os.kill(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _portable(error: Exception) -> Exception:
-    """Return ``error``, or its text where it would not survive pickling, noting where it was raised."""
-    error.add_note("In a worker process:\n" + "".join(traceback.format_exception(error)))
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  our own
-    except Exception:  # noqa: BLE001  an error may do anything here
-        return RuntimeError("".join(traceback.format_exception(error)))
-    return error
+def _work(server: socket.socket) -> None:
+    """Answer jobs until the server is gone; raises ``OSError`` or ``EOFError`` then."""
+    with server.makefile("rb") as jobs:
+        while True:
+            [length] = JOB_HEADER.unpack(_read(jobs, JOB_HEADER.size))
+            server.sendall(_answer(_read(jobs, length)))
 
 
-def _read(stream: BinaryIO, count: int) -> bytes:
-    data = stream.read(count)
+def _read(stream: Any, count: int) -> bytes:
+    data: bytes = stream.read(count)
     if len(data) < count:
         raise EOFError
     return data
+
+
+def _answer(job: bytes) -> bytes:
+    """Run one pickled ``(allowance, function, args, kwargs)``."""
+    try:
+        allowance, function, args, kwargs = pickle.loads(job)  # noqa: S301  the server wrote it
+        arm(allowance)
+        return _packed([function(*args, **kwargs)], allowance.content_bytes)
+    except JobRefused as refusal:
+        return _packed([name_of(type(refusal)), refusal.args])
+    except MemoryError:
+        return _packed([name_of(MemoryError), []])
+    except Exception:  # noqa: BLE001  whatever it is, the caller learns it
+        return _packed([name_of(JobFailed), [traceback.format_exc()[-_MOST_TRACEBACK_CHARS:]]])
+
+
+def name_of(error: type[Exception]) -> str:
+    """Name a kind of error in an answer."""
+    return f"{error.__module__}.{error.__qualname__}"
+
+
+def _packed(answer: Sequence[Any], most_content_bytes: int = 0) -> bytes:
+    """Write an answer. Raises ``TypeError`` for what is not plain, ``ValueError`` for too much."""
+    contents: list[bytes] = []
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, bytes):
+            contents.append(value)
+            return {"at": sum(map(len, contents[:-1])), "bytes": len(value)}
+        if is_dataclass(value):
+            return {field.name: getattr(value, field.name) for field in fields(value)}
+        raise TypeError(f"A job may not return {type(value).__name__}.")
+
+    words = json.dumps(answer, default=plain).encode()
+    content_bytes = sum(map(len, contents))
+    if len(words) > MOST_WORDS_BYTES or content_bytes > most_content_bytes:
+        raise ValueError(f"The job returned {len(words)} bytes of words and {content_bytes} of content.")
+    return b"".join((HEADER.pack(len(words), content_bytes), words, *contents))

@@ -1,79 +1,72 @@
 """The worker pool: two processes that look into pictures and edit them (DESIGN §7).
 
-Each call occupies one thread, which hands the job to a process that it has for itself and waits. Ours
-rather than ``concurrent.futures``, whose pool is lost as a whole with one dead process and cannot end a hung
-job, and rather than ``multiprocessing``, whose spawn imports the server's main module again.
+Ours rather than ``concurrent.futures``, whose pool is lost as a whole with one dead process and cannot end a
+hung job, and rather than ``multiprocessing``, whose fork server keeps the environment and imports the
+server's main module again, and whose answers are pickles.
 """
 
 import asyncio
-import os
 import pickle
-import select
 import signal
-import sys
-import time
-from collections.abc import Awaitable, Callable, Iterator
+import socket
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from subprocess import PIPE, Popen
-from threading import Lock
-from typing import IO, Any, ParamSpec, TypeVar, cast
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar, cast
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.workers import Overran, WorkerDied
-from imageedit_server.images.sandbox import GIB, MIB, Allowance
-from imageedit_server.images.worker_process import LENGTH_BYTES, READY
+from imageedit_server.images.answers import BadAnswer, lengths_of, read_answer
+from imageedit_server.images.fork_server import ForkServer
+from imageedit_server.images.sandbox import GIB, KIB, Allowance
+from imageedit_server.images.worker_process import HEADER, JOB_HEADER
 from imageedit_server.telemetry.metrics import WORKERS_LOST
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Job = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-_Call = Callable[[Allowance, Job], Any]
 
-INSPECTION = Allowance(cpu_seconds=10, wall_seconds=30, memory_bytes=GIB)
+INSPECTION = Allowance(cpu_seconds=10, wall_seconds=30, memory_bytes=GIB, content_bytes=0)
 EDIT = Allowance(cpu_seconds=60, wall_seconds=180, memory_bytes=2 * GIB)
 """Measured at 50 megapixels: looking at one takes up to 0.9 GiB and 2 s of CPU, editing 1.3 GiB and 12 s."""
 
 RECYCLED_AFTER = 100
 
-_START_SECONDS = 30.0
-_BOOT = "from imageedit_server.images.worker_process import serve; serve()"
-# What glibc would otherwise keep after a large picture (measured: 728 MB of 919), or reserve per thread.
-_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(MIB), "MALLOC_ARENA_MAX": "1"}
-_INHERITED = ("PATH", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
+_LEAST_BYTES, _MOST_BYTES = 4 * KIB, 256 * KIB
 
 
 class WorkerPool:
-    """Implements ``core.workers.Workers`` with processes that start when first needed.
+    """Implements ``core.workers.Workers`` with processes that start when first needed. Belongs to one loop.
 
-    A call that is killed or outlives its allowance fails alone; its process is replaced at the next call.
-    Both belong to no event loop. A worker is a fresh interpreter without the parent's secrets, locks and main
-    module, deaf to the terminal's signals, confined (``sandbox``), replaced after ``RECYCLED_AFTER`` jobs,
-    and dies with its parent, also when that is killed (P18, F17).
+    A call that is killed or outlives its allowance fails alone; its process is replaced at the next call. A
+    worker is a fork of a clean process (``fork_server``), deaf to the terminal's signals, confined
+    (``sandbox``), replaced after ``RECYCLED_AFTER`` jobs, and dies with the server, also when that is killed
+    (P18, F17). After one that died, the next are forked from a new process, with new addresses: so nobody can
+    try from picture to picture how to take one over.
     """
 
     def __init__(self, *, size: int = 2, allowance: Allowance = EDIT) -> None:
+        self._size = size
         self._allowance = allowance
-        self._threads = ThreadPoolExecutor(size, "images", initializer=_block_signals)
-        self._turns = ThreadPoolExecutor(max(size - 1, 1), "images-turn")
-        self._lanes: list[ThreadPoolExecutor] = []
-        self._lock = Lock()
-        self._workers: set[_Worker] = set()
+        self._places = asyncio.Semaphore(size)
+        self._turns = asyncio.Semaphore(max(size - 1, 1))
+        self._modules: set[str] = set()
         self._idle: list[_Worker] = []
+        self._thread = ThreadPoolExecutor(1, "workers", initializer=_block_signals)
+        self._fork_servers: list[ForkServer] = []  # the thread's own; the last is the one in use
         self._closed = False
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``function`` in a worker, within the pool's allowance.
 
-        Raises what ``function`` raises (as ``RuntimeError`` what cannot be pickled), ``WorkerDied`` and
-        ``Overran``; on a closed pool a ``Refusal`` (DRAINING), which says nothing about the picture. A call
-        that is cancelled while it waits for a worker is dropped; one that runs is left to end unheard.
+        Raises as the port says, and on a closed pool a ``Refusal`` (DRAINING), which says nothing about the
+        picture. A call that is cancelled is dropped, its worker too when it ran already.
         """
-        return cast(T, await self._run(self._threads, self._call, self._allowance, (function, args, kwargs)))
+        return cast(T, await self._run(self._allowance, (function, args, kwargs)))
 
     def within(self, allowance: Allowance) -> "Share":
         """Return the same workers under another allowance."""
-        return Share(lambda job: self._run(self._threads, self._call, allowance, job))
+        return Share(lambda job: self._run(allowance, job))
 
     def lane(self, allowance: Allowance = EDIT) -> "Share":
         """Return the workers for jobs that may take long: one of a lane at a time.
@@ -81,77 +74,103 @@ class WorkerPool:
         The lanes take turns, and all of them together leave one process of the pool free for the rest: who
         waits for an inspection waits for inspections only.
         """
-        lane = ThreadPoolExecutor(1, "images-lane")
-        self._lanes.append(lane)
-        return Share(lambda job: self._run(lane, self._call_in_turn, allowance, job))
+        lane = asyncio.Semaphore(1)
+
+        async def run(job: Job) -> Any:
+            async with lane, self._turns:
+                return await self._run(allowance, job)
+
+        return Share(run)
 
     async def aclose(self) -> None:
         """Kill every worker, whatever it does, and wait until they are gone. May be called twice."""
-        await asyncio.to_thread(self._close)
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._end_all)
+            for worker in self._idle:
+                worker.close()
+        await asyncio.to_thread(self._thread.shutdown)
 
-    async def _run(self, threads: ThreadPoolExecutor, call: _Call, allowance: Allowance, job: Job) -> Any:
-        if self._closed:
-            raise _closing()
-        loop = asyncio.get_running_loop()
-        result, error = await loop.run_in_executor(threads, call, allowance, job)
+    async def _run(self, allowance: Allowance, job: Job) -> Any:
+        message = pickle.dumps((allowance, *job))
+        if module := getattr(job[0], "__module__", None):
+            self._modules.add(module)
+        async with self._places:
+            worker = await self._take()
+            try:
+                result, error = await worker.call(message, job[0], allowance)
+            except (EOFError, OSError, BadAnswer) as trouble:
+                raise await self._obituary(worker, trouble, allowance) from trouble
+            except BaseException:
+                self._dismiss(worker)
+                raise
+            self._give_back(worker)
         if error is not None:
             raise error
         return result
 
-    def _call_in_turn(self, allowance: Allowance, job: Job) -> Any:
-        """Wait in a lane's thread, first for the lanes' turn, then among all."""
+    async def _take(self) -> "_Worker":
+        """Return an idle worker that lives, or a new one."""
+        while True:
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.lives():
+                    return worker
+                self._dismiss(worker)
+            await self._in_thread(self._hire, tuple(self._modules))
 
-        def call() -> Any:
-            return self._threads.submit(self._call, allowance, job).result()
-
-        return self._turns.submit(call).result()
-
-    def _call(self, allowance: Allowance, job: Job) -> Any:
-        message = pickle.dumps((allowance, *job))
-        worker = self._take()
-        try:
-            answer = worker.call(message, allowance.wall_seconds)
-        except BaseException as error:
-            self._drop(worker)
-            if self._closed:
-                raise _closing() from None
-            WORKERS_LOST.labels("too slow" if isinstance(error, Overran) else "died").inc()
-            raise
+    def _give_back(self, worker: "_Worker") -> None:
         if worker.jobs < RECYCLED_AFTER:
             self._idle.append(worker)
         else:
-            self._drop(worker)
-        return pickle.loads(answer)  # noqa: S301  our own process wrote it
+            self._dismiss(worker)
 
-    def _take(self) -> "_Worker":
-        """Return an idle worker that lives, or a new one."""
-        while self._idle:
-            worker = self._idle.pop()
-            if worker.lives():
-                return worker
-            self._drop(worker)
-        with self._lock:
-            if self._closed:
-                raise _closing()
-            worker = _Worker()
-            self._workers.add(worker)
-        return worker
+    def _dismiss(self, worker: "_Worker") -> None:
+        """End a worker some time soon."""
+        worker.close()
+        if not self._closed:
+            self._thread.submit(worker.end)
 
-    def _drop(self, worker: "_Worker") -> None:
-        worker.stop()
-        with self._lock:
-            self._workers.discard(worker)
+    async def _obituary(self, worker: "_Worker", trouble: Exception, allowance: Allowance) -> Exception:
+        """Make sure that a worker is dead; return what it died of."""
+        late = isinstance(trouble, TimeoutError)
+        worker.close()
+        how = await self._in_thread(worker.end)
+        if how == -signal.SIGXCPU:
+            error: Exception = Overran("took more CPU time than it may")
+        elif late:
+            error = Overran(f"took longer than {allowance.wall_seconds:g} s")
+        else:
+            await self._in_thread(worker.fork_server.retire)
+            error = WorkerDied("was killed")
+        WORKERS_LOST.labels("too slow" if isinstance(error, Overran) else "died").inc()
+        return error
 
-    def _close(self) -> None:
-        with self._lock:
-            self._closed = True
-            workers = list(self._workers)
-        for worker in workers:
-            worker.kill()
-        for threads in (*self._lanes, self._turns, self._threads):
-            threads.shutdown()
-        for worker in workers:
-            self._drop(worker)
+    async def _in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        """Call ``function`` where processes are started and ended. Raises ``Refusal`` on a closed pool."""
+        if self._closed:
+            raise Refusal(Reason.DRAINING, "The server is shutting down.")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+
+    # In the thread
+
+    def _hire(self, modules: tuple[str, ...]) -> None:
+        """Add an idle worker, also when nobody waits for it any more."""
+        if len(self._idle) < self._size:
+            fork_server = self._usable_fork_server()
+            self._idle.append(_Worker(fork_server, *fork_server.start(modules)))
+
+    def _usable_fork_server(self) -> ForkServer:
+        if not (self._fork_servers and self._fork_servers[-1].lives()):
+            for old in self._fork_servers:
+                old.retire()
+            self._fork_servers = [old for old in self._fork_servers if not old.closed]
+            self._fork_servers.append(ForkServer())
+        return self._fork_servers[-1]
+
+    def _end_all(self) -> None:
+        for fork_server in self._fork_servers:
+            fork_server.close()
 
 
 class Share:
@@ -166,112 +185,66 @@ class Share:
 
 
 class _Worker:
-    """One worker process; one thread at a time calls it, any thread may kill it."""
+    """One worker process, with one call at a time."""
 
-    def __init__(self) -> None:
-        self._process = Popen(
-            [sys.executable, "-P", "-c", _BOOT], stdin=PIPE, stdout=PIPE, env=_environment(), bufsize=0
-        )
+    def __init__(self, fork_server: ForkServer, pid: int, jobs: socket.socket) -> None:
+        self.fork_server = fork_server
         self.jobs = 0
-        self._greeted = False
-        self._jobs = cast(IO[bytes], self._process.stdin)
-        self._answers = cast(IO[bytes], self._process.stdout)
-        for pipe in (self._jobs, self._answers):
-            os.set_blocking(pipe.fileno(), False)
+        self._pid = pid
+        self._socket = jobs
 
     def lives(self) -> bool:
-        """Say whether the process can take a job."""
-        return self._process.poll() is None
+        """Say whether it can take a job: it waits, and what forked it may still be forked from."""
+        if self.fork_server.retired:
+            return False
+        with suppress(ConnectionResetError):
+            try:
+                self._socket.recv(1, socket.MSG_PEEK)
+            except BlockingIOError:
+                return True
+        return False  # it is gone, or says something unasked
 
-    def call(self, job: bytes, wall_seconds: float) -> bytes:
-        """Return the answer to ``job``.
+    async def call(
+        self, job: bytes, function: Callable[..., Any], allowance: Allowance
+    ) -> tuple[Any, Exception | None]:
+        """Return the result of ``job``, or its error.
 
-        Raises ``WorkerDied``, ``Overran`` and, for a process that does not even start, ``RuntimeError``.
-        After any error only ``stop`` may be called.
+        Raises ``TimeoutError``, ``OSError``, ``EOFError`` and ``BadAnswer``; then, and when cancelled, the
+        worker is of no more use.
         """
-        if not self._greeted:
-            self._greet()
         self.jobs += 1
-        with self._killed_after(wall_seconds) as end:
-            self._send(job, end)
-            return self._receive(end)
+        answer = bytearray()
+        async with asyncio.timeout(allowance.wall_seconds):
+            await asyncio.get_running_loop().sock_sendall(self._socket, JOB_HEADER.pack(len(job)) + job)
+            await self._receive(answer, HEADER.size)
+            words, content = lengths_of(answer, allowance.content_bytes)
+            await self._receive(answer, HEADER.size + words + content)
+        if len(answer) > HEADER.size + words + content:
+            raise BadAnswer("A worker said more than it announced.")
+        parts = memoryview(answer)[HEADER.size :]
+        return read_answer(function, parts[:words], parts[words:])
 
-    def kill(self) -> None:
-        """End the process now, even a stopped one. A call that waits for it fails."""
-        self._process.kill()
-
-    def stop(self) -> None:
-        """Kill the process and release what belongs to it. May be called twice."""
-        self.kill()
-        self._process.wait()
-        self._answers.close()
-        self._jobs.close()
-
-    def _greet(self) -> None:
-        try:
-            with self._killed_after(_START_SECONDS) as end:
-                self._greeted = self._receive(end) == READY
-        except (WorkerDied, Overran) as error:
-            raise RuntimeError("A worker process did not start.") from error
-
-    @contextmanager
-    def _killed_after(self, seconds: float) -> Iterator[float]:
-        """Give the moment until which to wait for the process; what fails within, fails for its end."""
-        try:
-            yield time.monotonic() + seconds
-        except TimeoutError as error:
-            raise self._obituary(f"took longer than {seconds:g} s") from error
-        except (EOFError, OSError) as error:
-            raise self._obituary() from error
-
-    def _obituary(self, late: str = "") -> WorkerDied | Overran:
-        self.kill()
-        if self._process.wait() == -signal.SIGXCPU:
-            return Overran("took more CPU time than it may")
-        return Overran(late) if late else WorkerDied("was killed")
-
-    def _send(self, message: bytes, end: float) -> None:
-        rest = memoryview(len(message).to_bytes(LENGTH_BYTES) + message)
-        pipe = self._jobs.fileno()
-        while rest:
-            _wait(pipe, select.POLLOUT, end)
-            rest = rest[os.write(pipe, rest) :]
-
-    def _receive(self, end: float) -> bytes:
-        return self._read(int.from_bytes(self._read(LENGTH_BYTES, end)), end)
-
-    def _read(self, count: int, end: float) -> bytes:
-        data = bytearray()
-        pipe = self._answers.fileno()
-        while len(data) < count:
-            _wait(pipe, select.POLLIN, end)
-            if not (piece := os.read(pipe, min(count - len(data), MIB))):
+    async def _receive(self, data: bytearray, count: int) -> None:
+        """Add to ``data`` until it has ``count`` bytes. Most answers come in one piece."""
+        loop = asyncio.get_running_loop()
+        while (missing := count - len(data)) > 0:
+            piece = await loop.sock_recv(self._socket, min(max(missing, _LEAST_BYTES), _MOST_BYTES))
+            if not piece:
                 raise EOFError
             data += piece
-        return bytes(data)
 
+    def end(self) -> int:
+        """Kill the process, unless it is dead; return how it ended. For the pool's thread."""
+        return self.fork_server.end(self._pid)
 
-def _wait(pipe: int, event: int, end: float) -> None:
-    """Wait until the pipe can be used or is broken; raises ``TimeoutError`` at the moment ``end``."""
-    poll = select.poll()
-    poll.register(pipe, event)
-    if not poll.poll(max(end - time.monotonic(), 0) * 1000):
-        raise TimeoutError
+    def close(self) -> None:
+        """Let go of the process."""
+        self._socket.close()
 
 
 def _block_signals() -> None:
-    """Block the signals of the terminal and of service managers; workers inherit this from the thread.
+    """Block the signals of the terminal and of service managers; what the thread starts inherits this.
 
     The server drains on them, and needs its workers for that.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-
-
-def _environment() -> dict[str, str]:
-    """Return what an interpreter needs to find the same modules, and none of the server's secrets."""
-    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return inherited | _MALLOC | {"PYTHONPATH": os.pathsep.join(sys.path)}
-
-
-def _closing() -> Refusal:
-    return Refusal(Reason.DRAINING, "The server is shutting down.")

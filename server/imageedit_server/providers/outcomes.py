@@ -4,28 +4,37 @@ A vendor's own codes stay in its adapter; the verdicts they end in are made here
 the same reason and the same words at every vendor.
 """
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import ParamSpec, TypeVar
 
-from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.errors import FailureReason, Refusal
+from imageedit_server.core.workers import WorkerDied, Workers, WorkersBroken
 from imageedit_server.outbound.client import NotSent, OutboundError
 from imageedit_server.outbound.redaction import redact
-from imageedit_server.providers.base import Ambiguous, NotProcessed, Refused, SubmitError
+from imageedit_server.providers.base import Ambiguous, NotProcessed, PrepareError, Refused, SubmitError
 
 __all__ = [
     "MESSAGES",
     "REFUSED",
     "WAIT",
+    "WORKER_LOST",
     "ambiguous",
+    "made_ready",
     "not_processed",
     "paid_call_error",
     "parse_retry_after",
     "redact",
     "refusal_of",
     "refused",
+    "worker_lost",
 ]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 REFUSED: Mapping[int, FailureReason] = {
     400: FailureReason.PROVIDER_REJECTED,
@@ -61,8 +70,14 @@ MESSAGES: Mapping[FailureReason, str] = {
 OUT_OF_CREDITS_CODES = frozenset({"insufficient_quota"})
 """Codes that make a status mean no credits: a 429 with one of these does not pass by waiting."""
 
+WORKER_LOST = (WorkerDied, WorkersBroken, Refusal)  # Refusal: the server is about to stop
+"""What a worker's job raises that says nothing about its picture."""
+WORKER_RETRY_SECONDS = 5.0
+
 MAX_RETRY_AFTER_SECONDS = 1e9
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
+
+_log = logging.getLogger(__name__)
 
 
 def refusal_of(
@@ -138,6 +153,27 @@ def ambiguous(message: str, *, code: str = "", provider_message: str = "") -> Am
     error.provider_code = redact(code)
     error.provider_message = redact(provider_message)
     return error
+
+
+async def made_ready(workers: Workers, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Let a worker make an input ready to be sent.
+
+    Raises ``NotProcessed`` when the worker was lost, and ``PrepareError`` when it is the picture: that would
+    fail alike each time, whatever Pillow says of it.
+    """
+    try:
+        return await workers.run(function, *args, **kwargs)
+    except WORKER_LOST as error:
+        raise worker_lost() from error
+    except Exception as error:
+        _log.exception("a picture could not be made ready")
+        raise PrepareError(FailureReason.IMAGE_UNDECODABLE, "A picture cannot be read.") from error
+
+
+def worker_lost() -> NotProcessed:
+    """Say that nothing was done, for no fault of the picture's."""
+    message = "The worker process ended before the picture was ready."
+    return not_processed(FailureReason.PROVIDER_UNAVAILABLE, message, retry_after=WORKER_RETRY_SECONDS)
 
 
 def parse_retry_after(text: str | None, now: datetime) -> float | None:

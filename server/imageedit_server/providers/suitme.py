@@ -20,10 +20,9 @@ from PIL.ExifTags import Base as ExifTag
 from pydantic import Field, model_validator
 
 from imageedit_server.core.clock import Clock
-from imageedit_server.core.errors import FailureReason, Refusal
+from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.model import Model
 from imageedit_server.core.task import BodyProfile, Kind, Request
-from imageedit_server.core.workers import WorkerDied, Workers
 from imageedit_server.outbound.client import BadBody, OutboundError, Reply, read_json
 from imageedit_server.providers.accounts import ask_account
 from imageedit_server.providers.base import (
@@ -32,13 +31,10 @@ from imageedit_server.providers.base import (
     Context,
     Failed,
     Finished,
-    InputImage,
     Job,
-    NotProcessed,
     Output,
     PollSeconds,
     Prepared,
-    PrepareError,
     ProviderOptions,
     Report,
     Running,
@@ -49,6 +45,7 @@ from imageedit_server.providers.base import (
 from imageedit_server.providers.outcomes import (
     MESSAGES,
     ambiguous,
+    made_ready,
     paid_call_error,
     parse_retry_after,
     redact,
@@ -61,7 +58,6 @@ DEFAULT_MODEL_PATH = "/models/default"
 EDIT_PATH = "/models/edit"
 TASK_PATH = "/tasks/"
 READ_SECONDS = 10.0
-PREPARE_RETRY_SECONDS = 10.0
 
 SIZES = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 DEFAULT_SIZE = "4:3"
@@ -161,8 +157,8 @@ class SuitmeAdapter(Adapter):
         if job.request.kind is Kind.MODEL_EDIT:
             return Prepared(payload=Call(EDIT_PATH, edit_body(job)))
         [given] = job.images
-        picture, turned = await _data_uri(self._workers, given)
-        call = Call(DEFAULT_MODEL_PATH, default_model_body(job, picture))
+        picture, turned = await made_ready(self._workers, data_uri, given.path, given.image.media_type)
+        call = Call(DEFAULT_MODEL_PATH, default_model_body(job, picture.decode("ascii")))
         return Prepared(payload=call, warnings=_warnings(job.request, turned=turned))
 
     async def submit(self, prepared: Prepared, report: Report) -> Accepted:
@@ -237,27 +233,14 @@ def _warnings(request: Request, *, turned: bool) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-async def _data_uri(workers: Workers, given: InputImage) -> tuple[str, bool]:
-    try:
-        return await workers.run(data_uri, given.path, given.image.media_type)
-    except (WorkerDied, Refusal) as error:  # Refusal: the server is about to stop
-        raise NotProcessed(
-            FailureReason.PROVIDER_UNAVAILABLE,
-            "The worker process ended before the picture was ready.",
-            retry_after_seconds=PREPARE_RETRY_SECONDS,
-        ) from error
-    except Exception as error:
-        raise PrepareError(FailureReason.IMAGE_UNDECODABLE, "The picture could not be read.") from error
-
-
-def data_uri(path: Path, media_type: str) -> tuple[str, bool]:
+def data_uri(path: Path, media_type: str) -> tuple[bytes, bool]:
     """Return a picture as a data URI, upright, and whether it had to be turned. Runs in a worker process.
 
     An upright picture keeps its own bytes. The vendor's provider may ignore the EXIF orientation.
     """
     turned = _turned(path, _FORMATS[media_type])
-    text = base64.b64encode(path.read_bytes() if turned is None else turned).decode("ascii")
-    return f"data:{media_type};base64,{text}", turned is not None
+    text = base64.b64encode(path.read_bytes() if turned is None else turned)
+    return b"data:%b;base64,%b" % (media_type.encode(), text), turned is not None
 
 
 def _turned(path: Path, name: str) -> bytes | None:

@@ -13,7 +13,7 @@ from imageedit_server.core.image import Image as StoredImage
 from imageedit_server.core.model import MaskUse
 from imageedit_server.core.sizes import accepts
 from imageedit_server.core.task import Input, Kind, Request
-from imageedit_server.core.workers import Overran, WorkerDied
+from imageedit_server.core.workers import Overran, WorkerDied, WorkersBroken
 from imageedit_server.images.workers import WorkerPool
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.providers.base import (
@@ -158,6 +158,7 @@ class FailingWorkers(ThreadWorkers):
     [
         (PictureError("The picture cannot be read."), Refused, FailureReason.IMAGE_UNDECODABLE),
         (WorkerDied(), NotProcessed, FailureReason.PROVIDER_UNAVAILABLE),
+        (WorkersBroken(), NotProcessed, FailureReason.PROVIDER_UNAVAILABLE),
         (
             Refusal(Reason.DRAINING, "The server is stopping."),
             NotProcessed,

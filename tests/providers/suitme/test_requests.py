@@ -231,7 +231,7 @@ async def test_a_worker_that_died_is_tried_again_later(
     monkeypatch.setattr(ThreadWorkers, "run", die)
     with pytest.raises(NotProcessed) as raised:
         await adapter.prepare(jobs.default_model())
-    assert raised.value.retry_after_seconds == 10
+    assert raised.value.retry_after_seconds == 5
 
 
 @pytest.fixture

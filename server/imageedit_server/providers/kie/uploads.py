@@ -6,19 +6,19 @@ own: the vendor overwrites a name that comes twice and serves the old content fo
 
 import asyncio
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
-from imageedit_server.core.errors import FailureReason, Refusal
+from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.image import EXTENSIONS
-from imageedit_server.core.workers import WorkerDied, Workers
+from imageedit_server.core.workers import Workers
 from imageedit_server.outbound.client import ApiClient, OutboundError, Part
 from imageedit_server.providers.base import InputImage, Job, NotProcessed, PrepareError
 from imageedit_server.providers.kie.answers import UPLOAD_RETRY_SECONDS, Answers
 from imageedit_server.providers.kie.models import MAX_FILE_BYTES, MIB, Uploaded
 from imageedit_server.providers.kie.pictures import EditColor, black_and_white, upright
+from imageedit_server.providers.outcomes import made_ready
 
 UPLOAD_PATH = "/api/file-stream-upload"
 FOLDER = "imageedit"
@@ -74,7 +74,7 @@ class Uploads:
 
     async def _mask(self, given: InputImage) -> tuple[str, str]:
         async with self._places:
-            content = await self._work(black_and_white, given.path, self._edit_color)
+            content = await made_ready(self._workers, black_and_white, given.path, self._edit_color)
             warning = f"The mask was sent in black and white; {self._edit_color} marks what is edited."
             return await self._send(
                 File(field="mask", content=content, media_type="image/png", warning=warning)
@@ -84,21 +84,9 @@ class Uploads:
         if given.image.upright:
             content = await asyncio.to_thread(given.path.read_bytes)
             return File(field=field, content=content, media_type=given.image.media_type)
-        turned = await self._work(upright, given.path)
+        turned = await made_ready(self._workers, upright, given.path)
         warning = f"{field} was turned upright for the provider, without its metadata."
         return File(field=field, content=turned, media_type=given.image.media_type, warning=warning)
-
-    async def _work(self, function: Callable[..., T], path: Path, *more: EditColor) -> T:
-        try:
-            return await self._workers.run(function, path, *more)
-        except (WorkerDied, Refusal) as error:  # Refusal: the server is about to stop
-            raise NotProcessed(
-                FailureReason.PROVIDER_UNAVAILABLE,
-                "The worker process ended before the picture was ready.",
-                retry_after_seconds=UPLOAD_RETRY_SECONDS,
-            ) from error
-        except Exception as error:
-            raise PrepareError(FailureReason.IMAGE_UNDECODABLE, "An input could not be read.") from error
 
     async def _send(self, file: File) -> tuple[str, str]:
         if len(file.content) > MAX_FILE_BYTES:

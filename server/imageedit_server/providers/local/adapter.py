@@ -3,17 +3,16 @@
 import logging
 from typing import ClassVar
 
-from imageedit_server.core.errors import FailureReason, Refusal
+from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO
 from imageedit_server.core.task import Kind
-from imageedit_server.core.workers import Overran, WorkerDied
+from imageedit_server.core.workers import Overran
 from imageedit_server.providers.base import (
     Adapter,
     Context,
     Finished,
     Job,
-    NotProcessed,
     Output,
     Prepared,
     PrepareError,
@@ -25,9 +24,9 @@ from imageedit_server.providers.base import (
 from imageedit_server.providers.local.edits import edit
 from imageedit_server.providers.local.language.instructions import Reading, understand
 from imageedit_server.providers.local.plan import Edited, PictureError, Plan
+from imageedit_server.providers.outcomes import WORKER_LOST, worker_lost
 
 MIB = 1024 * 1024
-_RETRY_SECONDS = 5.0
 
 ABILITIES = (
     "brightness, contrast, saturation, warmth, black and white, sepia, fade, invert, tint with a color, "
@@ -88,11 +87,8 @@ class LocalAdapter(Adapter):
             return await self._workers.run(edit, plan)
         except PictureError as error:
             raise Refused(FailureReason.IMAGE_UNDECODABLE, str(error)) from error
-        except (WorkerDied, Refusal) as error:  # Refusal: the server is about to stop
-            message = "The worker process ended before the picture was done."
-            raise NotProcessed(
-                FailureReason.PROVIDER_UNAVAILABLE, message, retry_after_seconds=_RETRY_SECONDS
-            ) from error
+        except WORKER_LOST as error:
+            raise worker_lost() from error
         except (Overran, MemoryError) as error:
             message = "The edit takes more time or memory than one picture may."
             raise Refused(FailureReason.PROVIDER_FAILED, message) from error

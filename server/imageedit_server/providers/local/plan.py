@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from imageedit_server.core.workers import JobRefused
+
 RGB = tuple[int, int, int]
 
 
@@ -88,5 +90,5 @@ class Edited:
     warnings: tuple[str, ...] = ()
 
 
-class PictureError(Exception):
+class PictureError(JobRefused):
     """The picture or its mask cannot be read. The message is one sentence for the caller."""

@@ -1,27 +1,23 @@
 """One paid call made ready: pictures in the vendor's formats, and the form."""
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from imageedit_server.core.errors import FailureReason, Refusal
+from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.core.task import Input
 from imageedit_server.core.threads import work_on
-from imageedit_server.core.workers import WorkerDied, Workers
+from imageedit_server.core.workers import Workers
 from imageedit_server.outbound.client import Part
-from imageedit_server.providers.base import InputImage, Job, NotProcessed, Prepared, PrepareError
+from imageedit_server.providers.base import InputImage, Job, Prepared, PrepareError
 from imageedit_server.providers.openai.checking import check_pictures, picture_field
 from imageedit_server.providers.openai.form import fields_of, parts_of, size_of
 from imageedit_server.providers.openai.pictures import Ready, make_mask_ready, make_ready
 from imageedit_server.providers.openai.results import COMPARED, Ask
 from imageedit_server.providers.openai.rules import Rules
+from imageedit_server.providers.outcomes import made_ready
 
 MASK = "mask"
-_WORKER_RETRY_SECONDS = 5.0
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,11 +38,11 @@ class _Files:
 
 
 async def prepare_call(job: Job, rules: Rules, workers: Workers, response_format: str) -> Prepared:
-    """Return the call for ``submit``. Raises ``PrepareError``, and ``NotProcessed`` when a worker ended."""
+    """Return the call for ``submit``. Raises ``PrepareError``, ``NotProcessed`` when a worker was lost."""
     _refuse_pictures(job, rules)
     files = _Files(
         images=tuple([await _ready(workers, given, rules.media_types) for given in job.images]),
-        mask=await _run(workers, make_mask_ready, job.mask.path) if job.mask else None,
+        mask=await made_ready(workers, make_mask_ready, job.mask.path) if job.mask else None,
     )
     _refuse_files(job, rules, files)
     fields = fields_of(job, rules, response_format)
@@ -65,21 +61,7 @@ async def _ready(workers: Workers, given: InputImage, media_types: tuple[str, ..
     if image.upright and image.media_type in media_types:
         content = await work_on(image.size_bytes, given.path.read_bytes)
         return Ready(content=content, media_type=image.media_type)
-    return await _run(workers, make_ready, given.path, media_types)
-
-
-async def _run(workers: Workers, function: Callable[..., Ready], *args: Any) -> Ready:
-    try:
-        return await workers.run(function, *args)
-    except (WorkerDied, Refusal) as error:  # Refusal: the server is about to stop
-        raise NotProcessed(
-            FailureReason.PROVIDER_UNAVAILABLE,
-            "The worker process ended before the pictures were ready to be sent.",
-            retry_after_seconds=_WORKER_RETRY_SECONDS,
-        ) from error
-    except Exception as error:  # Pillow raises many kinds; the same picture would fail alike each time
-        _log.exception("a picture could not be made ready")
-        raise PrepareError(FailureReason.IMAGE_UNDECODABLE, "A picture cannot be read.") from error
+    return await made_ready(workers, make_ready, given.path, media_types)
 
 
 def _refuse_pictures(job: Job, rules: Rules) -> None:
