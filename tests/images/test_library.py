@@ -14,9 +14,9 @@ import pytest
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.image import Image, Transparency
-from imageedit_server.core.workers import Overran, WorkerDied
+from imageedit_server.core.workers import Overran, WorkerDied, WorkersBroken
 from imageedit_server.images import blobs as blobs_module
-from imageedit_server.images.blobs import BlobStore
+from imageedit_server.images.blobs import CHUNK_BYTES, BlobStore
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.images.workers import WorkerPool
 from tests.images.pictures import files
@@ -104,6 +104,17 @@ class FailingWorkers:
         raise self.error or AssertionError
 
 
+async def test_workers_that_cannot_start_are_not_the_pictures_fault(
+    blobs: BlobStore, tmp_path: Path, photo: bytes
+) -> None:
+    library = ImageLibrary(blobs, FailingWorkers(WorkersBroken()), max_bytes=10**6, max_pixels=10**6)
+    with pytest.raises(Refusal) as refused:
+        await library.add_bytes(photo, field="chunk")
+    assert refused.value.reason is Reason.INTERNAL_ERROR
+    assert refused.value.retry_after_seconds
+    assert files(tmp_path) == []
+
+
 @pytest.mark.parametrize("error", [WorkerDied("was killed"), Overran("took long"), MemoryError()], ids=repr)
 async def test_a_dead_worker_is_the_pictures_fault(
     blobs: BlobStore, tmp_path: Path, photo: bytes, error: Exception
@@ -125,14 +136,16 @@ async def test_a_shutdown_is_nobodys_fault(blobs: BlobStore, tmp_path: Path, pho
     assert files(tmp_path) == []
 
 
+@pytest.mark.parametrize(("size_bytes", "temporary"), [(CHUNK_BYTES - 1, 0), (CHUNK_BYTES, 1)])
 async def test_a_client_that_leaves_during_inspection_leaves_nothing(
-    blobs: BlobStore, tmp_path: Path, photo: bytes
+    blobs: BlobStore, tmp_path: Path, size_bytes: int, temporary: int
 ) -> None:
+    """What is small has no file before it is known to be a picture."""
     workers = FailingWorkers()
     library = ImageLibrary(blobs, workers, max_bytes=10**6, max_pixels=10**6)
-    upload = asyncio.create_task(library.add_bytes(photo, field="chunk"))
+    upload = asyncio.create_task(library.add_bytes(bytes(size_bytes), field="chunk"))
     await workers.asked.wait()
-    assert len(files(tmp_path)) == 1
+    assert len(files(tmp_path)) == temporary
     upload.cancel()
     with pytest.raises(asyncio.CancelledError):
         await upload
@@ -149,7 +162,8 @@ async def test_a_client_that_leaves_while_the_disk_works_leaves_nothing_half_don
     stored: int,
 ) -> None:
     """Once the commit has begun, the whole file may stay, as after a crash there (F4)."""
-    steps = iter(["write", "commit", "discard"])
+    large = photo + bytes(CHUNK_BYTES)
+    steps = iter(["write", "rest", "commit", "discard"])
     to_the_end = blobs_module._to_the_end
 
     async def cancelled_at_step(function: Callable[..., Any], /, *args: Any) -> Any:
@@ -160,16 +174,34 @@ async def test_a_client_that_leaves_while_the_disk_works_leaves_nothing_half_don
 
     monkeypatch.setattr(blobs_module, "_to_the_end", cancelled_at_step)
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.create_task(library.add_bytes(photo, field="chunk"))
-    assert [path.read_bytes() for path in files(tmp_path)] == [photo] * stored
+        await asyncio.create_task(library.add_bytes(large, field="chunk"))
+    assert [path.read_bytes() for path in files(tmp_path)] == [large] * stored
     assert list((tmp_path / "blobs" / "tmp").iterdir()) == []
 
 
 async def test_a_picture_may_only_be_looked_at(library: ImageLibrary, tmp_path: Path, photo: bytes) -> None:
     async with library.stage_bytes(photo, field="chunk") as pending:
-        assert len(files(tmp_path)) == 1
+        pass
     assert files(tmp_path) == []
     assert pending.image == await library.add_bytes(photo, field="chunk")
+
+
+async def test_a_small_picture_is_kept_in_one_turn_of_a_thread_and_read_in_one(
+    library: ImageLibrary, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every turn costs about as much as the work itself."""
+    turns: list[object] = []
+    to_the_end = blobs_module._to_the_end
+
+    async def counted(function: Callable[..., Any], /, *args: Any) -> Any:
+        turns.append(function)
+        return await to_the_end(function, *args)
+
+    monkeypatch.setattr(blobs_module, "_to_the_end", counted)
+    image = await library.add_bytes(photo, field="chunk")
+    assert len(turns) == 1
+    assert b"".join([chunk async for chunk in library.read(image.image_id)]) == photo
+    assert len(turns) == 2
 
 
 async def test_equal_pictures_at_once_are_one_file(

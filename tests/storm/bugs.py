@@ -173,6 +173,7 @@ def _note_upload_early() -> None:
 
     async def late(self: BlobStore, staged: Staged) -> str:
         image_id = image_id_of(staged.sha256)
+        staged.write_out()
         kept, target = Path(f"{staged.path}-late"), self.path(image_id)
         os.link(staged.path, kept)
         asyncio.get_running_loop().call_later(LATE_SECONDS, lambda: kept.rename(target))

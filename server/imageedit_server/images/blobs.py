@@ -56,13 +56,15 @@ class StorageBroken(Exception):
 
 
 class Staged:
-    """A file that is being written; its bytes are on disk, but promised to nobody.
+    """What arrived and is promised to nobody: a file that is being written, or ``content`` that is small.
 
-    The methods block; ``BlobStore`` calls them one at a time in threads.
+    The methods that block are called by ``BlobStore``, one at a time, in threads.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.content: bytes | None = None
+        """All of it, as long as it is not worth a file."""
         self.size_bytes = 0
         self.kept = False
         """Whether the file was moved to its name, durably, so that nothing is left to discard."""
@@ -70,15 +72,34 @@ class Staged:
         self._file: FileIO | None = None
 
     @property
+    def has_file(self) -> bool:
+        """Whether there is a file yet."""
+        return self._file is not None
+
+    @property
     def sha256(self) -> str:
         """The SHA-256 of what was written so far, in hex."""
         return self._sha256.hexdigest()
 
+    def hold(self, data: bytes) -> None:
+        """Take all that there is, which is little. Does not block."""
+        self.content = data
+        self._sha256.update(data)
+        self.size_bytes = len(data)
+
     def write(self, data: bytes | bytearray) -> None:
-        """Append ``data``; the file appears with the first call."""
-        self._file = self._file or FileIO(self.path, "xb", opener=_private)
+        """Append ``data`` to the file, which appears with the first call."""
         self._sha256.update(data)
         self.size_bytes += len(data)
+        self._append(data)
+
+    def write_out(self) -> None:
+        """Write what was only held into the file."""
+        if self.content is not None:
+            self._append(self.content)
+
+    def _append(self, data: bytes | bytearray) -> None:
+        self._file = self._file or FileIO(self.path, "xb", opener=_private)
         rest = memoryview(data)
         while rest:
             rest = rest[self._file.write(rest) :]
@@ -143,15 +164,16 @@ class BlobStore:
     async def stage(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[Staged]:
         """Write ``chunks`` to a temporary file, for as long as the context lasts or until ``commit``.
 
-        Holds less than 256 KiB and one chunk in memory, whatever the chunks' sizes. Whatever ends the
-        context, an error of ``chunks`` or a cancellation included, leaves no temporary file.
+        What has less than 256 KiB gets no file before ``commit``; of anything larger, less than that and one
+        chunk is in memory, whatever the chunks' sizes. Whatever ends the context, an error of ``chunks`` or a
+        cancellation included, leaves no temporary file.
         """
         staged = Staged(self._temporary / secrets.token_hex(16))
         try:
             await _fill(staged, chunks)
             yield staged
         finally:
-            if not staged.kept:
+            if not staged.kept and staged.has_file:
                 await _to_the_end(staged.discard)
 
     async def commit(self, staged: Staged) -> str:
@@ -163,6 +185,7 @@ class BlobStore:
 
     def _commit(self, staged: Staged) -> str:
         image_id = image_id_of(staged.sha256)
+        staged.write_out()
         now = self._clock.now().timestamp()
         os.utime(staged.path, (now, now))  # its age is told by the clock that also judges it
         failpoint(UPLOAD_BEFORE_FSYNC)
@@ -211,11 +234,15 @@ class BlobStore:
         image that is on record. Yields nothing from an offset at or beyond the end.
         """
         chunks = _verified(self.path(image_id), _digest_of(image_id), offset, chunk_bytes)
-        ahead = _begin(next, chunks, b"")
+        ahead = _begin(next, chunks)
         try:
-            while chunk := await ahead:
-                ahead = _begin(next, chunks, b"")  # while this one is on its way to the caller
-                yield chunk
+            more = True
+            while more:
+                chunk, more = await ahead
+                if more:
+                    ahead = _begin(next, chunks)  # while this one is on its way to the caller
+                if chunk:
+                    yield chunk
         finally:
             await asyncio.gather(ahead, return_exceptions=True)
             chunks.close()
@@ -239,10 +266,16 @@ async def _fill(staged: Staged, chunks: AsyncIterable[bytes]) -> None:
         if len(batch) >= CHUNK_BYTES:
             await _to_the_end(_on_disk, staged.write, batch)
             batch = bytearray()
-    await _to_the_end(_on_disk, staged.write, batch)
+    if staged.has_file:
+        await _to_the_end(_on_disk, staged.write, batch)
+    else:
+        staged.hold(bytes(batch))
 
 
-def _verified(path: Path, sha256: str, offset: int, chunk_bytes: int) -> Generator[bytes, None, None]:
+def _verified(
+    path: Path, sha256: str, offset: int, chunk_bytes: int
+) -> Generator[tuple[bytes, bool], None, None]:
+    """Yield chunks, and with each whether there will be another; the last when all is known to be right."""
     digest = hashlib.sha256()
     position = 0
     held = b""
@@ -250,13 +283,12 @@ def _verified(path: Path, sha256: str, offset: int, chunk_bytes: int) -> Generat
         while piece := file.read(chunk_bytes):
             digest.update(piece)
             if held:
-                yield held
+                yield held, True
             held = piece[max(offset - position, 0) :]
             position += len(piece)
     if digest.hexdigest() != sha256:
         raise _corrupt()
-    if held:
-        yield held
+    yield held, False
 
 
 @contextmanager

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from imageedit_server.core.errors import Reason, invalid
+from imageedit_server.core.errors import Reason, Refusal, invalid
 from imageedit_server.core.image import Image, image_id_of
-from imageedit_server.core.workers import Overran, WorkerDied, Workers
+from imageedit_server.core.workers import Overran, WorkerDied, Workers, WorkersBroken
 from imageedit_server.images.blobs import CHUNK_BYTES, BlobStore, Staged, StorageBroken
 from imageedit_server.images.inspection import Inspection, InspectionFailed, inspect
+
+RETRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class ImageLibrary:
         try:
             async with self._blobs.stage(self._limited(chunks, field)) as staged:
                 _check_digest(staged, expected_sha256)
-                found = await self._inspect(staged.path, field)
+                found = await self._inspect(staged.path if staged.content is None else staged.content, field)
                 yield Pending(_image(staged, found), partial(self._blobs.commit, staged))
         except StorageBroken as error:
             self._on_broken(error)
@@ -98,14 +100,17 @@ class ImageLibrary:
                 raise invalid(field, limit, Reason.IMAGE_TOO_LARGE)
             yield chunk
 
-    async def _inspect(self, path: Path, field: str) -> Inspection:
+    async def _inspect(self, picture: Path | bytes, field: str) -> Inspection:
         try:
-            return await self._workers.run(inspect, path, max_pixels=self._max_pixels)
+            return await self._workers.run(inspect, picture, max_pixels=self._max_pixels)
         except InspectionFailed as failed:
             raise invalid(field, failed.description, failed.reason) from failed
         except (WorkerDied, Overran, MemoryError) as died:
             limits = "could not be decoded within the memory and time that a picture may take"
             raise invalid(field, limits, Reason.IMAGE_UNDECODABLE) from died
+        except WorkersBroken as broken:  # not the picture's fault
+            later = "Pictures cannot be looked at just now; try again."
+            raise Refusal(Reason.INTERNAL_ERROR, later, retry_after_seconds=RETRY_SECONDS) from broken
 
 
 def _image(staged: Staged, found: Inspection) -> Image:
