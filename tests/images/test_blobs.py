@@ -85,7 +85,8 @@ async def test_what_is_not_committed_is_gone(blobs: BlobStore, tmp_path: Path) -
 async def test_a_broken_upload_leaves_nothing(blobs: BlobStore, tmp_path: Path) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield DATA
-        assert len(files(tmp_path)) == 1
+        yield DATA
+        assert len(files(tmp_path)) == 1, "the first is written before the third is asked for"
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
@@ -117,6 +118,27 @@ async def test_a_cancelled_upload_leaves_nothing_wherever_it_was(
     with pytest.raises(asyncio.CancelledError):
         await upload
     assert files(tmp_path) == []
+
+
+async def test_the_next_bytes_arrive_while_those_before_are_written(
+    blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write waits for them here: it would wait for ever if they waited for it."""
+    arrived = threading.Event()
+    write = blobs_module.Staged.write
+
+    def patient_write(self: blobs_module.Staged, data: bytes) -> None:
+        assert arrived.wait(60)
+        write(self, data)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield DATA
+        arrived.set()
+        yield DATA
+
+    monkeypatch.setattr(blobs_module.Staged, "write", patient_write)
+    async with blobs.stage(chunks()) as staged:
+        assert staged.size_bytes == 2 * len(DATA)
 
 
 async def test_equal_uploads_at_once_are_one_file(blobs: BlobStore, tmp_path: Path) -> None:

@@ -164,9 +164,9 @@ class BlobStore:
     async def stage(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[Staged]:
         """Write ``chunks`` to a temporary file, for as long as the context lasts or until ``commit``.
 
-        What has less than 256 KiB gets no file before ``commit``; of anything larger, less than that and one
-        chunk is in memory, whatever the chunks' sizes. Whatever ends the context, an error of ``chunks`` or a
-        cancellation included, leaves no temporary file.
+        What has less than 256 KiB gets no file before ``commit``; of anything larger, less than twice that
+        and two chunks are in memory, whatever the chunks' sizes. Whatever ends the context, an error of
+        ``chunks`` or a cancellation included, leaves no temporary file.
         """
         staged = Staged(self._temporary / secrets.token_hex(16))
         try:
@@ -259,13 +259,19 @@ def _older_than(shard: Path, moment: datetime) -> list[str]:
 
 
 async def _fill(staged: Staged, chunks: AsyncIterable[bytes]) -> None:
-    """Write ``chunks``, small ones joined, so that a thread is worth its while."""
+    """Write ``chunks``, small ones joined, so that a thread is worth its while; meanwhile the next arrive."""
     batch = bytearray()
-    async for chunk in chunks:
-        batch += chunk
-        if len(batch) >= CHUNK_BYTES:
-            await _to_the_end(_on_disk, staged.write, batch)
-            batch = bytearray()
+    writing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    writing.set_result(None)
+    try:
+        async for chunk in chunks:
+            batch += chunk
+            if len(batch) >= CHUNK_BYTES:
+                await writing
+                writing = _begin(_on_disk, staged.write, batch)
+                batch = bytearray()
+    finally:
+        await writing
     if staged.has_file:
         await _to_the_end(_on_disk, staged.write, batch)
     else:

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import IO, cast
 
 from PIL import (
     Image,
@@ -23,6 +25,8 @@ from PIL.ExifTags import Base as ExifTag
 from imageedit_server.core.errors import Reason
 from imageedit_server.core.image import Transparency
 from imageedit_server.core.workers import JobRefused
+
+Data = bytes | mmap
 
 Image.preinit()  # else each new worker would load the other formats for itself
 
@@ -68,25 +72,37 @@ def inspect(picture: Path | bytes, *, max_pixels: int) -> Inspection:
     Raises ``InspectionFailed`` with IMAGE_TOO_LARGE for more than ``max_pixels``, judged by the header, and
     with IMAGE_UNDECODABLE for all else that is not one sound picture; ``MemoryError`` beyond its allowance.
     """
-    data = picture if isinstance(picture, bytes) else picture.read_bytes()
-    name = _format_of(data)
-    _check_whole(name, data)
-    try:
-        return _decode(name, data, max_pixels)
-    except (InspectionFailed, MemoryError):
-        raise
-    except Exception as error:  # Pillow raises SyntaxError, ValueError, struct.error and more
-        raise _undecodable(f"is a broken {_shown(name)} picture") from error
+    with _bytes_of(picture) as data:
+        name = _format_of(data)
+        _check_whole(name, data)
+        try:
+            return _decode(name, data, max_pixels)
+        except (InspectionFailed, MemoryError):
+            raise
+        except Exception as error:  # Pillow raises SyntaxError, ValueError, struct.error and more
+            raise _undecodable(f"is a broken {_shown(name)} picture") from error
 
 
-def _format_of(data: bytes) -> str:
+@contextmanager
+def _bytes_of(picture: Path | bytes) -> Iterator[Data]:
+    """Give the bytes; those of a file as it lies in memory anyway."""
+    if isinstance(picture, bytes):
+        yield picture
+    elif not picture.stat().st_size:  # which cannot be mapped
+        yield b""
+    else:
+        with picture.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            yield data
+
+
+def _format_of(data: Data) -> str:
     for name, signature in _SIGNATURES.items():
         if signature.match(data):
             return name
     raise _undecodable("is not a PNG, JPEG or WebP picture" if data else "is empty")
 
 
-def _check_whole(name: str, data: bytes) -> None:
+def _check_whole(name: str, data: Data) -> None:
     """Find the end that the format's own structure gives; JPEG alone may go on after it."""
     end = {"PNG": _png_end, "JPEG": _jpeg_end, "WEBP": _webp_end}[name](data)
     if end is None or end > len(data):
@@ -95,7 +111,7 @@ def _check_whole(name: str, data: bytes) -> None:
         raise _undecodable("has bytes after its end")
 
 
-def _png_end(data: bytes) -> int | None:
+def _png_end(data: Data) -> int | None:
     """Return where IEND ends: chunks are a length, four letters, the data and a checksum."""
     position = _PNG_SIGNATURE_BYTES
     while position + 12 <= len(data):
@@ -106,7 +122,7 @@ def _png_end(data: bytes) -> int | None:
     return None
 
 
-def _jpeg_end(data: bytes) -> int | None:
+def _jpeg_end(data: Data) -> int | None:
     """Return where EOI ends, stepping over segments, so that a thumbnail's EOI is not taken for it."""
     position = 2
     while found := _JPEG_MARKER.search(data, position):
@@ -118,12 +134,12 @@ def _jpeg_end(data: bytes) -> int | None:
     return None
 
 
-def _webp_end(data: bytes) -> int:
+def _webp_end(data: Data) -> int:
     """Return where the RIFF container says that it ends."""
     return 8 + int.from_bytes(data[4:8], "little")
 
 
-def _webp_pixels(data: bytes) -> int:
+def _webp_pixels(data: Data) -> int:
     """Return how many pixels the canvas has, 0 if that is not said.
 
     Pillow allocates the canvas twice before it tells its size.
@@ -141,7 +157,7 @@ def _webp_pixels(data: bytes) -> int:
     return width * height
 
 
-def _decode(name: str, data: bytes, max_pixels: int) -> Inspection:
+def _decode(name: str, data: Data, max_pixels: int) -> Inspection:
     if name == "WEBP":
         _check_pixels(_webp_pixels(data), max_pixels)
     with _strict_pillow():
@@ -171,8 +187,9 @@ def _strict_pillow() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
-def _opened(name: str, data: bytes) -> Image.Image:
-    return Image.open(BytesIO(data), formats=[name])
+def _opened(name: str, data: Data) -> Image.Image:
+    file = BytesIO(data) if isinstance(data, bytes) else cast(IO[bytes], data)  # an mmap reads like a file
+    return Image.open(file, formats=[name])
 
 
 def _check_header(image: Image.Image, max_pixels: int) -> None:
