@@ -1,4 +1,4 @@
-"""Files that must outlive a power failure, and one that need not."""
+"""Files that must outlive a power failure."""
 
 import os
 import secrets
@@ -27,4 +27,6 @@ def secret_in(path: Path) -> bytes:
             file.seek(0)
             file.truncate()
             file.write(secret)
+            file.flush()
+            os.fsync(descriptor)
     return secret
