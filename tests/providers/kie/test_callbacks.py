@@ -24,7 +24,7 @@ BODY = b'{"code":200,"msg":"ok","data":{"taskId":"task_123","state":"success"}}'
 
 
 def read(headers: dict[str, str] = HEADERS, body: bytes = BODY, *, now: float = TIME, key: str = KEY) -> str:
-    return read_callback(headers, body, key=key, now=datetime.fromtimestamp(now, UTC)).vendor_task_id
+    return read_callback(headers, body, keys=key.split(), now=datetime.fromtimestamp(now, UTC)).vendor_task_id
 
 
 def refusal(headers: dict[str, str] = HEADERS, body: bytes = BODY, *, now: float = TIME) -> str:
@@ -188,6 +188,18 @@ def test_a_refusal_is_quick() -> None:
 async def test_the_vendors_own_callback_is_read(adapter: KieAdapter, vendor: KieVendor) -> None:
     headers = {name.lower(): value for name, value in vendor.signature("abc", int(NOW.timestamp())).items()}
     assert adapter.read_callback(headers, b'{"data":{"taskId":"abc"}}').vendor_task_id == "abc"
+
+
+async def test_while_the_key_is_changed_both_are_good(make_adapter: MakeAdapter, vendor: KieVendor) -> None:
+    headers = {name.lower(): value for name, value in vendor.signature("abc", int(NOW.timestamp())).items()}
+    for both in (f"{vendor.webhook_key} new", f"old\n{vendor.webhook_key}"):
+        adapter = make_adapter(callback_hmac_key=both)
+        assert adapter.read_callback(headers, b'{"data":{"taskId":"abc"}}').vendor_task_id == "abc"
+
+
+async def test_a_blank_key_is_no_key_at_all(make_adapter: MakeAdapter) -> None:
+    with pytest.raises(ValueError, match="callback_hmac_key is blank"):
+        make_adapter(callback_hmac_key=" ")
 
 
 async def test_another_accounts_callback_is_not(make_adapter: MakeAdapter, vendor: KieVendor) -> None:

@@ -48,7 +48,8 @@ class KieOptions(ProviderOptions):
     base_url: str = "https://api.kie.ai"
     upload_url: str = "https://kieai.redpandaai.co"
     callback_hmac_key: SecretStr = SecretStr("")
-    """The account's webhookHmacKey. Set: a callback must be signed with it."""
+    """The account's webhookHmacKey. Set: a callback must be signed with it, or with one of several that
+    white space divides, as while it is changed."""
     mask_edit_color: Literal["black", "white"] = "black"
     """Which colour of character-edit's mask means edit; the vendor does not say."""
     nsfw_checker: bool | None = None
@@ -67,10 +68,13 @@ class KieAdapter(Adapter):
         self._options = options
         self._clock = context.clock
         key = options.api_key.get_secret_value()
-        self._hmac_key = options.callback_hmac_key.get_secret_value()
+        hmac_key = options.callback_hmac_key.get_secret_value()
+        self._hmac_keys = hmac_key.split()
+        if hmac_key and not self._hmac_keys:  # or nobody would be asked for a signature
+            raise ValueError("callback_hmac_key is blank")
         headers = {"Authorization": f"Bearer {key}"}
         self._client = context.connect(options.base_url, headers)
-        self._answers = Answers((key, self._hmac_key), context.clock)
+        self._answers = Answers((key, *self._hmac_keys), context.clock)
         self._uploads = Uploads(
             context.connect(options.upload_url, headers),
             context.workers,
@@ -119,7 +123,7 @@ class KieAdapter(Adapter):
 
     def read_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
         """Read the id of the work, and the signature where a key is set."""
-        return read_callback(headers, body, key=self._hmac_key, now=self._clock.now())
+        return read_callback(headers, body, keys=self._hmac_keys, now=self._clock.now())
 
     async def check_account(self) -> str:
         """Ask what is left on the account."""

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,8 +20,10 @@ MAX_SKEW_SECONDS = 300
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
-def read_callback(headers: Mapping[str, str], body: bytes, *, key: str, now: datetime) -> Callback:
-    """Return what a callback tells; without a ``key`` no signature is asked for.
+def read_callback(
+    headers: Mapping[str, str], body: bytes, *, keys: Collection[str], now: datetime
+) -> Callback:
+    """Return what a callback tells; it must be signed with one of ``keys``, where there are any.
 
     Raises ``CallbackRefused`` and nothing else: malformed when the body names no task, forged when the
     signature is missing, stale or wrong.
@@ -29,7 +31,7 @@ def read_callback(headers: Mapping[str, str], body: bytes, *, key: str, now: dat
     found = _find_id(body)
     if found is None:
         raise CallbackRefused(forged=False)
-    if key and not _is_signed(headers, found, key=key, now=now):
+    if keys and not _is_signed(headers, found, keys=keys, now=now):
         raise CallbackRefused(forged=True)
     return Callback(vendor_task_id=found)
 
@@ -45,13 +47,14 @@ def _find_id(body: bytes) -> str | None:
     return next((found for value in candidates if (found := vendor_id(value))), None)
 
 
-def _is_signed(headers: Mapping[str, str], task_id: str, *, key: str, now: datetime) -> bool:
+def _is_signed(headers: Mapping[str, str], task_id: str, *, keys: Collection[str], now: datetime) -> bool:
     timestamp = headers.get("x-webhook-timestamp", "")
     signature = headers.get("x-webhook-signature", "")
     if not _TIMESTAMP.fullmatch(timestamp):
         return False
     if abs(now.timestamp() - int(timestamp)) > MAX_SKEW_SECONDS:
         return False
-    digest = hmac.digest(key.encode(), f"{task_id}.{timestamp}".encode(), hashlib.sha256)
+    signed, given = f"{task_id}.{timestamp}".encode(), signature.encode("utf-8", "replace")
+    digests = [hmac.digest(key.encode(), signed, hashlib.sha256) for key in keys]
     # As bytes: compare_digest raises for text that is not ASCII.
-    return hmac.compare_digest(base64.b64encode(digest), signature.encode("utf-8", "replace"))
+    return any(hmac.compare_digest(base64.b64encode(digest), given) for digest in digests)
