@@ -23,9 +23,10 @@ def secret_in(path: Path) -> bytes:
     with os.fdopen(descriptor, "r+b") as file:
         secret = file.read()
         if len(secret) != SECRET_BYTES:
+            if secret:
+                file.seek(0)
+                file.truncate()
             secret = secrets.token_bytes(SECRET_BYTES)
-            file.seek(0)
-            file.truncate()
             file.write(secret)
             file.flush()
             os.fsync(descriptor)
