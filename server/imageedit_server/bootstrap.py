@@ -21,6 +21,7 @@ from imageedit_server.core.files import secret_in
 from imageedit_server.core.task import Kind
 from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
 from imageedit_server.editing.creating import Defaults
+from imageedit_server.editing.housekeeping import DAY_SECONDS, keep_doing
 from imageedit_server.editing.orphans import Orphans
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.editing.reporting import count_open, measure_backlog, report
@@ -195,6 +196,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             asyncio.create_task(_look_again(callers, keys, tls), name="credentials"),
             asyncio.create_task(retention.serve(), name="retention"),
             asyncio.create_task(Orphans(database, blobs, clock).serve(), name="orphan sweep"),
+            asyncio.create_task(_look_over(database, clock), name="integrity"),
             asyncio.create_task(readiness.follow(door.health.announce), name="readiness"),
             asyncio.create_task(measure_loop_lag(), name="loop lag"),
         )
@@ -216,6 +218,10 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             return left
 
         yield Running(f"{grpc.host}:{door.port}", f"{http.host}:{http_port}", broken, drain, use_cases)
+
+
+async def _look_over(database: SqliteDatabase, clock: Clock) -> None:
+    await keep_doing(database.look_over, clock, "the check of the database", every_seconds=DAY_SECONDS)
 
 
 def open_catalog(settings: Settings, stack: AsyncExitStack) -> Catalog:

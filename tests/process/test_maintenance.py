@@ -127,14 +127,33 @@ async def test_a_check_finds_a_damaged_file(servers: Servers, tmp_path: Path) ->
         for _ in range(3):
             await done(client, "x" * 5000)
     await server.kill()
-    with database_of(place.data_dir) as database:
+    spoil(place.data_dir, "task_event")
+    await checked(servers, place.data_dir, "database")
+
+
+async def test_damage_where_nobody_reads_ends_a_server(servers: Servers, tmp_path: Path) -> None:
+    """F23, PROMISES §7: the file is looked over after each start, and then every day."""
+    place = Place(folder=tmp_path, seconds=0.0)
+    server = await servers.start(place)
+    async with AsyncClient(server.grpc) as client:
+        await done(client)
+    await server.kill()
+    spoil(place.data_dir, "task_by_user")
+    server = await servers.start(place)
+    assert await server.ended() == 1
+    assert "the database is damaged" in server.stderr()
+
+
+def spoil(data_dir: Path, name: str) -> None:
+    """Overwrite the first page of a table or index."""
+    with database_of(data_dir) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        [page] = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'task_event'").fetchone()
+        found = database.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,))
+        [page] = found.fetchone()
     database.close()
-    with (place.data_dir / DATABASE_NAME).open("r+b") as file:
+    with (data_dir / DATABASE_NAME).open("r+b") as file:
         file.seek((page - 1) * 4096)
         file.write(b"\xa5" * 4096)
-    await checked(servers, place.data_dir, "database")
 
 
 PROVIDERS = """

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.task import Input, State, Status
-from imageedit_server.store import claims, group_commit
+from imageedit_server.store import claims, group_commit, sqlite
 from imageedit_server.store.claims import claim
 from imageedit_server.store.creation import create_task
 from imageedit_server.store.decisions import cancel_task
@@ -244,24 +244,64 @@ async def test_a_failed_fsync_is_not_tried_again(
         await create(database)
 
 
-async def test_a_corrupt_page_ends_it_also_when_a_reader_finds_it(tmp_path: Path) -> None:
-    """F23: what was read cannot be trusted, so nothing is served from it any more."""
-    async with open_sqlite(tmp_path) as database:
+async def corrupt_data(folder: Path) -> list[str]:
+    """Spoil a page of a database with some tasks, of which it returns the ids."""
+    async with open_sqlite(folder) as database:
         tasks = [await create(database, prompt="x" * 3000) for _ in range(50)]
-    with sqlite3.connect(tmp_path / "imageedit.sqlite3") as connection:
-        page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'task_event'").fetchone()[
-            0
-        ]
-    connection.close()
-    with (tmp_path / "imageedit.sqlite3").open("r+b") as file:
+        await database.look_over()
+        assert not database.broken.done()
+    with closing(sqlite3.connect(folder / "imageedit.sqlite3")) as connection:
+        found = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'task_event'")
+        page = found.fetchone()[0]
+    with (folder / "imageedit.sqlite3").open("r+b") as file:
         file.seek((page - 1) * 4096)
         file.write(b"\xa5" * 4096)
+    return [task.task_id for task in tasks]
+
+
+async def test_a_corrupt_page_ends_it_also_when_a_reader_finds_it(tmp_path: Path) -> None:
+    """F23: what was read cannot be trusted, so nothing is served from it any more."""
+    task_ids = await corrupt_data(tmp_path)
     database = SqliteDatabase(tmp_path)
     await database.open()
     with pytest.raises(sqlite3.DatabaseError, match="malformed"):
-        await database.read(get_task, TENANT, tasks[0].task_id)
+        await database.read(get_task, TENANT, task_ids[0])
     await asyncio.wait_for(database.broken, 90)
     await database.close()
+
+
+async def test_a_corrupt_page_that_nobody_reads_is_looked_for(tmp_path: Path) -> None:
+    """F23, PROMISES §7: at the start and every day."""
+    await corrupt_data(tmp_path)
+    async with open_sqlite(tmp_path) as database:
+        await database.look_over()
+        assert "damaged" in str(database.broken.result())
+
+
+async def test_a_look_over_the_file_can_be_broken_off(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the end of the server would wait for the whole of a large file."""
+    looking, ended = threading.Event(), threading.Event()
+
+    def for_ever(path: Path, opened: list[sqlite3.Connection]) -> str:
+        with closing(sqlite3.connect(":memory:", check_same_thread=False)) as connection:
+            connection.create_function("look", 0, looking.set)
+            opened.append(connection)
+            endless = (
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT count(look()) FROM n"
+            )
+            with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+                connection.execute(endless)
+        ended.set()
+        return ""
+
+    monkeypatch.setattr(sqlite, "_damage", for_ever)
+    look = asyncio.ensure_future(database.look_over())
+    assert await asyncio.to_thread(looking.wait, 90)
+    look.cancel()
+    assert await asyncio.to_thread(ended.wait, 90)
+    assert not database.broken.done()
 
 
 # Fences and indexes

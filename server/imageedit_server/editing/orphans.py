@@ -4,7 +4,7 @@ import logging
 from datetime import timedelta
 
 from imageedit_server.core.clock import Clock
-from imageedit_server.editing.hourly import hourly
+from imageedit_server.editing.housekeeping import keep_doing
 from imageedit_server.images.blobs import BlobStore
 from imageedit_server.store.database import Database
 from imageedit_server.store.images import oldest_running, unreferenced
@@ -25,7 +25,7 @@ class Orphans:
 
     async def serve(self) -> None:
         """Sweep at once and every hour, until cancelled."""
-        await hourly(self.sweep, self._clock, "the sweep of orphaned images")
+        await keep_doing(self.sweep, self._clock, "the sweep of orphaned images")
 
     async def sweep(self) -> int:
         """Remove every orphan, in steps that hold up nobody; return how many there were.

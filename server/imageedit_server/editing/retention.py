@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from imageedit_server.core.clock import Clock
 from imageedit_server.core.task import State
-from imageedit_server.editing.hourly import hourly
+from imageedit_server.editing.housekeeping import keep_doing
 from imageedit_server.store.database import Database
 from imageedit_server.store.retention import ImageAge, forget_images, forget_tasks
 
@@ -31,7 +31,7 @@ class Retention:
 
     async def serve(self) -> None:
         """Look at once and every hour, until cancelled."""
-        await hourly(self.forget, self._clock, "forgetting finished tasks")
+        await keep_doing(self.forget, self._clock, "forgetting finished tasks")
 
     async def forget(self) -> int:
         """Forget what is too old; return how many tasks that were."""

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -153,6 +153,18 @@ class SqliteDatabase:
             self._reader_connections.append(connection)
         return connection
 
+    async def look_over(self) -> None:
+        """Read the whole file beside everything else; ``broken`` is done where it is damaged (F23)."""
+        opened: list[sqlite3.Connection] = []
+        try:
+            damage = await asyncio.to_thread(_damage, self._path, opened)
+        finally:
+            for connection in opened:  # whoever is cancelled does not wait for the rest of the file
+                with suppress(sqlite3.ProgrammingError):  # it is closed
+                    connection.interrupt()
+        if damage:
+            self._distrust(sqlite3.DatabaseError(f"the database is damaged: {damage}"))
+
     def trouble(self) -> str:
         if self.broken.done():
             return "the store can no longer be trusted"
@@ -181,7 +193,7 @@ class SqliteDatabase:
         return 0
 
     def _distrust(self, error: BaseException) -> None:
-        _log.critical("the store can no longer be trusted: %s", name_of(error))
+        _log.critical("the store can no longer be trusted: %s", name_of(error) or error)
         if not self.broken.done():
             self.broken.set_result(error)
 
@@ -200,6 +212,19 @@ def ask(
         return query(connection, *args, **kwargs)
     finally:
         cursor.execute("ROLLBACK")
+
+
+def _damage(path: Path, opened: list[sqlite3.Connection]) -> str:
+    """Return what SQLite finds wrong with a database, empty for nothing. Tells what it opened."""
+    with closing(open_reader(path, "FULL")) as connection:
+        opened.append(driver(connection))
+        try:
+            found = str(opened[0].execute("PRAGMA quick_check(1)").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            if not is_untrusted(error):
+                raise
+            found = str(error)
+    return "" if found == "ok" else found
 
 
 def _take_room(connection: Connection) -> None:
