@@ -2,8 +2,8 @@
 
 Runs as ``python -m tests.storm.forker FD``: orders and the descriptors of a server's stdout and stderr come
 in on the socket FD. A fork costs a tenth of a fresh interpreter, so that a storm is made of kills and not of
-imports. A minder between the two waits for the server and says on its stdout how it ended. Whoever dies
-takes its children along.
+imports. A minder between the two waits for the server and says on its stdout how it ended, on a line of its
+own. Whoever dies takes its children along.
 """
 
 import ctypes
@@ -45,7 +45,7 @@ def _mind(order: dict[str, object], out: int, err: int) -> NoReturn:
     if server == 0:
         _serve(order, out, err)
     _, status = os.waitpid(server, 0)
-    os.write(out, f"ended {os.waitstatus_to_exitcode(status)}\n".encode())
+    os.write(out, f"\nended {os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
 

@@ -20,6 +20,8 @@ COMMAND = Path(sys.executable).with_name("imageedit-server")
 READY = re.compile(r"ready grpc=(\S+) http=(\S+)")
 PATIENCE_SECONDS = 60.0
 KILLED = -signal.SIGKILL
+UNTOLD = 256
+"""No exit code: the one who should have told it was gone."""
 
 
 @dataclass
@@ -39,8 +41,9 @@ class Life:
         self._listening = asyncio.create_task(self._listen())
 
     async def _listen(self) -> None:
-        code = 0
-        while line := (await self.lines.readline()).decode().strip():
+        code = UNTOLD
+        while raw := await self.lines.readline():
+            line = raw.decode().strip()
             word, _, rest = line.partition(" ")
             if word == "pid":
                 self.pid = int(rest)
