@@ -7,8 +7,8 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SHORT_BYTES = 256 * 1024
-"""So much is parsed, hashed or decoded in about a millisecond; a thread's way there and back costs 0.1."""
+SHORT_BYTES = 64 * 1024
+"""So much is parsed or hashed in less time than a thread's way there and back takes (PROMISES §7)."""
 
 
 async def work_on(size_bytes: int, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
