@@ -115,7 +115,10 @@ def _addresses(host: str) -> tuple[str, ...] | NameUnresolved:
 
 
 def _public_authorities() -> ssl.SSLContext:
-    return httpx.create_ssl_context(trust_env=False)
+    context = httpx.create_ssl_context(trust_env=False)
+    # Some systems' Python leaves it open.
+    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
+    return context
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
