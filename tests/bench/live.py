@@ -29,6 +29,8 @@ RATE_GOAL = Goal(bound=0.7)
 LATENCY_GOAL = Goal(bound=50, at_most=True)
 PACE_SECONDS = 0.2
 FLOOD_EVENTS = 100
+CALM_SECONDS = 0.5
+"""How long the baseline waits before its flood: until the client has read the first messages."""
 STEPS = 2
 EVENTS_BESIDE_STEPS = 6
 TASK_SECONDS = 1.0
@@ -124,10 +126,12 @@ async def _many(bench: Bench, house: "_House", bare: Served) -> list[Figure]:
 
 
 async def _flood(bench: Bench, house: "_House", bare: Served) -> list[Figure]:
+    """Both begin when every watcher has its first message."""
+    sudden = [CALM_SECONDS, *[0.0] * (FLOOD_EVENTS - 1)]
     ours, baseline = await bench.alternate(
         f"watch, {counted(house.watchers, 'watcher')} of a flood",
         partial(house.one, "flood"),
-        partial(_bare, bare, [ticking([0] * FLOOD_EVENTS, streams=house.watchers)] * house.watchers),
+        partial(_bare, bare, [ticking(sudden, streams=house.watchers)] * house.watchers),
         rounds=bench.scale.live_rounds,
     )
     name = f"live flood to {counted(house.watchers, 'watcher')} of one task"
@@ -215,8 +219,10 @@ def _heard(watchers: Sequence[Arrivals], since: int, begun: int, until: int, bus
     last = max(watcher.messages[-1][0] for watcher in watchers)
     delivered = sum(len(watcher.messages) - 1 for watcher in watchers)
     latencies = [latency for watcher in watchers for latency in watcher.latencies_ms(since, until)]
-    turn = Turn(delivered / ((last - begun) / 1e9), 1e6 * busy / delivered)
-    return Heard(turn, latencies, [begun / 1e9, *watchers[0].moments(since, until)])
+    moments = watchers[0].moments(since, until)
+    first = moments[0] if moments else begun / 1e9
+    turn = Turn(delivered / (last / 1e9 - first), 1e6 * busy / delivered)
+    return Heard(turn, latencies, [begun / 1e9, *moments])
 
 
 async def _usual_event(stub: Stub, image_id: str) -> Message:
