@@ -139,28 +139,26 @@ FLOODS = (
 @pytest.mark.parametrize("flood", FLOODS)
 async def test_a_flood_on_one_connection_holds_nobody_up(served: Served, flood: Any) -> None:
     """F73, P25: others are answered all along; afterwards nothing is left of it, and memory is as it was."""
-    before = memory_bytes()
-    answering = asyncio.ensure_future(slowest(served))
+    before, over = memory_bytes(), asyncio.Event()
+    answering = asyncio.ensure_future(slowest(served, over))
     async with http2.peer(served.server.grpc_address) as attacker:
         await attacker.send(*flood())
         assert (await served.stub.ListModels(pb.ListModelsRequest(), timeout=PATIENCE_SECONDS)).models
-    answering.cancel()
+    over.set()
     assert await answering < ANSWER_SECONDS
     await eventually(lambda: RPCS_IN_FLIGHT.labels("ListModels")._value.get() == 0)
     assert memory_bytes() - before < 128 * MIB
 
 
-async def slowest(served: Served) -> float:
-    """Ask on a connection of its own until cancelled; return how long the slowest answer took."""
+async def slowest(served: Served, over: asyncio.Event) -> float:
+    """Ask on a connection of its own until it is over; return how long the slowest answer took."""
     longest = 0.0
-    try:
-        while True:
-            began = time.monotonic()
-            await served.stub.ListModels(pb.ListModelsRequest(), timeout=PATIENCE_SECONDS)
-            longest = max(longest, time.monotonic() - began)
-            await asyncio.sleep(0.001)
-    except asyncio.CancelledError:
-        return longest
+    while not over.is_set():
+        began = time.monotonic()
+        await served.stub.ListModels(pb.ListModelsRequest(), timeout=PATIENCE_SECONDS)
+        longest = max(longest, time.monotonic() - began)
+        await asyncio.sleep(0.001)
+    return longest
 
 
 def memory_bytes() -> int:
@@ -277,13 +275,27 @@ async def test_unknown_methods_are_refused_whatever_they_are_called(
 async def test_a_grpc_server_that_died_ends_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever starts it again helps more than one that says it is ready and listens to nobody.
+    """Whoever starts it again helps more than one that says it is ready and listens to nobody."""
+    died = asyncio.Event()
 
-    The request is the one above, which kills a server of grpcio's own making.
-    """
-    monkeypatch.setattr(sturdy, "server", grpc.aio.server)
-    monkeypatch.setattr(sturdy, "LOOK_SECONDS", 0.01)
-    async with serving(tmp_path, SCRIPTED) as served, http2.peer(served.server.grpc_address) as stranger:
-        await stranger.send(http2.call(head(path=b"/\xff\xfe")))
+    async def ended(_server: grpc.aio.Server) -> None:
+        await died.wait()
+
+    monkeypatch.setattr(sturdy, "ended", ended)
+    async with serving(tmp_path, SCRIPTED) as served:
+        died.set()
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert "gRPC server ended" in str(await served.server.broken)
+
+
+async def test_a_server_that_takes_no_calls_is_seen_to_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sturdy, "LOOK_SECONDS", 0.01)
+    server = sturdy.server(interceptors=[])
+    server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    ended = asyncio.create_task(sturdy.ended(server))
+    await asyncio.sleep(0)
+    assert not ended.done()
+    await server.stop(None)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await ended
