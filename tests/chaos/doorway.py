@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-HOST = "127.0.0.1"
+from tests.vendors.serving import HOST, let_in
 
 
 class Doorway:
@@ -72,6 +72,7 @@ async def doorway() -> AsyncIterator[Doorway]:
         yield found
     finally:
         server.close()
+        await let_in()
         for task in list(callers):
             task.cancel()
         with suppress(asyncio.CancelledError):

@@ -131,10 +131,17 @@ async def serve(handler: Handler, port: int = 0) -> AsyncIterator[str]:
         yield f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        await let_in()
         for task in list(lines):
             task.cancel()
         await asyncio.gather(*lines, return_exceptions=True)
         await server.wait_closed()
+
+
+async def let_in() -> None:
+    """Let connections that were accepted at the last moment come to where they can be closed."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 async def _converse(handler: Handler, line: Line) -> None:
