@@ -28,6 +28,7 @@ from imageedit_server.core.errors import FailureReason, Violation
 from imageedit_server.core.image import Image
 from imageedit_server.core.model import Model
 from imageedit_server.core.task import Request
+from imageedit_server.core.threads import work_on
 from imageedit_server.core.workers import Workers
 from imageedit_server.outbound.client import ApiClient
 
@@ -101,6 +102,10 @@ class InputImage:
 
     image: Image
     path: Path
+
+    async def read(self) -> bytes:
+        """Return the picture's own bytes."""
+        return await work_on(self.image.size_bytes, self.path.read_bytes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

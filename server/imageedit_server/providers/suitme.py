@@ -16,13 +16,13 @@ from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
 from PIL import Image, ImageOps
-from PIL.ExifTags import Base as ExifTag
 from pydantic import Field, model_validator
 
 from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.model import Model
 from imageedit_server.core.task import BodyProfile, Kind, Request
+from imageedit_server.core.threads import work_on
 from imageedit_server.outbound.client import BadBody, OutboundError, Reply, read_json
 from imageedit_server.providers.accounts import ask_account
 from imageedit_server.providers.base import (
@@ -98,7 +98,6 @@ _PASSING = frozenset({"apimart_rate_limited", "apimart_server_error", "apimart_t
 _DATA_URI = re.compile(r"data:[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,40};base64,", re.IGNORECASE)
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}, "PNG": {}}
-_UPRIGHT = 1
 
 
 class SuitmeOptions(ProviderOptions):
@@ -157,9 +156,14 @@ class SuitmeAdapter(Adapter):
         if job.request.kind is Kind.MODEL_EDIT:
             return Prepared(payload=Call(EDIT_PATH, edit_body(job)))
         [given] = job.images
-        picture, turned = await made_ready(self._workers, data_uri, given.path, given.image.media_type)
-        call = Call(DEFAULT_MODEL_PATH, default_model_body(job, picture.decode("ascii")))
-        return Prepared(payload=call, warnings=_warnings(job.request, turned=turned))
+        image = given.image
+        if image.upright:
+            content = await given.read()
+        else:
+            content = await made_ready(self._workers, upright, given.path, image.media_type)
+        picture = await work_on(len(content), data_uri, content, image.media_type)
+        call = Call(DEFAULT_MODEL_PATH, default_model_body(job, picture))
+        return Prepared(payload=call, warnings=_warnings(job.request, turned=not image.upright))
 
     async def submit(self, prepared: Prepared, report: Report) -> Accepted:
         """Create the job."""
@@ -233,23 +237,21 @@ def _warnings(request: Request, *, turned: bool) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def data_uri(path: Path, media_type: str) -> tuple[bytes, bool]:
-    """Return a picture as a data URI, upright, and whether it had to be turned. Runs in a worker process.
+def data_uri(content: bytes, media_type: str) -> str:
+    """Return a picture as a data URI."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
-    An upright picture keeps its own bytes. The vendor's provider may ignore the EXIF orientation.
+
+def upright(path: Path, media_type: str) -> bytes:
+    """Return a turned picture as people see it, in its own format. Runs in a worker process.
+
+    The vendor's provider may ignore the EXIF orientation.
     """
-    turned = _turned(path, _FORMATS[media_type])
-    text = base64.b64encode(path.read_bytes() if turned is None else turned)
-    return b"data:%b;base64,%b" % (media_type.encode(), text), turned is not None
-
-
-def _turned(path: Path, name: str) -> bytes | None:
+    name = _FORMATS[media_type]
     with Image.open(path, formats=(name,)) as image:
-        if image.getexif().get(ExifTag.Orientation, _UPRIGHT) == _UPRIGHT:
-            return None
         out = io.BytesIO()
-        upright = ImageOps.exif_transpose(image)
-        upright.save(out, name, icc_profile=image.info.get("icc_profile"), **_SAVE_OPTIONS[name])
+        turned = ImageOps.exif_transpose(image)
+        turned.save(out, name, icc_profile=image.info.get("icc_profile"), **_SAVE_OPTIONS[name])
         return out.getvalue()
 
 

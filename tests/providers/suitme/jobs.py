@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageOps
+from PIL.ExifTags import Base as ExifTag
 
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Input, Kind, Request
@@ -51,12 +52,14 @@ class Jobs:
         with Pillow.open(path) as image:
             name = str(image.format)
             width, height = ImageOps.exif_transpose(image).size
+            orientation = image.getexif().get(ExifTag.Orientation, 1)
         facts = Image(
             image_id=f"sha256:{path.name}",
             media_type=MEDIA_TYPES[name],
             width=width,
             height=height,
             size_bytes=len(content),
+            upright=orientation == 1,
         )
         return InputImage(image=facts, path=path)
 

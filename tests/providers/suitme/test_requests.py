@@ -184,13 +184,17 @@ async def test_an_upright_picture_keeps_its_bytes(
     assert prepared.warnings == ()
 
 
+def on_its_side(name: str = "JPEG") -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = SIDEWAYS
+    return picture(name, exif=exif)
+
+
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP"])
 async def test_a_picture_on_its_side_is_turned(
     adapter: SuitmeAdapter, vendor: SuitmeVendor, jobs: Jobs, name: str
 ) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = SIDEWAYS
-    prepared = await adapter.prepare(jobs.default_model(picture(name, exif=exif)))
+    prepared = await adapter.prepare(jobs.default_model(on_its_side(name)))
     await adapter.submit(prepared, Silence())
     _, content = decoded(vendor.ledger[0].body["picture_url"])
     with Image.open(io.BytesIO(content)) as image:
@@ -214,7 +218,7 @@ async def test_a_large_picture(adapter: SuitmeAdapter, vendor: SuitmeVendor, job
 
 
 async def test_a_picture_that_cannot_be_read_ends_the_task(adapter: SuitmeAdapter, jobs: Jobs) -> None:
-    job = jobs.default_model()
+    job = jobs.default_model(on_its_side())
     job.images[0].path.write_bytes(b"no picture")
     with pytest.raises(PrepareError) as raised:
         await adapter.prepare(job)
@@ -230,7 +234,7 @@ async def test_a_worker_that_died_is_tried_again_later(
 
     monkeypatch.setattr(ThreadWorkers, "run", die)
     with pytest.raises(NotProcessed) as raised:
-        await adapter.prepare(jobs.default_model())
+        await adapter.prepare(jobs.default_model(on_its_side()))
     assert raised.value.retry_after_seconds == 5
 
 
@@ -241,7 +245,7 @@ async def pool() -> AsyncIterator[WorkerPool]:
     await pool.aclose()
 
 
-async def test_pictures_are_encoded_in_a_worker_process(
+async def test_pictures_are_turned_in_a_worker_process(
     vendor: SuitmeVendor, tmp_path: Path, connect: Connect, pool: WorkerPool
 ) -> None:
     settings = {"adapter": "suitme", "base_url": vendor.url, "api_key": API_KEY}
@@ -250,6 +254,10 @@ async def test_pictures_are_encoded_in_a_worker_process(
     content = picture()
     await created(adapter, Jobs(tmp_path, adapter).default_model(content))
     assert decoded(vendor.ledger[0].body["picture_url"]) == ("image/jpeg", content)
+    await created(adapter, Jobs(tmp_path, adapter).default_model(on_its_side()))
+    media_type, turned = decoded(vendor.ledger[1].body["picture_url"])
+    with Image.open(io.BytesIO(turned)) as image:
+        assert (media_type, image.size) == ("image/jpeg", (48, 64))
 
 
 # The angle

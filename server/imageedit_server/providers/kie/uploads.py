@@ -82,8 +82,7 @@ class Uploads:
 
     async def _upright(self, field: str, given: InputImage) -> File:
         if given.image.upright:
-            content = await asyncio.to_thread(given.path.read_bytes)
-            return File(field=field, content=content, media_type=given.image.media_type)
+            return File(field=field, content=await given.read(), media_type=given.image.media_type)
         turned = await made_ready(self._workers, upright, given.path)
         warning = f"{field} was turned upright for the provider, without its metadata."
         return File(field=field, content=turned, media_type=given.image.media_type, warning=warning)

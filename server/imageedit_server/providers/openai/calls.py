@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.core.task import Input
-from imageedit_server.core.threads import work_on
 from imageedit_server.core.workers import Workers
 from imageedit_server.outbound.client import Part
 from imageedit_server.providers.base import InputImage, Job, Prepared, PrepareError
@@ -59,8 +58,7 @@ async def _ready(workers: Workers, given: InputImage, media_types: tuple[str, ..
     """Return the picture as it is, where it need not be decoded to be made ready."""
     image = given.image
     if image.upright and image.media_type in media_types:
-        content = await work_on(image.size_bytes, given.path.read_bytes)
-        return Ready(content=content, media_type=image.media_type)
+        return Ready(content=await given.read(), media_type=image.media_type)
     return await made_ready(workers, make_ready, given.path, media_types)
 
 
