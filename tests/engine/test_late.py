@@ -61,16 +61,22 @@ async def marked(house: House) -> list[str]:
     return found
 
 
+def held(vendor: Vendor, answer: Finished | Failed) -> Door:
+    """Let a poll wait at a door, and then bring ``answer``."""
+    door = Door()
+
+    async def poll(vendor_task_id: str, report: Report) -> Finished | Failed:
+        await door.wait()
+        return answer
+
+    vendor.poll = poll
+    return door
+
+
 async def test_a_vendor_that_calls_again_meanwhile_is_asked_again(house: House, vendor: Vendor) -> None:
     """Its first call was about something else; what it says last is what counts."""
     task_id = await ended(house)
-    door = Door()
-
-    async def failed(vendor_task_id: str, report: Report) -> Failed:
-        await door.wait()
-        return FAILED
-
-    vendor.poll = failed
+    door = held(vendor, FAILED)
     await call_back(house)
     await door.arrived.wait()
     await call_back(house)
@@ -138,13 +144,7 @@ async def test_a_task_that_is_forgotten_meanwhile_is_nothing_to_collect_for(
 ) -> None:
     """No error, and nobody is given the picture."""
     task_id = await ended(house)
-    door = Door()
-
-    async def held(vendor_task_id: str, report: Report) -> Finished:
-        await door.wait()
-        return DONE
-
-    vendor.poll = held
+    door = held(vendor, DONE)
     if moment == "while it is asked":
         await call_back(house)
         await door.arrived.wait()
