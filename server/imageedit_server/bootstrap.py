@@ -5,8 +5,6 @@ One exit stack holds everything that must be closed; read backwards, it is the o
 
 import asyncio
 import logging
-import resource
-import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,36 +13,32 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imageedit_server.core.clock import Clock, SystemClock
+from imageedit_server.access.callers import Callers
+from imageedit_server.access.keys import Keys, read_keys, summary_of
+from imageedit_server.access.rates import RequestRates
+from imageedit_server.access.reload import Reloaded, Unusable
 from imageedit_server.core.errors import Refusal
-from imageedit_server.core.files import secret_in
 from imageedit_server.core.task import Kind
 from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
 from imageedit_server.editing.creating import Defaults
-from imageedit_server.editing.housekeeping import DAY_SECONDS, keep_doing
-from imageedit_server.editing.orphans import Orphans
 from imageedit_server.editing.page_tokens import PageTokens
-from imageedit_server.editing.reporting import count_open, measure_backlog, report
-from imageedit_server.editing.retention import Retention
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.inputs import Inputs
-from imageedit_server.engine.ledger import Tools
+from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import Results
-from imageedit_server.images.blobs import IMAGES_FOLDER, BlobStore
+from imageedit_server.images.blobs.files import IMAGES_FOLDER, BlobStore
 from imageedit_server.images.library import ImageLibrary
-from imageedit_server.images.workers import INSPECTION, WorkerPool
 from imageedit_server.outbound.addresses import parse_allow, refuse_url
 from imageedit_server.outbound.client import ApiClient, Trust
 from imageedit_server.outbound.fetch import GuardedFetch
 from imageedit_server.providers.base import Connect, Context
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.providers.registry import ADAPTERS
-from imageedit_server.rpc.callers import Callers
-from imageedit_server.rpc.keys import Keys, read_keys, summary_of
-from imageedit_server.rpc.rates import RequestRates
-from imageedit_server.rpc.reload import Reloaded, Unusable
 from imageedit_server.rpc.server import grpc_door
 from imageedit_server.rpc.tls import Tls, TlsFiles
+from imageedit_server.runtime.clock import Clock, SystemClock
+from imageedit_server.runtime.files import secret_in
+from imageedit_server.sandbox.pool import INSPECTION, WorkerPool
 from imageedit_server.settings import (
     AuthSettings,
     LimitsSettings,
@@ -55,9 +49,13 @@ from imageedit_server.settings import (
     parse_address,
 )
 from imageedit_server.store.quotas import Quota
-from imageedit_server.store.sqlite import SqliteDatabase
+from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.telemetry.health import DiskSpace, Readiness
 from imageedit_server.telemetry.loop_lag import measure_loop_lag
+from imageedit_server.upkeep.orphans import Orphans
+from imageedit_server.upkeep.periodic import DAY_SECONDS, keep_doing
+from imageedit_server.upkeep.reporting import count_open, measure_backlog, report
+from imageedit_server.upkeep.retention import Retention
 from imageedit_server.web.app import http_app
 from imageedit_server.web.server import http_door
 
@@ -73,7 +71,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Running:
+class Server:
     """A server that serves. ``broken`` is done when it must not go on.
 
     ``drain`` stops it in order and returns how many tasks are left open, None when that is not known.
@@ -86,36 +84,8 @@ class Running:
     use_cases: UseCases
 
 
-async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain at once (F18).
-
-    ``announce`` gets the one line that says ready. Returns the exit code: 0, or that of the second signal.
-    Raises the error of a store that can no longer be trusted.
-    """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret (P26)
-    stop, hurry = _signals()
-    drain: asyncio.Task[int | None] | None = None
-    async with running(settings) as server:
-        announce(f"ready grpc={server.grpc_address} http={server.http_address}")
-        await _first(stop, server.broken)
-        if stop.done():
-            _log.info("draining")
-            drain = asyncio.create_task(server.drain(), name="drain")
-            await _first(drain, hurry, server.broken)
-            await _cancel(drain)
-        if server.broken.done():
-            raise server.broken.result()
-    assert drain is not None
-    if drain.cancelled():
-        _log.warning("stopped before it had drained; the next start goes on with every open task")
-        return 128 + hurry.result()
-    left = None if drain.exception() else drain.result()
-    _log.info("drained and stopped%s", "" if left is None else f"; tasks left for the next start: {left}")
-    return 0
-
-
 @asynccontextmanager
-async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Running]:
+async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Server]:
     """Build and start everything; stop it when the block ends.
 
     Raises ``SettingsError``, ``StoreRefused``, ``ModelClash``, ``Unusable`` and ``CannotListen`` when it
@@ -201,7 +171,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             asyncio.create_task(measure_loop_lag(), name="loop lag"),
         )
         for service in services:
-            stack.push_async_callback(_cancel, service)
+            stack.push_async_callback(cancel, service)
         broken = _first_of(database.broken, *services)
 
         async def drain() -> int | None:
@@ -217,7 +187,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             await door.server.stop(CALLS_GRACE_SECONDS)
             return left
 
-        yield Running(f"{grpc.host}:{door.port}", f"{http.host}:{http_port}", broken, drain, use_cases)
+        yield Server(f"{grpc.host}:{door.port}", f"{http.host}:{http_port}", broken, drain, use_cases)
 
 
 async def _look_over(database: SqliteDatabase, clock: Clock) -> None:
@@ -367,22 +337,6 @@ class _Draining:
         return "draining" if self.started else ""
 
 
-def _signals() -> tuple[asyncio.Future[int], asyncio.Future[int]]:
-    """Return what is done, with its number, at the first and at the second signal to stop."""
-    loop = asyncio.get_running_loop()
-    first: asyncio.Future[int] = loop.create_future()
-    second: asyncio.Future[int] = loop.create_future()
-
-    def hear(number: int) -> None:
-        heard = second if first.done() else first
-        if not heard.done():
-            heard.set_result(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, hear, number)
-    return first, second
-
-
 def _first_of(
     broken: asyncio.Future[BaseException], *services: asyncio.Task[None]
 ) -> asyncio.Future[BaseException]:
@@ -402,11 +356,8 @@ def _settle(broken: asyncio.Future[BaseException], error: BaseException) -> None
         broken.set_result(error)
 
 
-async def _first(*futures: asyncio.Future[Any]) -> None:
-    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
-
-
-async def _cancel(task: asyncio.Task[Any]) -> None:
+async def cancel(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait for its end; what it broke off with is logged."""
     task.cancel()
     await asyncio.wait([task])
     if not task.cancelled() and (error := task.exception()):

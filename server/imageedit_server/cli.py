@@ -11,13 +11,13 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from imageedit_server.bootstrap import serve
-from imageedit_server.core.listening import CannotListen
+from imageedit_server.access.keys import add_key
+from imageedit_server.access.reload import Unusable
 from imageedit_server.maintenance import Finding, backup, check
 from imageedit_server.outbound.redaction import redact
+from imageedit_server.process import serve
 from imageedit_server.providers.catalog import ModelClash
-from imageedit_server.rpc.keys import add_key
-from imageedit_server.rpc.reload import Unusable
+from imageedit_server.runtime.listening import CannotListen
 from imageedit_server.settings import (
     LogSettings,
     Settings,
@@ -25,7 +25,7 @@ from imageedit_server.settings import (
     keys_file_from_environment,
     settings_from_environment,
 )
-from imageedit_server.store.sqlite_file import StoreRefused
+from imageedit_server.store.sqlite.file import StoreRefused
 from imageedit_server.telemetry import logs
 
 EXIT_BROKEN = 1

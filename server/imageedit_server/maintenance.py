@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from imageedit_server.access.keys import summary_of
+from imageedit_server.access.reload import Unusable
 from imageedit_server.bootstrap import defaults_of, keys_of, open_catalog, tls_of
 from imageedit_server.images.archive import copy_images, missing
-from imageedit_server.images.blobs import IMAGES_FOLDER
+from imageedit_server.images.blobs.files import IMAGES_FOLDER
 from imageedit_server.providers.base import AccountRefused
 from imageedit_server.providers.catalog import Catalog, ModelClash
-from imageedit_server.rpc.keys import summary_of
-from imageedit_server.rpc.reload import Unusable
 from imageedit_server.settings import AuthSettings, ServerSettings, Settings, SettingsError, TlsSettings
-from imageedit_server.store.archive import copy_database, faults_of, images_of
-from imageedit_server.store.sqlite_file import DATABASE_NAME, LOCK_NAME, StoreRefused
+from imageedit_server.store.sqlite.archive import copy_database, faults_of, images_of
+from imageedit_server.store.sqlite.file import DATABASE_NAME, LOCK_NAME, StoreRefused
 
 REFUSALS = (SettingsError, ModelClash, Unusable)
 """What stops a start."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from imageedit_server.store.claims import claim
-from imageedit_server.store.sqlite import SqliteDatabase
+from imageedit_server.store.sqlite.database import SqliteDatabase
 from tests.bench.stored import QUEUE
 
 

@@ -30,7 +30,7 @@ from imageedit_server.core.task import (
 )
 from imageedit_server.store import codec
 from imageedit_server.store.creation import add_images
-from imageedit_server.store.sqlite import SqliteDatabase
+from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.store.tables import ATTEMPT, EVENT, IDEMPOTENCY, TASK, TASK_IMAGE, to_micros
 
 TENANT = "default"

@@ -20,8 +20,8 @@ from typing import Any, Self
 import pytest
 
 from imageedit_client import AsyncClient, Task, TaskEvent
-from imageedit_server import settings
 from imageedit_server.outbound.addresses import parse_allow
+from imageedit_server.settings import providers as provider_settings
 from tests.chaos.config import Table, base_tables, place_of
 from tests.chaos.doorway import Doorway
 from tests.chaos.service import Connects, Service, serving
@@ -208,7 +208,7 @@ async def run_cells(
 ) -> dict[str, Ran]:
     """Run the cells in one service; with ``callbacks`` vendors are told where they can call."""
     connects = Connects(monkeypatch)
-    monkeypatch.setattr(settings, "parse_allow", cache(parse_allow))  # for each of so many providers
+    monkeypatch.setattr(provider_settings, "parse_allow", cache(parse_allow))  # for each of so many providers
     async with AsyncExitStack() as stack:
         accounts = [await stack.enter_async_context(cell.make()) for cell in cells]
         for cell, account in zip(cells, accounts, strict=True):

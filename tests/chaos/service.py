@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imageedit_client import AsyncClient, Task
-from imageedit_server.bootstrap import Running, running
+from imageedit_server.bootstrap import Server, running
 from imageedit_server.outbound.network import Network
 from imageedit_server.providers.base import Context
 from imageedit_server.providers.kie.adapter import KieAdapter, KieOptions
@@ -38,7 +38,7 @@ KIE_ACCOUNT = "kie_account"
 class Service:
     """A server that serves, and a client of it."""
 
-    running: Running
+    running: Server
     client: AsyncClient
     data_dir: Path
     door: Doorway

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from imageedit_server.store.database import Database
-from imageedit_server.store.sqlite import SqliteDatabase
+from imageedit_server.store.sqlite.database import SqliteDatabase
 
 PATIENCE_SECONDS = 90
 

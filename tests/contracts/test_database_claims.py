@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, select
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.task import Billing, Outcome, Stage, State, Status
 from imageedit_server.store.attempts import Fact, begin_attempt, learn
@@ -106,7 +106,7 @@ async def test_a_task_is_claimed_by_one(database: Database) -> None:
 
 async def test_a_given_back_task_waits_for_its_time(database: Database) -> None:
     claimed = await claimed_task(database)
-    await database.write(change, claimed.lease, life.give_back, NOW, not_before=LATER)
+    await database.write(change, claimed.lease, transitions.give_back, NOW, not_before=LATER)
     assert await claim_all(database, LATER - timedelta(microseconds=1)) == []
     again = await claim_all(database, LATER)
     assert [each.task.task_id for each in again] == [claimed.task.task_id]
@@ -119,7 +119,7 @@ async def test_a_parked_task_runs_and_waits_for_its_time(database: Database) -> 
     claimed = await claimed_task(database)
 
     def park(status: Status) -> Status:
-        return life.enter(status, Stage.SUBMIT_UNKNOWN)
+        return transitions.enter(status, Stage.SUBMIT_UNKNOWN)
 
     await database.write(change, claimed.lease, park, NOW, not_before=LATER)
     assert await claim_all(database, NOW) == []
@@ -174,11 +174,11 @@ async def test_a_released_task_goes_on_where_it_stands(database: Database) -> No
 
 
 DECISIONS = {
-    "enter": lambda status: life.enter(status, Stage.WAITING),
-    "progress": lambda status: life.progress(status, 50),
-    "give back": life.give_back,
+    "enter": lambda status: transitions.enter(status, Stage.WAITING),
+    "progress": lambda status: transitions.progress(status, 50),
+    "give back": transitions.give_back,
     "succeed": finish,
-    "expire": lambda status: life.expire(status, LATER),
+    "expire": lambda status: transitions.expire(status, LATER),
 }
 
 
@@ -252,7 +252,7 @@ async def test_deadlines_end_what_nobody_works_on(database: Database) -> None:
     parked, _ = await submitted(database, timeout=SECOND)
     await database.write(change, parked.lease, same, NOW, not_before=NOW + 100 * LEASE)
     owned = await claimed_task(database, timeout=SECOND)  # claims the queued one too
-    await database.write(change, owned.lease, life.give_back, NOW, not_before=NOW + 100 * LEASE)
+    await database.write(change, owned.lease, transitions.give_back, NOW, not_before=NOW + 100 * LEASE)
     busy = await claimed_task(database, timeout=SECOND)
 
     async def failure(task_id: str) -> str:
@@ -276,7 +276,7 @@ async def test_an_unknown_free_call_is_just_late(database: Database) -> None:
     await database.write(forget_leases)
     await claim_all(database, NOW + SECOND)
     status = (await database.read(find_task, claimed.task.task_id)).status
-    assert status.error == life.DEADLINE_EXCEEDED
+    assert status.error == transitions.DEADLINE_EXCEEDED
     assert status.billing is Billing.NOT_CHARGED
 
 
@@ -291,7 +291,7 @@ async def test_a_claim_says_when_to_look_again(database: Database) -> None:
     await create(database, timeout=100 * SECOND)
     assert await due(0 * SECOND) == 100 * SECOND
     claimed = await claimed_task(database, timeout=200 * SECOND)
-    await database.write(change, claimed.lease, life.give_back, NOW, not_before=NOW + 7 * SECOND)
+    await database.write(change, claimed.lease, transitions.give_back, NOW, not_before=NOW + 7 * SECOND)
     assert await due(0 * SECOND) == 7 * SECOND
     assert await due(7 * SECOND) == 100 * SECOND
     parked = await claimed_task(database, timeout=200 * SECOND)

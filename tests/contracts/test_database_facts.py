@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import IntegrityError
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
+from imageedit_server.core.change import Change
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.task import Attempt, Billing, Outcome, Stage, State, TaskError
 from imageedit_server.store.attempts import (
@@ -31,7 +32,6 @@ from imageedit_server.store.attempts import (
 )
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task, change
-from imageedit_server.store.feed import Change
 from imageedit_server.store.queries import find_task, get_image, get_task
 from imageedit_server.store.retention import forget_tasks
 from imageedit_server.store.tables import ATTEMPT
@@ -128,19 +128,19 @@ async def test_a_zombie_tells_the_vendors_id(database: Database) -> None:
     zombie, key = await submitted(database)
     [owner] = await claim_all(database, NOW + LEASE)
     await database.write(learn, key, Fact(outcome=Outcome.UNKNOWN))
-    await database.write(change, owner.lease, lambda status: life.expire(status, LATER), LATER)
+    await database.write(change, owner.lease, lambda status: transitions.expire(status, LATER), LATER)
     await database.write(learn, key, Fact(outcome=Outcome.ACCEPTED, vendor_task_id="v1"))
     task = await database.read(get_task, TENANT, zombie.task.task_id)
     assert task is not None
     assert task.status.attempts[0].vendor_task_id == "v1"
-    assert task.status.error == life.SUBMIT_OUTCOME_UNKNOWN  # the task itself does not change
+    assert task.status.error == transitions.SUBMIT_OUTCOME_UNKNOWN  # the task itself does not change
     assert task.seq == 4
 
 
 async def test_a_fact_and_its_decision_are_one_commit(database: Database) -> None:
     claimed, key = await submitted(database)
     fact = Fact(outcome=Outcome.ACCEPTED, vendor_task_id="v")
-    enter = partial(life.enter, stage=Stage.WAITING)
+    enter = partial(transitions.enter, stage=Stage.WAITING)
     task = await database.write(learn_and_change, claimed.lease, key, fact, enter, LATER)
     assert task is not None
     assert task == await database.read(get_task, TENANT, key.task_id)
@@ -153,7 +153,7 @@ async def test_a_fact_is_kept_where_its_decision_is_not_made(database: Database)
     claimed, key = await submitted(database)
     cancelled = await database.write(cancel_task, TENANT, key.task_id, LATER)
     fact = Fact(outcome=Outcome.ACCEPTED, vendor_task_id="v")
-    enter = partial(life.enter, stage=Stage.WAITING)
+    enter = partial(transitions.enter, stage=Stage.WAITING)
     assert await database.write(learn_and_change, claimed.lease, key, fact, enter, LATER) is None
     assert (await known(database, key)).vendor_task_id == "v"
     task = await database.read(get_task, TENANT, key.task_id)

@@ -6,7 +6,7 @@ from itertools import product
 
 from sqlalchemy import Connection
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
 from imageedit_server.core.task import State, Task
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.database import Database
@@ -16,8 +16,8 @@ from tests.store.making import LATER, TENANT, claim_all, create, finish
 
 ENDS = {
     State.SUCCEEDED: finish,
-    State.FAILED: lambda status: life.fail(status, life.DEADLINE_EXCEEDED, LATER),
-    State.CANCELLED: lambda status: life.cancel(status, LATER),
+    State.FAILED: lambda status: transitions.fail(status, transitions.DEADLINE_EXCEEDED, LATER),
+    State.CANCELLED: lambda status: transitions.cancel(status, LATER),
 }
 
 
@@ -25,7 +25,7 @@ async def bring_to(database: Database, lease: Lease, state: State) -> None:
     if state in ENDS:
         await database.write(change, lease, ENDS[state], LATER)
     elif state is State.QUEUED:
-        await database.write(change, lease, life.give_back, LATER, not_before=LATER)
+        await database.write(change, lease, transitions.give_back, LATER, not_before=LATER)
 
 
 async def one_of_each(database: Database, tenant: str = TENANT) -> dict[str, tuple[str, State]]:
@@ -103,7 +103,7 @@ async def test_a_task_that_moves_while_a_list_is_read_is_on_it_once(database: Da
     reading = asyncio.ensure_future(database.read(slow))
     await asyncio.to_thread(between.wait, 30)
     await claim_all(database)
-    await database.write(change, claimed.lease, life.give_back, LATER)
+    await database.write(change, claimed.lease, transitions.give_back, LATER)
     moved.set()
     found = await reading
     assert sorted(found) == sorted(ids)

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import delete, insert, update
 from sqlalchemy.exc import DBAPIError
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
+from imageedit_server.core.change import Change
 from imageedit_server.core.task import TRANSITIONS, Stage, State, Status
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task, change
-from imageedit_server.store.feed import Change
 from imageedit_server.store.log import LeaseLost
 from imageedit_server.store.queries import events_after, find_task
 from imageedit_server.store.tables import EVENT, TASK
@@ -36,7 +36,7 @@ async def advance(database: Database, steps: int = STEPS) -> str:
     """Run a task to its end over ``steps`` changes."""
     claimed = await claimed_task(database)
     for percent in range(1, steps + 1):
-        await database.write(change, claimed.lease, partial(life.progress, percent=percent), NOW)
+        await database.write(change, claimed.lease, partial(transitions.progress, percent=percent), NOW)
     await database.write(change, claimed.lease, finish, LATER, images=[image("result")])
     return claimed.task.task_id
 
@@ -54,7 +54,7 @@ async def test_events_of_changes_that_race_have_no_gap_either(database: Database
     claimed = await claimed_task(database)
     answers = await asyncio.gather(
         *(
-            database.write(change, claimed.lease, partial(life.progress, percent=percent), NOW)
+            database.write(change, claimed.lease, partial(transitions.progress, percent=percent), NOW)
             for percent in range(1, 20)
         ),
         *(database.write(cancel_task, TENANT, claimed.task.task_id, NOW) for _ in range(5)),
@@ -104,7 +104,7 @@ async def test_the_clock_may_step_back_but_not_the_seq(database: Database) -> No
     hour = timedelta(hours=1)
     for moment in (NOW + hour, NOW - hour, NOW):
         await database.write(
-            change, claimed.lease, lambda s: life.progress(s, s.progress_percent + 1), moment
+            change, claimed.lease, lambda s: transitions.progress(s, s.progress_percent + 1), moment
         )
     events = await database.read(events_after, claimed.task.task_id, 2, PLENTY)
     assert [(event.seq, event.time) for event in events] == [(3, NOW + hour), (4, NOW - hour), (5, NOW)]
@@ -115,11 +115,16 @@ async def test_nothing_follows_the_end(database: Database, end: State) -> None:
     claimed = await claimed_task(database)
     ends = {
         State.SUCCEEDED: finish,
-        State.FAILED: lambda s: life.fail(s, life.DEADLINE_EXCEEDED, LATER),
-        State.CANCELLED: lambda s: life.cancel(s, LATER),
+        State.FAILED: lambda s: transitions.fail(s, transitions.DEADLINE_EXCEEDED, LATER),
+        State.CANCELLED: lambda s: transitions.cancel(s, LATER),
     }
     await database.write(change, claimed.lease, ends[end], LATER)
-    for step in (*ends.values(), lambda s: s, life.give_back, lambda s: life.enter(s, Stage.WAITING)):
+    for step in (
+        *ends.values(),
+        lambda s: s,
+        transitions.give_back,
+        lambda s: transitions.enter(s, Stage.WAITING),
+    ):
         with pytest.raises(LeaseLost):
             await database.write(change, claimed.lease, step, LATER)
     assert (await history(database, claimed.task.task_id))[-1] == (3, end.value)
@@ -130,7 +135,7 @@ async def test_a_step_the_table_does_not_know_is_a_defect(database: Database, st
     """Not a state that watchers see: the transaction is undone."""
     claimed = await claimed_task(database)
     if state is State.QUEUED:
-        await database.write(change, claimed.lease, life.give_back, NOW)
+        await database.write(change, claimed.lease, transitions.give_back, NOW)
     lease = claimed.lease
     for wrong in set(State) - TRANSITIONS[state]:
 

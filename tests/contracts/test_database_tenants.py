@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, select, text
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.image import Image
 from imageedit_server.store.claims import Claims, claim
@@ -85,7 +85,7 @@ async def test_a_tenant_that_can_do_nothing_now_does_not_lose_others_their_turn(
     """Its provider is full, or its tasks wait for their time."""
     await create(database, tenant="alice", provider="full")
     (waiting,) = await claim_all(database, free={"full": 1})
-    await database.write(change, waiting.lease, life.give_back, NOW, not_before=LATER)
+    await database.write(change, waiting.lease, transitions.give_back, NOW, not_before=LATER)
     await create(database, tenant="bob", provider="q")
     await create(database, tenant="carol", provider="p")
     free = {"full": 1, "p": 0, "q": 1}
@@ -170,7 +170,7 @@ async def test_the_sums_follow_every_change(database: Database) -> None:
     assert await used(database, "other") == (1, 0)
     first, second = [each for each in await claim_all(database) if each.task.tenant == TENANT]
     assert await used(database) == (0, 70)
-    await database.write(change, first.lease, life.give_back, NOW)
+    await database.write(change, first.lease, transitions.give_back, NOW)
     assert await used(database) == (1, 70)
     await database.write(cancel_task, TENANT, first.task.task_id, NOW)
     await database.write(change, second.lease, finish, NOW, images=[image("result")])

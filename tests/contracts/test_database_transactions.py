@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
+from imageedit_server.core.change import Change
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.task import Outcome, Task
 from imageedit_server.store.attempts import Fact, learn
 from imageedit_server.store.creation import add_images, create_task
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import change
-from imageedit_server.store.feed import Change
 from imageedit_server.store.queries import find_task, get_task
 from imageedit_server.store.tables import TASK
 from tests.contracts.databases import Member

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
+from imageedit_server.core.change import Change
 from imageedit_server.core.errors import Code, Reason, Refusal
 from imageedit_server.core.task import Event, Stage, State
 from imageedit_server.editing import Heartbeat, Tasks, tasks
@@ -21,7 +22,6 @@ from imageedit_server.editing.tasks import MAX_PAGE
 from imageedit_server.providers.base import Report, Running
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.decisions import change
-from imageedit_server.store.feed import Change
 from imageedit_server.store.queries import events_after, get_task
 from imageedit_server.store.retention import forget_tasks
 from tests.engine.house import INPUT, TENANT, House, Vendor
@@ -43,7 +43,7 @@ async def idle(tmp_path: Path, vendor: Vendor) -> AsyncIterator[House]:
 
 
 async def step(house: House, lease: Lease, percent: int) -> None:
-    await house.database.write(change, lease, lambda s: life.progress(s, percent), house.clock.now())
+    await house.database.write(change, lease, lambda s: transitions.progress(s, percent), house.clock.now())
 
 
 async def end(house: House, lease: Lease) -> None:
@@ -217,7 +217,7 @@ async def test_a_long_log_is_read_in_pieces(idle: House) -> None:
     task_id = await finished(idle, steps=99)
     claimed = await claimed_task(idle.database)
     for number in range(250):
-        warn = partial(life.warn, warnings=(str(number % 99),))
+        warn = partial(transitions.warn, warnings=(str(number % 99),))
         await idle.database.record(change, claimed.lease, warn, idle.clock.now())
     await end(idle, claimed.lease)
     for watched, last in ((task_id, 102), (claimed.task.task_id, 253)):

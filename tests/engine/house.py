@@ -28,9 +28,9 @@ from imageedit_server.engine import run as run_module
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.inputs import Inputs
-from imageedit_server.engine.ledger import Tools
+from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import Results
-from imageedit_server.images.blobs import BlobStore
+from imageedit_server.images.blobs.files import BlobStore
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.fetch import FetchFailed
 from imageedit_server.providers.base import (
@@ -50,7 +50,7 @@ from imageedit_server.providers.base import (
 )
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.store.queries import events_after, find_task
-from imageedit_server.store.sqlite import SqliteDatabase
+from imageedit_server.store.sqlite.database import SqliteDatabase
 from tests.engine.virtual_time import VirtualClock
 
 TENANT = "acme"
@@ -116,7 +116,7 @@ async def just_prepare(job: Job) -> Prepared:
 
 @dataclass
 class Vendor:
-    """The vendor's side, which outlives every crash of ours. ``paid`` is its ledger, by attempt key."""
+    """The vendor's side, which outlives every crash of ours. ``paid`` is its recorder, by attempt key."""
 
     submit: Submit = accept
     poll: Poll = finish_poll

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.task import Billing, Outcome, Stage, State, Task, TaskError
 from imageedit_server.providers.base import (
@@ -48,7 +48,7 @@ async def test_in_the_queue(tmp_path: Path, vendor: Vendor) -> None:
         await house.reached(busy, Stage.SUBMITTING)
         task_id = await house.create(timeout=DEADLINE)
         task = await house.ended(task_id)
-        assert task.status.error == life.DEADLINE_EXCEEDED
+        assert task.status.error == transitions.DEADLINE_EXCEEDED
         assert task.status.billing is Billing.NOT_CHARGED
         assert task.status.end_time is not None
         assert task.status.end_time - task.deadline <= timedelta(seconds=5)
@@ -63,7 +63,7 @@ async def test_while_preparing(house: House, vendor: Vendor) -> None:
 
     vendor.prepare = prepare
     task = await house.ended(await house.create(timeout=DEADLINE))
-    at_deadline(task, life.DEADLINE_EXCEEDED, Billing.NOT_CHARGED)
+    at_deadline(task, transitions.DEADLINE_EXCEEDED, Billing.NOT_CHARGED)
     assert vendor.paid == []
 
 
@@ -94,7 +94,7 @@ async def test_in_the_paid_call(house: House, vendor: Vendor, provider: str) -> 
     vendor.submit = submit
     task_id = await house.create(provider, timeout=timedelta(seconds=30))
     task = await house.ended(task_id)
-    at_deadline(task, life.SUBMIT_OUTCOME_UNKNOWN, Billing.MAY_HAVE_BEEN_CHARGED)
+    at_deadline(task, transitions.SUBMIT_OUTCOME_UNKNOWN, Billing.MAY_HAVE_BEEN_CHARGED)
     assert [attempt.outcome for attempt in task.status.attempts] == [Outcome.UNKNOWN]
 
 
@@ -105,7 +105,7 @@ async def test_in_a_free_call(house: House, vendor: Vendor) -> None:
 
     vendor.submit = submit
     task = await house.ended(await house.create("free", timeout=timedelta(seconds=30)))
-    at_deadline(task, life.DEADLINE_EXCEEDED, Billing.NOT_CHARGED)
+    at_deadline(task, transitions.DEADLINE_EXCEEDED, Billing.NOT_CHARGED)
 
 
 async def test_while_the_vendor_works(house: House, vendor: Vendor) -> None:
@@ -114,7 +114,7 @@ async def test_while_the_vendor_works(house: House, vendor: Vendor) -> None:
 
     vendor.poll = poll
     task = await house.ended(await house.create(timeout=DEADLINE))
-    at_deadline(task, life.DEADLINE_EXCEEDED, Billing.MAY_HAVE_BEEN_CHARGED)
+    at_deadline(task, transitions.DEADLINE_EXCEEDED, Billing.MAY_HAVE_BEEN_CHARGED)
     assert task.status.attempts[0].outcome is Outcome.ACCEPTED
 
 
@@ -125,7 +125,7 @@ async def test_in_the_middle_of_a_poll(house: House, vendor: Vendor) -> None:
 
     vendor.poll = poll
     task = await house.ended(await house.create(timeout=timedelta(seconds=7)))
-    at_deadline(task, life.DEADLINE_EXCEEDED, Billing.MAY_HAVE_BEEN_CHARGED)
+    at_deadline(task, transitions.DEADLINE_EXCEEDED, Billing.MAY_HAVE_BEEN_CHARGED)
 
 
 async def test_while_nobody_knows(tmp_path: Path, vendor: Vendor) -> None:
@@ -135,7 +135,7 @@ async def test_while_nobody_knows(tmp_path: Path, vendor: Vendor) -> None:
     vendor.submit = submit
     async with House(tmp_path, vendor, public_url=PUBLIC_URL) as house:
         task = await house.ended(await house.create("correlated", timeout=DEADLINE))
-        at_deadline(task, life.SUBMIT_OUTCOME_UNKNOWN, Billing.MAY_HAVE_BEEN_CHARGED)
+        at_deadline(task, transitions.SUBMIT_OUTCOME_UNKNOWN, Billing.MAY_HAVE_BEEN_CHARGED)
 
 
 async def test_while_the_result_is_fetched(house: House, vendor: Vendor) -> None:
@@ -147,7 +147,7 @@ async def test_while_the_result_is_fetched(house: House, vendor: Vendor) -> None
     vendor.poll = poll
     task_id = await house.create(timeout=DEADLINE)
     task = await house.ended(task_id)
-    at_deadline(task, life.DEADLINE_EXCEEDED, Billing.CHARGED)  # the vendor said that it succeeded
+    at_deadline(task, transitions.DEADLINE_EXCEEDED, Billing.CHARGED)  # the vendor said that it succeeded
     assert (await house.story(task_id))[-2:] == ["DOWNLOADING", "FAILED"]
 
 
@@ -172,7 +172,7 @@ async def test_no_paid_call_begins_after_the_deadline(house: House, vendor: Vend
 
     vendor.prepare = prepare
     task = await house.ended(await house.create(timeout=DEADLINE))
-    at_deadline(task, life.DEADLINE_EXCEEDED, Billing.NOT_CHARGED)
+    at_deadline(task, transitions.DEADLINE_EXCEEDED, Billing.NOT_CHARGED)
     assert vendor.paid == []
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.task import Billing, OnUnknown, Outcome, Stage, State, Task
 from imageedit_server.images.library import ImageLibrary
@@ -109,7 +109,7 @@ async def test_in_the_call_it_stays_unknown(
     vendor.submit = submit  # type: ignore[assignment]
     task_id, _ = await die_and_restart(house, point, "plain", monkeypatch)
     task = await finished_in_time(house, task_id)
-    assert task.status.error == life.SUBMIT_OUTCOME_UNKNOWN
+    assert task.status.error == transitions.SUBMIT_OUTCOME_UNKNOWN
     assert task.status.billing is Billing.MAY_HAVE_BEEN_CHARGED
     assert [attempt.outcome for attempt in task.status.attempts] == [Outcome.UNKNOWN]
     assert len(vendor.paid) == (0 if point == AFTER_INTENT else 1)
@@ -146,14 +146,14 @@ async def test_a_callback_tells_what_the_crash_made_us_forget(
 async def test_without_a_callback_the_window_closes(
     tmp_path: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F6: nothing was sent, so nothing calls back; the ledger stays empty."""
+    """F6: nothing was sent, so nothing calls back; the recorder stays empty."""
     async with House(tmp_path, vendor, public_url=PUBLIC_URL) as house:
         task_id, _ = await die_and_restart(
             house, AFTER_INTENT, "correlated", monkeypatch, timeout=timedelta(hours=2)
         )
         restarted = house.clock.now()
         task = await house.ended(task_id)
-        assert task.status.error == life.SUBMIT_OUTCOME_UNKNOWN
+        assert task.status.error == transitions.SUBMIT_OUTCOME_UNKNOWN
         assert house.clock.now() - restarted == 30 * MINUTE
         assert vendor.paid == []
 
@@ -266,7 +266,7 @@ async def test_many_tasks_over_many_crashes(tmp_path: Path, vendor: Vendor) -> N
             unkeyed = [key for key in vendor.paid if key.startswith(task.task_id)]
             if task.request.provider == "plain":
                 assert len(unkeyed) <= 1
-                assert task.status.images or task.status.error == life.SUBMIT_OUTCOME_UNKNOWN
+                assert task.status.images or task.status.error == transitions.SUBMIT_OUTCOME_UNKNOWN
                 assert task.status.billing is not Billing.NOT_CHARGED or not unkeyed
             else:
                 assert set(unkeyed) == {f"{task.task_id}-1"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.task import Billing, OnUnknown, Outcome, Stage, State, Task
 from imageedit_server.providers.base import (
@@ -206,7 +206,7 @@ async def test_what_is_not_clear_is_never_sent_again(house: House, vendor: Vendo
     vendor.submit = raising(error)  # type: ignore[assignment]
     task_id = await house.create()
     task = await house.ended(task_id)
-    assert task.status.error == life.SUBMIT_OUTCOME_UNKNOWN
+    assert task.status.error == transitions.SUBMIT_OUTCOME_UNKNOWN
     assert task.status.billing is Billing.MAY_HAVE_BEEN_CHARGED
     assert outcomes(task) == [Outcome.UNKNOWN]
     assert await house.story(task_id) == ["QUEUED", "PREPARING", "SUBMITTING", "SUBMIT_UNKNOWN", "FAILED"]
@@ -222,7 +222,7 @@ async def test_an_answer_of_the_wrong_kind_is_not_clear_either(house: House, ven
 
     vendor.submit = submit
     task = await house.ended(await house.create())
-    assert task.status.error == life.SUBMIT_OUTCOME_UNKNOWN
+    assert task.status.error == transitions.SUBMIT_OUTCOME_UNKNOWN
     assert len(vendor.paid) == 1
 
 
@@ -236,7 +236,7 @@ async def test_the_paid_call_has_a_wall_limit(house: House, vendor: Vendor) -> N
 
     vendor.submit = submit
     task = await house.ended(await house.create())
-    assert task.status.error == life.SUBMIT_OUTCOME_UNKNOWN
+    assert task.status.error == transitions.SUBMIT_OUTCOME_UNKNOWN
     assert (house.clock.now() - started).total_seconds() == 60
     assert len(vendor.paid) == 1
 
@@ -251,7 +251,7 @@ async def test_a_window_is_kept_open_where_a_callback_can_come(tmp_path: Path, v
         lengths = {}
         for task_id in (plain, short, long):
             task = await house.ended(task_id)
-            assert task.status.error == life.SUBMIT_OUTCOME_UNKNOWN
+            assert task.status.error == transitions.SUBMIT_OUTCOME_UNKNOWN
             assert task.status.billing is Billing.MAY_HAVE_BEEN_CHARGED
             assert task.status.end_time is not None
             lengths[task_id] = task.status.end_time - task.create_time
@@ -262,7 +262,7 @@ async def test_a_window_is_kept_open_where_a_callback_can_come(tmp_path: Path, v
 async def test_without_a_public_url_nobody_can_call_back(house: House, vendor: Vendor) -> None:
     vendor.submit = raising(LOST)  # type: ignore[assignment]
     task = await house.ended(await house.create("correlated"))
-    assert task.status.error == life.SUBMIT_OUTCOME_UNKNOWN
+    assert task.status.error == transitions.SUBMIT_OUTCOME_UNKNOWN
     assert task.status.end_time == task.create_time
 
 
@@ -335,7 +335,7 @@ async def test_a_callback_does_not_lift_the_doubt_of_another_vendors_id(
         token = vendor.callback_urls[1].rsplit("/", 1)[1]
         stolen = first.status.attempts[0].vendor_task_id.encode()
         await house.callbacks.receive("correlated", token, {}, stolen)
-        assert (await house.ended(task_id)).status.error == life.SUBMIT_OUTCOME_UNKNOWN
+        assert (await house.ended(task_id)).status.error == transitions.SUBMIT_OUTCOME_UNKNOWN
 
 
 async def test_who_asks_for_it_pays_again(house: House, vendor: Vendor) -> None:
@@ -362,7 +362,7 @@ async def test_who_asks_for_it_pays_twice_but_not_for_ever(house: House, vendor:
     """The proto says "may pay twice": a vendor that loses every answer is not paid until the deadline."""
     vendor.submit = raising(LOST)  # type: ignore[assignment]
     task = await house.ended(await house.create(on_unknown=OnUnknown.RESUBMIT))
-    assert task.status.error == life.SUBMIT_OUTCOME_UNKNOWN
+    assert task.status.error == transitions.SUBMIT_OUTCOME_UNKNOWN
     assert task.status.billing is Billing.MAY_HAVE_BEEN_CHARGED
     assert outcomes(task) == [Outcome.UNKNOWN, Outcome.UNKNOWN]
     assert len(vendor.paid) == 2
@@ -411,7 +411,7 @@ async def test_who_takes_our_key_and_never_answers_is_unknown_at_the_deadline(
     vendor.submit = raising(LOST)  # type: ignore[assignment]
     task_id = await house.create("keyed", timeout=5 * MINUTE)
     task = await house.ended(task_id)
-    assert task.status.error == life.SUBMIT_OUTCOME_UNKNOWN
+    assert task.status.error == transitions.SUBMIT_OUTCOME_UNKNOWN
     assert task.status.billing is Billing.MAY_HAVE_BEEN_CHARGED
     assert task.status.end_time == task.deadline
     assert set(vendor.paid) == {f"{task_id}-1"}

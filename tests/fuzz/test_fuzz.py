@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from imageedit_server import settings as settings_module
 from imageedit_server.images import inspection
 from imageedit_server.outbound import addresses, strict_json
 from imageedit_server.providers.kie import answers as kie_answers
 from imageedit_server.providers.openai import results as openai_results
 from imageedit_server.rpc import border
+from imageedit_server.settings import SettingsError, loading
 from imageedit_server.web import callbacks as web_callbacks
 from tests.fuzz.doors import DOORS
 from tests.fuzz.fuzzing import Target, fuzz
@@ -83,9 +83,9 @@ def _numbers_beyond_python(monkeypatch: pytest.MonkeyPatch) -> None:
         try:
             return tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise settings_module.SettingsError("not TOML") from error
+            raise SettingsError("not TOML") from error
 
-    monkeypatch.setattr(settings_module, "_read_file", read)
+    monkeypatch.setattr(loading, "_read_file", read)
 
 
 def _a_length_that_is_always_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, create_engine
 
-from imageedit_server.rpc.answers import watch_message
 from imageedit_server.store.queries import events_after
+from imageedit_server.wire.messages import watch_message
 from tests.history.checker import Entry, Log
 from tests.history.recorder import content_of, state_name
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from imageedit_server.images.blobs import BlobStore
+from imageedit_server.images.blobs.files import BlobStore
 from imageedit_server.images.library import ImageLibrary
-from imageedit_server.images.workers import INSPECTION, WorkerPool
+from imageedit_server.sandbox.pool import INSPECTION, WorkerPool
 from tests.images.pictures import PHOTO
 
 

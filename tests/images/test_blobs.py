@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imageedit_server.core.errors import Reason, Refusal
-from imageedit_server.images import blobs as blobs_module
-from imageedit_server.images.blobs import CHUNK_BYTES, BlobStore, StorageBroken
+from imageedit_server.images.blobs import files as blobs_module
+from imageedit_server.images.blobs.files import CHUNK_BYTES, BlobStore, StorageBroken
 from tests.images.pictures import files
 
 DATA = bytes(range(256)) * 2600 + b"the end"

@@ -14,11 +14,11 @@ import pytest
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.image import Image, Transparency
-from imageedit_server.core.workers import Overran, WorkerDied, WorkersBroken
-from imageedit_server.images import blobs as blobs_module
-from imageedit_server.images.blobs import CHUNK_BYTES, BlobStore
+from imageedit_server.images.blobs import files as blobs_module
+from imageedit_server.images.blobs.files import CHUNK_BYTES, BlobStore
 from imageedit_server.images.library import ImageLibrary
-from imageedit_server.images.workers import WorkerPool
+from imageedit_server.runtime.workers import Overran, WorkerDied, WorkersBroken
+from imageedit_server.sandbox.pool import WorkerPool
 from tests.images.pictures import files
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -215,10 +215,10 @@ async def test_equal_pictures_at_once_are_one_file(
 UPLOAD = """
 import asyncio, sys
 from pathlib import Path
-from imageedit_server.images import blobs as blobs_module
-from imageedit_server.images.blobs import BlobStore
+from imageedit_server.images.blobs import files as blobs_module
+from imageedit_server.images.blobs.files import BlobStore
 from imageedit_server.images.library import ImageLibrary
-from imageedit_server.images.workers import WorkerPool
+from imageedit_server.sandbox.pool import WorkerPool
 from tests.images.pictures import files
 async def main():
     blobs = BlobStore(Path(sys.argv[1]))

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Any, cast
 
-from imageedit_server.core.life import UNKNOWN_OUTCOMES
 from imageedit_server.core.task import (
     TRANSITIONS,
     Attempt,
@@ -16,8 +15,9 @@ from imageedit_server.core.task import (
     State,
     Task,
 )
-from imageedit_server.rpc.answers import watch_message
+from imageedit_server.core.transitions import UNKNOWN_OUTCOMES
 from imageedit_server.store.queries import find_task
+from imageedit_server.wire.messages import watch_message
 from tests.engine.house import check
 from tests.history.checker import Entry, Log, Patience, Stream, violations
 from tests.history.recorder import content_of, item_of

@@ -18,11 +18,12 @@ from google.rpc.status_pb2 import Status
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
+from imageedit_server.access.watches import WatchBudget
 from imageedit_server.editing import UseCases
 from imageedit_server.rpc.border import Border
-from imageedit_server.rpc.errors import DETAILS_KEY, DOMAIN
+from imageedit_server.rpc.errors import DETAILS_KEY
 from imageedit_server.rpc.service import ImageEditService
-from imageedit_server.rpc.watches import WatchBudget
+from imageedit_server.wire.errors import DOMAIN
 
 METHODS = {method.name: method for method in pb.DESCRIPTOR.services_by_name["ImageEditService"].methods}
 MAX_WATCHES = 2000

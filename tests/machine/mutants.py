@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
 from imageedit_server.core.errors import FailureReason, task_not_found
 from imageedit_server.core.task import Billing, Outcome, State
 from imageedit_server.editing import callbacks, creating
@@ -15,8 +15,8 @@ from imageedit_server.editing import tasks as editing_tasks
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine import dispatcher, run
 from imageedit_server.engine.late import LateResults
-from imageedit_server.engine.ledger import Ledger
 from imageedit_server.engine.polling import Polling
+from imageedit_server.engine.recorder import Recorder
 from imageedit_server.engine.resume import Step, next_step
 from imageedit_server.engine.run import Run
 from imageedit_server.providers import outcomes
@@ -88,7 +88,7 @@ def sends_again_after_a_crash(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def pays_before_the_intent(patch: pytest.MonkeyPatch) -> None:
     """The attempt is put on record when its answer is here."""
-    begin, accepted = Ledger.begin, Ledger.accepted
+    begin, accepted = Recorder.begin, Recorder.accepted
 
     async def remember(self: Any, attempt: Any, token: str, warnings: Any) -> None:
         self.pending = (attempt, token, warnings)
@@ -101,8 +101,8 @@ def pays_before_the_intent(patch: pytest.MonkeyPatch) -> None:
             await begin(self, *pending)
         await accepted(self, *given)
 
-    patch.setattr(Ledger, "begin", remember)
-    patch.setattr(Ledger, "accepted", begin_then_accept)
+    patch.setattr(Recorder, "begin", remember)
+    patch.setattr(Recorder, "accepted", begin_then_accept)
 
 
 @mutant
@@ -239,29 +239,29 @@ def repeats_a_task_on_the_next_page(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def cancels_for_free(patch: pytest.MonkeyPatch) -> None:
     """A cancelled task says that nothing was paid, whatever was sent."""
-    cancel = life.cancel
+    cancel = transitions.cancel
     patch.setattr(
-        life, "cancel", lambda status, now: replace(cancel(status, now), billing=Billing.NOT_CHARGED)
+        transitions, "cancel", lambda status, now: replace(cancel(status, now), billing=Billing.NOT_CHARGED)
     )
 
 
 @mutant
 def fails_for_free(patch: pytest.MonkeyPatch) -> None:
     """A doubtful attempt counts as not charged."""
-    unknown = Ledger.unknown
+    unknown = Recorder.unknown
 
     async def free(self: Any, *given: Any) -> None:
         await unknown(self, *given)
         await self._learn(Fact(outcome=Outcome.ACCEPTED, billing=Billing.NOT_CHARGED))
 
-    patch.setattr(Ledger, "unknown", free)
+    patch.setattr(Recorder, "unknown", free)
 
 
 @mutant
 def ignores_the_deadline(patch: pytest.MonkeyPatch) -> None:
     """Nothing is ever ended by the time alone."""
     patch.setattr(claims, "_expire", lambda connection, now: False)
-    patch.setattr(Ledger, "remaining", lambda self: 1e9)
+    patch.setattr(Recorder, "remaining", lambda self: 1e9)
 
 
 @mutant
@@ -285,7 +285,7 @@ def _free(connection: Any, row: Any) -> bool:
 @mutant
 def lets_progress_fall(patch: pytest.MonkeyPatch) -> None:
     """What the vendor says is shown as it is."""
-    patch.setattr(life, "progress", lambda status, percent: replace(status, progress_percent=percent))
+    patch.setattr(transitions, "progress", lambda status, percent: replace(status, progress_percent=percent))
 
 
 @mutant
@@ -324,7 +324,7 @@ def cancels_only_what_waits(patch: pytest.MonkeyPatch) -> None:
         if State(row.state) is not State.RUNNING:
             return original(connection, tenant, task_id, now)
         task = with_attempts(connection, row)
-        return replace(task, status=life.cancel(task.status, now))
+        return replace(task, status=transitions.cancel(task.status, now))
 
     patch.setattr(editing_tasks, "cancel_task", cancel)
 
@@ -337,8 +337,8 @@ def keeps_the_lease_of_what_it_cancels(patch: pytest.MonkeyPatch) -> None:
         row: Any = row_by_id(connection, task_id)
         if State(row.state).terminal:
             return with_attempts(connection, row)
-        task = append_event(connection, row, life.give_back, now)
+        task = append_event(connection, row, transitions.give_back, now)
         connection.execute(TASK.update().where(TASK.c.task_id == task_id).values(not_before=0))
-        return replace(task, status=life.cancel(task.status, now))
+        return replace(task, status=transitions.cancel(task.status, now))
 
     patch.setattr(editing_tasks, "cancel_task", cancel)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from imageedit_server.engine import dispatcher
-from imageedit_server.store import group_commit
+from imageedit_server.store.sqlite import group_commit
 from tests.machine.book import EDGES
 from tests.machine.machine import ServiceMachine, Tally
 from tests.machine.mutants import MUTANTS

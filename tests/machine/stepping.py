@@ -16,7 +16,7 @@ from imageedit_server.store.attempts import begin_attempt
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.decisions import change
 from imageedit_server.store.queries import row_by_id
-from imageedit_server.store.sqlite import ask
+from imageedit_server.store.sqlite.database import ask
 from tests.engine.house import MortalDatabase
 from tests.engine.virtual_time import VirtualTimeLoop
 

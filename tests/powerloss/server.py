@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imageedit_server.core import failpoints
+from imageedit_server.runtime import failpoints
 from tests.powerloss.journal import Op
 from tests.powerloss.recorder import Recorder
 
@@ -31,12 +31,12 @@ def _normal() -> None:
 
 
 def _no_directory_fsync() -> None:
-    blobs: Any = importlib.import_module("imageedit_server.images.blobs")
+    blobs: Any = importlib.import_module("imageedit_server.images.blobs.files")
     blobs._fsync_directory = lambda path: None
 
 
 def _no_file_fsync() -> None:
-    blobs: Any = importlib.import_module("imageedit_server.images.blobs")
+    blobs: Any = importlib.import_module("imageedit_server.images.blobs.files")
     blobs.Staged.fsync = lambda staged: None
 
 

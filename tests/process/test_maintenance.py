@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imageedit_client import AsyncClient, Task
-from imageedit_server.store.sqlite_file import DATABASE_NAME
+from imageedit_server.store.sqlite.file import DATABASE_NAME
 from tests.process.servers import Place, Servers
 from tests.rpc.pictures import PNG
 from tests.vendors.kie.server import KieVendor

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
-from imageedit_server.core.workers import JobFailed, Overran, WorkerDied, WorkersBroken
 from imageedit_server.outbound.client import Broken, NotSent, OutboundError
 from imageedit_server.outbound.errors import Unacceptable
 from imageedit_server.providers.base import Ambiguous, NotProcessed, PrepareError, Refused, SubmitError
@@ -21,6 +20,7 @@ from imageedit_server.providers.outcomes import (
     refusal_of,
     refused,
 )
+from imageedit_server.runtime.workers import JobFailed, Overran, WorkerDied, WorkersBroken
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

@@ -14,14 +14,14 @@ import grpc
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
-from imageedit_server.bootstrap import Running, running
+from imageedit_server.bootstrap import Server, running
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.task import Kind
+from imageedit_server.feed.local import Feed
 from imageedit_server.providers.base import Context
 from imageedit_server.providers.registry import ADAPTERS
 from imageedit_server.providers.scripted import ScriptedAdapter, ScriptedOptions
 from imageedit_server.settings import Settings, load_settings
-from imageedit_server.store.feed import Feed
 from tests.rpc.waiting import eventually
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class NarrowAdapter(ScriptedAdapter):
 class Served:
     """A server that serves, a channel to it and its data."""
 
-    server: Running
+    server: Server
     channel: grpc.aio.Channel
     data_dir: Path
 

@@ -15,10 +15,11 @@ from grpc_reflection.v1alpha import reflection_pb2
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit_client import AsyncClient, Unauthenticated
 from imageedit_server import bootstrap
-from imageedit_server.rpc.authorisation import RULES, Rule
-from imageedit_server.rpc.callers import Callers
-from imageedit_server.rpc.keys import Caller
-from imageedit_server.rpc.rates import RequestRates
+from imageedit_server.access.callers import Callers
+from imageedit_server.access.keys import Caller
+from imageedit_server.access.rates import RequestRates
+from imageedit_server.access.rules import RULES, Rule
+from imageedit_server.rpc.authentication import Authentication
 from imageedit_server.rpc.server import SERVED
 from tests.rpc.callers import ALICE, BOB, KEYS, asking, bearer, hash_of, write_keys
 from tests.rpc.calls import METHODS, Outcome, assert_presentable, call, outcome_of
@@ -283,7 +284,7 @@ async def test_a_key_taken_away_before_the_first_message_ends_the_call(asked: Se
     refused = _Context()
     with pytest.raises(grpc.aio.AbortError):
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await gate._until_revoked(behaviour, caller)(None, refused)
+            await Authentication(gate)._until_revoked(behaviour, caller)(None, refused)
     assert refused.code is grpc.StatusCode.UNAUTHENTICATED
     assert not gate._open
 

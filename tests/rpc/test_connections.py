@@ -14,10 +14,11 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import task_pb2
 from imageedit_client import AsyncClient
+from imageedit_server.access import watches
+from imageedit_server.access.watches import WatchBudget
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.editing import Tasks
-from imageedit_server.rpc import border, health, server, watches
-from imageedit_server.rpc.watches import WatchBudget
+from imageedit_server.rpc import border, health, server
 from tests.rpc.calls import assert_presentable, call, outcome_of
 from tests.rpc.pictures import PNG
 from tests.rpc.serving import SCRIPTED, Served, open_channel, serving

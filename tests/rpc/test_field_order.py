@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2
-from imageedit_server.rpc.drafts import edit_image_draft
+from imageedit_server.wire.conversion import edit_image_draft
 
 words = st.text(max_size=4)
 sources = st.builds(image_pb2.ImageSource, url=words) | st.builds(

@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 
 from imageedit.v1 import image_edit_service_pb2 as pb
-from imageedit_server.rpc import sturdy
-from imageedit_server.rpc.callers import MAX_METADATA_BYTES
+from imageedit_server.rpc import grpcio_patch
+from imageedit_server.rpc.authentication import MAX_METADATA_BYTES
 from imageedit_server.telemetry.metrics import RPCS_IN_FLIGHT
 from tests.rpc import http2
 from tests.rpc.callers import ALICE, asking, bearer
@@ -281,7 +281,7 @@ async def test_a_grpc_server_that_died_ends_the_process(
     async def ended(_server: grpc.aio.Server) -> None:
         await died.wait()
 
-    monkeypatch.setattr(sturdy, "ended", ended)
+    monkeypatch.setattr(grpcio_patch, "ended", ended)
     async with serving(tmp_path, SCRIPTED) as served:
         died.set()
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -289,11 +289,11 @@ async def test_a_grpc_server_that_died_ends_the_process(
 
 
 async def test_a_server_that_takes_no_calls_is_seen_to_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sturdy, "LOOK_SECONDS", 0.01)
-    server = sturdy.server(interceptors=[])
+    monkeypatch.setattr(grpcio_patch, "LOOK_SECONDS", 0.01)
+    server = grpcio_patch.server(interceptors=[])
     server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    ended = asyncio.create_task(sturdy.ended(server))
+    ended = asyncio.create_task(grpcio_patch.ended(server))
     await asyncio.sleep(0)
     assert not ended.done()
     await server.stop(None)

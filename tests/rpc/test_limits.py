@@ -7,8 +7,8 @@ import pytest
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2
 from imageedit_client import AsyncClient, ResourceExhausted
+from imageedit_server.access.rates import RequestRates
 from imageedit_server.core.errors import Reason, Refusal
-from imageedit_server.rpc.rates import RequestRates
 from tests.rpc.callers import ALICE, BOB, asking, bearer
 from tests.rpc.calls import assert_presentable, call
 from tests.rpc.pictures import PNG, picture

@@ -11,7 +11,7 @@ import pytest
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit_client import AsyncClient, Client, ImageEditError, Pace
 from imageedit_server import bootstrap
-from imageedit_server.rpc.reload import Unusable
+from imageedit_server.access.reload import Unusable
 from tests.outbound.servers import CERTS
 from tests.rpc.callers import ALICE, AUTH, KEYS, bearer, write_keys
 from tests.rpc.calls import call

@@ -10,6 +10,7 @@ import pytest
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2
+from imageedit_server.access import uploads as places
 from imageedit_server.rpc import uploads
 from tests.rpc.calls import Outcome, outcome_of
 from tests.rpc.pictures import PNG
@@ -112,17 +113,17 @@ async def test_the_uploads_of_a_tenant_share_its_places(
 ) -> None:
     """Two hundred that never end hold 16 places; the others wait unread, and learn that it is no use."""
     with monkeypatch.context() as impatient:
-        impatient.setattr(uploads, "PLACE_SECONDS", SOON)
+        impatient.setattr(places, "PLACE_SECONDS", SOON)
         stuck = [
             served.stub.UploadImage(then_nothing([INFO, chunk(bytes(300_000))]))
-            for _ in range(uploads.AT_ONCE)
+            for _ in range(places.AT_ONCE)
         ]
-        await eventually(lambda: half_written(served) == uploads.AT_ONCE)
+        await eventually(lambda: half_written(served) == places.AT_ONCE)
         more = [served.stub.UploadImage(then_nothing([INFO, chunk(bytes(300_000))])) for _ in range(184)]
         for outcome in await asyncio.gather(*map(ended, more)):
             assert (outcome.code, outcome.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED")
-            assert outcome.retry_seconds == uploads.RETRY_SECONDS
-        assert half_written(served) == uploads.AT_ONCE
+            assert outcome.retry_seconds == places.RETRY_SECONDS
+        assert half_written(served) == places.AT_ONCE
     waiting = asyncio.ensure_future(upload(served, PNG))
     for rpc in stuck:
         rpc.cancel()
@@ -131,5 +132,5 @@ async def test_the_uploads_of_a_tenant_share_its_places(
 
 
 async def test_more_uploads_than_places_take_turns(served: Served) -> None:
-    ids = await asyncio.gather(*(upload(served, PNG) for _ in range(5 * uploads.AT_ONCE)))
+    ids = await asyncio.gather(*(upload(served, PNG) for _ in range(5 * places.AT_ONCE)))
     assert len(set(ids)) == 1

@@ -14,8 +14,8 @@ import pytest_asyncio
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import task_pb2
 from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
+from imageedit_server.access.watches import MAX_PER_CONNECTION
 from imageedit_server.rpc import streams
-from imageedit_server.rpc.watches import MAX_PER_CONNECTION
 from tests.rpc.calls import assert_presentable, call, outcome_of
 from tests.rpc.pictures import PNG
 from tests.rpc.serving import SCRIPTED, Served, open_channel, serving

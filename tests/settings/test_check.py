@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from imageedit_server.access.keys import add_key
 from imageedit_server.maintenance import Finding, check
-from imageedit_server.rpc.keys import add_key
 from imageedit_server.settings import load_settings
 from tests.outbound.servers import CERTS
 

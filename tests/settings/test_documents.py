@@ -13,8 +13,8 @@ from pydantic.fields import FieldInfo
 
 from imageedit_server.providers.base import ProviderOptions
 from imageedit_server.providers.registry import ADAPTERS
-from imageedit_server.setting_words import range_of
 from imageedit_server.settings import Settings, load_settings
+from imageedit_server.settings.complaints import range_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
 BLOCKS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
@@ -102,7 +102,7 @@ def test_nothing_is_written_that_is_not_there() -> None:
 
 def _load(text: str, environment: dict[str, str]) -> Settings:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("imageedit_server.settings._read_file", lambda _: tomllib.loads(text))
+        patch.setattr("imageedit_server.settings.loading._read_file", lambda _: tomllib.loads(text))
         return load_settings(Path("x"), environment, {})
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from imageedit_server.store.sqlite import SqliteDatabase
+from imageedit_server.store.sqlite.database import SqliteDatabase
 from tests.contracts.databases import open_sqlite
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
 from imageedit_server.core.image import Image, image_id_of
 from imageedit_server.core.task import Attempt, Kind, Request, Status, Task, new_task_id
 from imageedit_server.store.attempts import AttemptKey, begin_attempt
@@ -94,7 +94,7 @@ async def submitted(database: Database, token: str = "", **fields: Any) -> tuple
 
 def finish(status: Status) -> Status:
     """End a task well."""
-    return life.succeed(status, (image("result"),), LATER)
+    return transitions.succeed(status, (image("result"),), LATER)
 
 
 async def state_of(database: Database, task_id: str) -> tuple[str, int]:

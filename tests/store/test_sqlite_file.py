@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from imageedit_server.store import sqlite_file
-from imageedit_server.store.sqlite import READERS, SqliteDatabase
-from imageedit_server.store.sqlite_file import StoreRefused
+from imageedit_server.store.sqlite import file
+from imageedit_server.store.sqlite.database import READERS, SqliteDatabase
+from imageedit_server.store.sqlite.file import StoreRefused
 from imageedit_server.store.tables import METADATA, SCHEMA_VERSION
 from tests.contracts.databases import open_sqlite
 from tests.store.making import create
@@ -70,21 +70,21 @@ def test_less_than_durable_is_refused(tmp_path: Path, journal: str, synchronous:
     connection.execute(f"PRAGMA journal_mode = {journal}")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     with pytest.raises(StoreRefused, match="needs WAL and synchronous FULL"):
-        sqlite_file._check_pragmas(connection, "FULL")
+        file._check_pragmas(connection, "FULL")
     connection.close()
 
 
 async def test_every_connection_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[sqlite3.Connection] = []
-    check = sqlite_file._check_pragmas
+    check = file._check_pragmas
 
     def checking(cursor: sqlite3.Connection, synchronous: str) -> None:
         check(cursor, synchronous)
         checked.append(cursor)
 
-    monkeypatch.setattr(sqlite_file, "_check_pragmas", checking)
+    monkeypatch.setattr(file, "_check_pragmas", checking)
     async with open_sqlite(tmp_path) as database:
-        used = [await database.write(sqlite_file.driver), await database.read(sqlite_file.driver)]
+        used = [await database.write(file.driver), await database.read(file.driver)]
         assert all(connection in checked for connection in used)
 
 
@@ -212,8 +212,8 @@ def _is_link(descriptor: str) -> bool:
 OPEN = """
 import asyncio, sys
 from pathlib import Path
-from imageedit_server.store.sqlite import SqliteDatabase
-from imageedit_server.store.sqlite_file import StoreRefused
+from imageedit_server.store.sqlite.database import SqliteDatabase
+from imageedit_server.store.sqlite.file import StoreRefused
 
 async def main():
     database = SqliteDatabase(Path(sys.argv[1]))

@@ -12,19 +12,21 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
+from imageedit_server.core.change import Change
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.task import Input, State, Status
-from imageedit_server.store import claims, group_commit, sqlite
+from imageedit_server.store import claims
 from imageedit_server.store.claims import claim
 from imageedit_server.store.creation import create_task
 from imageedit_server.store.decisions import cancel_task
-from imageedit_server.store.feed import Change
-from imageedit_server.store.group_commit import MAX_GROUP
 from imageedit_server.store.log import LeaseLost, append_event, update_row
 from imageedit_server.store.queries import get_image, get_task, list_tasks, row_by_id
 from imageedit_server.store.retention import forget_tasks
-from imageedit_server.store.sqlite import SqliteDatabase
-from imageedit_server.store.sqlite_file import driver
+from imageedit_server.store.sqlite import database as sqlite_database
+from imageedit_server.store.sqlite import group_commit
+from imageedit_server.store.sqlite.database import SqliteDatabase
+from imageedit_server.store.sqlite.file import driver
+from imageedit_server.store.sqlite.group_commit import MAX_GROUP
 from tests.contracts.databases import held_up_sqlite, open_sqlite
 from tests.contracts.test_database_transactions import ask, count
 from tests.store.making import (
@@ -296,7 +298,7 @@ async def test_a_look_over_the_file_can_be_broken_off(
         ended.set()
         return ""
 
-    monkeypatch.setattr(sqlite, "_damage", for_ever)
+    monkeypatch.setattr(sqlite_database, "_damage", for_ever)
     look = asyncio.ensure_future(database.look_over())
     assert await asyncio.to_thread(looking.wait, 90)
     look.cancel()

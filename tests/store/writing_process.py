@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from imageedit_server.store.sqlite import SqliteDatabase
+from imageedit_server.store.sqlite.database import SqliteDatabase
 from tests.store.making import create
 
 

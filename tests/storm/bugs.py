@@ -15,23 +15,23 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.core.failpoints import failpoint
 from imageedit_server.core.image import image_id_of
 from imageedit_server.core.task import Attempt, Outcome, Stage, State, Task, TaskError
 from imageedit_server.editing import callbacks, creating
 from imageedit_server.editing.callbacks import Callbacks
 from imageedit_server.engine import dispatcher, run
-from imageedit_server.engine.ledger import Ledger
+from imageedit_server.engine.recorder import Recorder
 from imageedit_server.engine.resume import Step, next_step
-from imageedit_server.images.blobs import BlobStore, Staged
+from imageedit_server.feed.local import Feed
+from imageedit_server.images.blobs.files import BlobStore, Staged
 from imageedit_server.providers.base import Prepared
+from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.store import attempts, claims, creation, decisions, log
-from imageedit_server.store.feed import Feed
-from imageedit_server.store.group_commit import GroupCommit
 from imageedit_server.store.queries import row_by_id
-from imageedit_server.store.sqlite_file import driver
+from imageedit_server.store.sqlite.file import driver
+from imageedit_server.store.sqlite.group_commit import GroupCommit
 from imageedit_server.store.tables import ATTEMPT, TASK
 
 KIE, RELAY, SUITME, SCRIPTED = "kie", "relay", "suitme", "scripted"
@@ -149,9 +149,9 @@ def _drop_fence() -> None:
 def _note_vendor_id_late() -> None:
     """The process knows it, the store does not."""
     known: dict[Any, str] = {}
-    honest = vars(Ledger)["attempt"].fget
+    honest = vars(Recorder)["attempt"].fget
 
-    async def late(self: Ledger, vendor_task_id: str, vendor_request_id: str) -> None:
+    async def late(self: Recorder, vendor_task_id: str, vendor_request_id: str) -> None:
         known[self._key()] = vendor_task_id
         fact = attempts.Fact(
             outcome=Outcome.ACCEPTED, vendor_task_id=vendor_task_id, vendor_request_id=vendor_request_id
@@ -159,13 +159,13 @@ def _note_vendor_id_late() -> None:
         asyncio.get_running_loop().call_later(LATE_SECONDS, lambda: asyncio.ensure_future(self._learn(fact)))
         await self.enter(Stage.WAITING)
 
-    def attempt(self: Ledger) -> Attempt:
+    def attempt(self: Recorder) -> Attempt:
         found: Attempt = honest(self)
         key = attempts.AttemptKey(self.task.task_id, found.number)
         return replace(found, vendor_task_id=found.vendor_task_id or known.get(key, ""))
 
-    Ledger.accepted = late  # type: ignore[method-assign]
-    Ledger.attempt = property(attempt)  # type: ignore[assignment,method-assign]
+    Recorder.accepted = late  # type: ignore[method-assign]
+    Recorder.attempt = property(attempt)  # type: ignore[assignment,method-assign]
 
 
 def _note_upload_early() -> None:
@@ -214,7 +214,7 @@ def _fail(connection: Connection, token_sha256: str, now: datetime) -> None:
     assert row is not None
     if not State(row.state).terminal:
         error = TaskError(reason=FailureReason.PROVIDER_FAILED, message="The callback said so.")
-        log.append_event(connection, row, lambda status: life.fail(status, error, now), now)
+        log.append_event(connection, row, lambda status: transitions.fail(status, error, now), now)
 
 
 def _learn_nothing_from_callbacks() -> None:

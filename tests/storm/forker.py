@@ -16,7 +16,7 @@ import sys
 from typing import NoReturn
 
 import imageedit_server.cli
-from imageedit_server.core import failpoints
+from imageedit_server.runtime import failpoints
 from tests.storm.bugs import plant
 
 PR_SET_PDEATHSIG = 1

@@ -19,13 +19,13 @@ import pytest_asyncio
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit_client import AsyncClient
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.core.workers import Overran, WorkerDied
 from imageedit_server.engine.gates import MAX_CONSECUTIVE
 from imageedit_server.engine.results import BadResult
-from imageedit_server.images.workers import INSPECTION, WorkerPool
 from imageedit_server.providers.base import Accepted, Finished, NotProcessed, Prepared, Report
 from imageedit_server.providers.registry import ADAPTERS
 from imageedit_server.providers.scripted import ScriptedAdapter
+from imageedit_server.runtime.workers import Overran, WorkerDied
+from imageedit_server.sandbox.pool import INSPECTION, WorkerPool
 from imageedit_server.telemetry import metrics
 from imageedit_server.telemetry.metrics import REGISTRY, provider_call
 from imageedit_server.web.metrics import FRESH_SECONDS

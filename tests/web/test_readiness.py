@@ -15,8 +15,9 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2
 from imageedit_client import AsyncClient
-from imageedit_server.store import sqlite, sqlite_file
-from imageedit_server.store.sqlite import SqliteDatabase
+from imageedit_server.store.sqlite import database as sqlite_database
+from imageedit_server.store.sqlite import file as sqlite_file
+from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.telemetry import health
 from imageedit_server.telemetry.metrics import REGISTRY
 from tests.contracts.databases import DATABASES
@@ -35,7 +36,7 @@ LIMIT_BYTES = 5 * 1024 * 1024  # above the 4 MB at which SQLite looks whether it
 async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     """A server that looks after itself often."""
     monkeypatch.setattr(health, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(sqlite, "ROOM_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite_database, "ROOM_SECONDS", 0.01)
     async with serving(tmp_path, SCRIPTED) as served:
         yield served
 
@@ -126,7 +127,7 @@ async def test_a_long_read_makes_the_log_grow_with_an_alarm_and_its_end_cuts_it_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F25."""
-    for module in (sqlite, sqlite_file):
+    for module in (sqlite_database, sqlite_file):
         monkeypatch.setattr(module, "WAL_LIMIT_BYTES", LIMIT_BYTES)
     async with DISK.open(tmp_path) as database:
         assert isinstance(database, SqliteDatabase)

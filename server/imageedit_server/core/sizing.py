@@ -1,6 +1,6 @@
 """The size of a task's result: chosen once, as soon as what it depends on is known."""
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
 from imageedit_server.core.model import Model
 from imageedit_server.core.sizes import AUTO, nearest
 from imageedit_server.core.task import Request, Status
@@ -12,16 +12,16 @@ def with_size(status: Status, request: Request, model: Model) -> Status:
     Leaves the status as it is while the first image is still to be fetched. A choice of ours is a warning.
     """
     if request.size not in ("", AUTO):
-        return life.choose_size(status, request.size)
+        return transitions.choose_size(status, request.size)
     if model.default_size:
-        return life.choose_size(status, model.default_size)
+        return transitions.choose_size(status, model.default_size)
     image = request.images[0].image if request.images else None
     if image is None:
         return status
     size = nearest(model.sizes, image.width, image.height)
     if size in ("", AUTO):
-        return life.choose_size(status, size)
+        return transitions.choose_size(status, size)
     warning = (
         f"The size {size} was chosen: of those of {model.name} it is nearest to {image.width}x{image.height}."
     )
-    return life.warn(life.choose_size(status, size), (warning,))
+    return transitions.warn(transitions.choose_size(status, size), (warning,))

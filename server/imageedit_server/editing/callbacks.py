@@ -4,9 +4,9 @@ import hashlib
 import logging
 from collections.abc import Mapping
 
-from imageedit_server.core.clock import Clock
 from imageedit_server.providers.base import CallbackRefused
 from imageedit_server.providers.catalog import Catalog
+from imageedit_server.runtime.clock import Clock
 from imageedit_server.store.attempts import VendorTaskTaken, call_back
 from imageedit_server.store.database import Database
 

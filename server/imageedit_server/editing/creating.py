@@ -4,22 +4,22 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from imageedit_server.core.clock import Clock
 from imageedit_server.core.draft import Content, Draft, ImageRef, Source, TaskOutput, Url
 from imageedit_server.core.errors import Reason, Refusal, Violation, image_not_found, invalid, refuse_fields
-from imageedit_server.core.failpoints import failpoint
 from imageedit_server.core.fields import check_fields
 from imageedit_server.core.image import Image
 from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import Model
 from imageedit_server.core.sizing import with_size
 from imageedit_server.core.task import Input, Kind, Request, State, Status, Task, new_task_id
-from imageedit_server.core.threads import work_on
 from imageedit_server.editing.draining import check_open
 from imageedit_server.editing.pictures import Pictures
 from imageedit_server.editing.tasks import Tasks
 from imageedit_server.images.library import ImageLibrary, Pending
 from imageedit_server.providers.catalog import Catalog, Offer
+from imageedit_server.runtime.clock import Clock
+from imageedit_server.runtime.failpoints import failpoint
+from imageedit_server.runtime.threads import work_on
 from imageedit_server.store.creation import NewTask, create_task, find_by_request_id
 from imageedit_server.store.database import Database
 from imageedit_server.store.quotas import NO_QUOTA, Quota, check_task

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import Reason, Refusal, image_not_found
-from imageedit_server.core.failpoints import failpoint
 from imageedit_server.core.image import IMAGE_ID, Image
 from imageedit_server.editing.draining import check_open
 from imageedit_server.images.library import ImageLibrary
+from imageedit_server.runtime.clock import Clock
+from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.store.creation import add_images
 from imageedit_server.store.database import Database
 from imageedit_server.store.queries import get_image

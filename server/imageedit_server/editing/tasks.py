@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import Reason, Refusal, invalid, task_not_found
 from imageedit_server.core.task import TASK_ID, Event, State, Task
 from imageedit_server.editing.draining import check_open
 from imageedit_server.editing.page_tokens import PageTokens
+from imageedit_server.feed.local import Tail
+from imageedit_server.runtime.clock import Clock
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task
-from imageedit_server.store.feed import Tail
 from imageedit_server.store.queries import events_after, get_task, list_tasks
 
 DEFAULT_PAGE = 50

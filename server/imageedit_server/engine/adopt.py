@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.engine.ledger import Ledger, Tools
+from imageedit_server.engine.recorder import Recorder, Tools
 from imageedit_server.providers.base import NotProcessed, PrepareError
 from imageedit_server.store.claims import Claimed
 from imageedit_server.store.log import LeaseLost
@@ -18,27 +18,27 @@ _log = logging.getLogger(__name__)
 
 async def adopt(claimed: Claimed, tools: Tools) -> None:
     """Finish a task without a provider: its input is its result. One whose model left fails."""
-    ledger = Ledger(claimed, tools)
-    note(tenant=ledger.task.tenant, task_id=ledger.task.task_id)
+    recorder = Recorder(claimed, tools)
+    note(tenant=recorder.task.tenant, task_id=recorder.task.task_id)
     try:
-        if ledger.task.request.provider == NO_PROVIDER:
-            await _adopt(ledger, tools)
+        if recorder.task.request.provider == NO_PROVIDER:
+            await _adopt(recorder, tools)
         else:
-            gone = f"The model {ledger.task.request.model} is no longer served here."
-            await ledger.fail_because(FailureReason.PROVIDER_DISABLED, gone)
+            gone = f"The model {recorder.task.request.model} is no longer served here."
+            await recorder.fail_because(FailureReason.PROVIDER_DISABLED, gone)
     except LeaseLost:
         _log.info("the task was finished by somebody else")
 
 
-async def _adopt(ledger: Ledger, tools: Tools) -> None:
+async def _adopt(recorder: Recorder, tools: Tools) -> None:
     try:
-        async with asyncio.timeout(ledger.remaining()):
-            request = await tools.inputs.fetched(ledger.task.request)
+        async with asyncio.timeout(recorder.remaining()):
+            request = await tools.inputs.fetched(recorder.task.request)
     except TimeoutError:
-        await ledger.expire()
+        await recorder.expire()
     except PrepareError as error:
-        await ledger.fail_because(error.reason, error.message)
+        await recorder.fail_because(error.reason, error.message)
     except NotProcessed as error:
-        await ledger.give_back(error)
+        await recorder.give_back(error)
     else:
-        await ledger.succeed(tuple(given.image for given in request.images if given.image))
+        await recorder.succeed(tuple(given.image for given in request.images if given.image))

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from imageedit_server.core.change import Change
 from imageedit_server.core.errors import Refusal
-from imageedit_server.core.failpoints import failpoint
 from imageedit_server.core.task import Stage, State
 from imageedit_server.engine.adopt import NO_PROVIDER, adopt
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.late import LateResults
-from imageedit_server.engine.ledger import Tools
+from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.run import Run
 from imageedit_server.engine.schedule import seconds_until
 from imageedit_server.providers.catalog import Catalog
+from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.store.attempts import called_late
 from imageedit_server.store.claims import Claimed, Lease, claim, forget_leases, open_providers, renew
 from imageedit_server.store.decisions import release
-from imageedit_server.store.feed import Change
 from imageedit_server.telemetry.metrics import BREAKER_OPEN
 
 SWEEP_SECONDS = 5.0

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.providers.base import Ambiguous, NotProcessed, ProviderOptions, SubmitError
+from imageedit_server.runtime.clock import Clock
 
 OPEN_SECONDS = 30.0
 WINDOW_SECONDS = 30.0

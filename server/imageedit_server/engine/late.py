@@ -6,8 +6,8 @@ from functools import partial
 
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Billing, Outcome, State, Task
-from imageedit_server.engine.ledger import Tools
 from imageedit_server.engine.polling import POLL_LIMIT_SECONDS
+from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import BadResult, ResultGone
 from imageedit_server.providers.base import Failed, Running
 from imageedit_server.providers.catalog import Catalog, Provider

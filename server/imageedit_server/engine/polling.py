@@ -4,12 +4,12 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.engine.ledger import Ledger
+from imageedit_server.engine.recorder import Recorder
 from imageedit_server.engine.schedule import poll_delay
 from imageedit_server.providers.base import Failed, Finished, Running, VendorTaskUnknown
 from imageedit_server.providers.catalog import Provider
+from imageedit_server.runtime.clock import Clock
 from imageedit_server.telemetry.metrics import provider_call
 
 POLL_LIMIT_SECONDS = 10.0
@@ -29,8 +29,8 @@ _log = logging.getLogger(__name__)
 class Polling:
     """Follows the latest attempt of a task at its vendor."""
 
-    def __init__(self, ledger: Ledger, provider: Provider, clock: Clock) -> None:
-        self._ledger = ledger
+    def __init__(self, recorder: Recorder, provider: Provider, clock: Clock) -> None:
+        self._recorder = recorder
         self._provider = provider
         self._clock = clock
         self._called_back = asyncio.Event()
@@ -42,26 +42,26 @@ class Polling:
 
     async def until_done(self) -> Finished | Failed:
         """Poll until the vendor is done. A poll that fails is asked again (F42)."""
-        attempt = self._ledger.attempt
+        attempt = self._recorder.attempt
         while True:
-            waited = self._ledger.now() - attempt.submit_time
+            waited = self._recorder.now() - attempt.submit_time
             await self._pause(poll_delay(self._provider.options.poll_seconds, waited))
             answer = await self.once()
             if not isinstance(answer, Running):
                 return answer
-            await self._ledger.progress(answer.progress_percent)
+            await self._recorder.progress(answer.progress_percent)
 
     async def once(self) -> Running | Finished | Failed:
         """Ask once; what says nothing counts as still running."""
-        attempt = self._ledger.attempt
+        attempt = self._recorder.attempt
         try:
             with provider_call(self._provider.name, "poll") as call:
                 async with asyncio.timeout(POLL_LIMIT_SECONDS):
-                    poll = self._provider.adapter.poll(attempt.vendor_task_id, self._ledger.report)
+                    poll = self._provider.adapter.poll(attempt.vendor_task_id, self._recorder.report)
                     answer = call.ended(await poll)
         except VendorTaskUnknown:
             self._unknown += 1
-            old = self._ledger.now() - attempt.submit_time > UNKNOWN_GRACE
+            old = self._recorder.now() - attempt.submit_time > UNKNOWN_GRACE
             return LOST if old and self._unknown >= MAX_UNKNOWN else Running()
         except Exception as error:  # noqa: BLE001  the seam says: any exception means ask again
             _log.warning("a poll failed: %s", type(error).__name__)

@@ -4,12 +4,12 @@ import logging
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import Code, Refusal
 from imageedit_server.core.image import Image
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.fetch import FetchFailed, GuardedFetch, UrlRefused
 from imageedit_server.providers.base import Output
+from imageedit_server.runtime.clock import Clock
 
 FETCH_SECONDS = 120.0
 GONE = (403, 404, 410)

@@ -9,17 +9,16 @@ import logging
 import secrets
 from datetime import datetime, timedelta
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
 from imageedit_server.core.errors import FailureReason, refuse_fields
-from imageedit_server.core.failpoints import failpoint
 from imageedit_server.core.image import Image
 from imageedit_server.core.limits import check_limits
 from imageedit_server.core.sizing import with_size
 from imageedit_server.core.task import Attempt, Billing, OnUnknown, Request, Stage, TaskError
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.inputs import has_urls
-from imageedit_server.engine.ledger import Ledger, Tools, error_of
 from imageedit_server.engine.polling import Polling
+from imageedit_server.engine.recorder import Recorder, Tools, error_of
 from imageedit_server.engine.results import BadResult, ResultGone
 from imageedit_server.engine.resume import Step, next_step
 from imageedit_server.providers.base import (
@@ -37,6 +36,7 @@ from imageedit_server.providers.base import (
     SubmitSafety,
 )
 from imageedit_server.providers.catalog import Offer
+from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.store.attempts import VendorTaskTaken
 from imageedit_server.store.claims import Claimed
 from imageedit_server.store.log import LeaseLost
@@ -50,20 +50,20 @@ class Run:
     """Works on one task under its lease. ``paying`` is true while a paid call must not be cut short."""
 
     def __init__(self, claimed: Claimed, offer: Offer, gate: Gate, tools: Tools) -> None:
-        self._ledger = Ledger(claimed, tools)
+        self._recorder = Recorder(claimed, tools)
         self._tools = tools
         self._offer = offer
         self._gate = gate
         self._adapter = offer.provider.adapter
         self._options = offer.provider.options
-        self._deadline = asyncio.timeout(self._ledger.remaining())
-        self._polling = Polling(self._ledger, offer.provider, tools.clock)
+        self._deadline = asyncio.timeout(self._recorder.remaining())
+        self._polling = Polling(self._recorder, offer.provider, tools.clock)
         self._leaving = False
         self.paying = False
 
     async def carry_on(self) -> None:
         """Go on from wherever the task stands. Ends when the task is finished, given back or lost."""
-        task = self._ledger.task
+        task = self._recorder.task
         note(tenant=task.tenant, task_id=task.task_id, provider=self._offer.provider.name)
         try:
             try:
@@ -72,7 +72,7 @@ class Run:
             except TimeoutError:
                 if not self._deadline.expired():  # of something within, which says nothing about the task
                     raise
-                await self._ledger.expire()
+                await self._recorder.expire()
         except LeaseLost:
             _log.info("the task has another owner or is finished")
 
@@ -85,8 +85,8 @@ class Run:
         self._leaving = True
 
     async def _next_step(self) -> None:
-        urls = await self._ledger.result_urls()
-        match next_step(self._ledger.task, self._adapter.submit_safety, has_result_urls=bool(urls)):
+        urls = await self._recorder.result_urls()
+        match next_step(self._recorder.task, self._adapter.submit_safety, has_result_urls=bool(urls)):
             case Step.SUBMIT:
                 await self._attempt(again=False)
             case Step.SUBMIT_AGAIN:
@@ -100,21 +100,21 @@ class Run:
                 await self._download(Finished(outputs=tuple(Output(url=url) for url in urls)))
             case Step.GIVE_UP:
                 lost = "The provider's answer was lost before it was stored."
-                await self._ledger.fail_because(FailureReason.RESULT_EXPIRED, lost)
+                await self._recorder.fail_because(FailureReason.RESULT_EXPIRED, lost)
 
     # Submitting
 
     async def _attempt(self, *, again: bool) -> None:
         self._limit_to_deadline()
-        number = len(self._ledger.task.status.attempts) + (0 if again else 1)
+        number = len(self._recorder.task.status.attempts) + (0 if again else 1)
         note(attempt=number)
         token = "" if again else secrets.token_urlsafe(32)  # the first call's, of which only the hash is kept
         try:
             prepared = await self._prepare(number, token)
         except PrepareError as error:
-            await self._ledger.fail_because(error.reason, error.message)
+            await self._recorder.fail_because(error.reason, error.message)
         except NotProcessed as error:
-            await self._ledger.give_back(error)
+            await self._recorder.give_back(error)
         else:
             await self._intend(number, token, prepared, again=again)
             await self._submit(prepared)
@@ -122,16 +122,16 @@ class Run:
     async def _intend(self, number: int, token: str, prepared: Prepared, *, again: bool) -> None:
         failpoint("submit_before_intent")
         if again:
-            await self._ledger.interrupted()
-            await self._ledger.enter(Stage.SUBMITTING, warnings=prepared.warnings)
+            await self._recorder.interrupted()
+            await self._recorder.enter(Stage.SUBMITTING, warnings=prepared.warnings)
             return
         attempt = Attempt(
             number=number,
             provider=self._offer.provider.name,
             billing=Billing.NOT_CHARGED if self._adapter.free else Billing.MAY_HAVE_BEEN_CHARGED,
-            submit_time=self._ledger.now(),
+            submit_time=self._recorder.now(),
         )
-        await self._ledger.begin(attempt, hashlib.sha256(token.encode()).hexdigest(), prepared.warnings)
+        await self._recorder.begin(attempt, hashlib.sha256(token.encode()).hexdigest(), prepared.warnings)
         failpoint("submit_after_intent")
 
     async def _submit(self, prepared: Prepared) -> None:
@@ -157,13 +157,13 @@ class Run:
             failpoint("submit_after_reply")
             await self._take(answer)
         except NotProcessed as error:
-            await self._ledger.not_processed(error)
-            await self._ledger.give_back(error)
+            await self._recorder.not_processed(error)
+            await self._recorder.give_back(error)
         except Refused as error:
-            await self._ledger.not_processed(error)
-            await self._ledger.fail(error_of(error))
+            await self._recorder.not_processed(error)
+            await self._recorder.fail(error_of(error))
         except Ambiguous as error:
-            await self._ledger.unknown(error_of(error))
+            await self._recorder.unknown(error_of(error))
             await self._unknown()
         except VendorTaskTaken:
             _log.critical("%s gave one id to two attempts", self._offer.provider.name)
@@ -186,8 +186,8 @@ class Run:
     async def _call(self, prepared: Prepared) -> Accepted | Finished:
         """Make the paid call under its wall limit. Whatever is not clearly something else is ambiguous."""
         try:
-            async with asyncio.timeout(min(self._options.submit_seconds, self._ledger.remaining())):
-                return await self._adapter.submit(prepared, self._ledger.report)
+            async with asyncio.timeout(min(self._options.submit_seconds, self._recorder.remaining())):
+                return await self._adapter.submit(prepared, self._recorder.report)
         except SubmitError:
             raise
         except TimeoutError:
@@ -202,7 +202,7 @@ class Run:
         A result that comes after the task had ended is kept with its attempt.
         """
         if isinstance(answer, Accepted):
-            await self._ledger.accepted(answer.vendor_task_id, answer.vendor_request_id)
+            await self._recorder.accepted(answer.vendor_task_id, answer.vendor_request_id)
             failpoint("submit_after_accepted")
             return
         try:
@@ -214,47 +214,47 @@ class Run:
     async def _unknown(self) -> None:
         """Nobody knows whether the vendor was paid: wait for a callback where one can come, then end it."""
         if self._adapter.submit_safety is SubmitSafety.NATIVE_KEY:
-            await self._park(self._ledger.retry_time())
-        elif self._ledger.task.status.stage is not Stage.SUBMIT_UNKNOWN:
-            await self._ledger.unknown()
+            await self._park(self._recorder.retry_time())
+        elif self._recorder.task.status.stage is not Stage.SUBMIT_UNKNOWN:
+            await self._recorder.unknown()
             await self._park(self._window_end())
-            if self._ledger.attempt.vendor_task_id:  # a callback overtook the answer: nothing is unknown
+            if self._recorder.attempt.vendor_task_id:  # a callback overtook the answer: nothing is unknown
                 await self._unpark()
-        elif self._ledger.task.request.on_unknown is OnUnknown.RESUBMIT and self._is_first_doubt():
+        elif self._recorder.task.request.on_unknown is OnUnknown.RESUBMIT and self._is_first_doubt():
             await self._attempt(again=False)
         else:
-            await self._ledger.fail(life.SUBMIT_OUTCOME_UNKNOWN)
+            await self._recorder.fail(transitions.SUBMIT_OUTCOME_UNKNOWN)
 
     def _is_first_doubt(self) -> bool:
         """Whether sending again pays twice at most, which is what the caller agreed to."""
-        outcomes = [attempt.outcome for attempt in self._ledger.task.status.attempts]
-        return sum(outcome in life.UNKNOWN_OUTCOMES for outcome in outcomes) == 1
+        outcomes = [attempt.outcome for attempt in self._recorder.task.status.attempts]
+        return sum(outcome in transitions.UNKNOWN_OUTCOMES for outcome in outcomes) == 1
 
     async def _park(self, not_before: datetime) -> None:
         """Let go of the task until ``not_before``: a task of unknown outcome holds no place."""
-        await self._ledger.decide(
-            lambda status: life.enter(status, Stage.SUBMIT_UNKNOWN),
-            not_before=min(not_before, self._ledger.task.deadline),
+        await self._recorder.decide(
+            lambda status: transitions.enter(status, Stage.SUBMIT_UNKNOWN),
+            not_before=min(not_before, self._recorder.task.deadline),
         )
 
     async def _unpark(self) -> None:
         """Let the task be claimed at once, to be polled."""
-        await self._ledger.decide(
-            lambda status: life.enter(status, Stage.WAITING), not_before=self._ledger.now()
+        await self._recorder.decide(
+            lambda status: transitions.enter(status, Stage.WAITING), not_before=self._recorder.now()
         )
 
     def _window_end(self) -> datetime:
         """Until when a callback may still tell the forgotten vendor id; now where none can arrive."""
         correlated = self._adapter.submit_safety is SubmitSafety.CALLBACK_CORRELATED
         window = self._tools.unknown_window if correlated and self._tools.public_url else timedelta(0)
-        return self._ledger.now() + window
+        return self._recorder.now() + window
 
     # Waiting
 
     async def _wait(self) -> None:
         """Poll until the vendor is done, then bring the result home."""
-        if self._ledger.task.status.stage is not Stage.WAITING:
-            await self._ledger.enter(Stage.WAITING)
+        if self._recorder.task.status.stage is not Stage.WAITING:
+            await self._recorder.enter(Stage.WAITING)
         answer = await self._polling.until_done()
         if isinstance(answer, Failed):
             await self._vendor_failed(answer)
@@ -272,16 +272,18 @@ class Run:
             retryable=failed.retryable,
         )
         if failed.reason is FailureReason.PROVIDER_BAD_RESULT:  # success without a picture is billed too
-            await self._ledger.succeeded_in_vain(free=self._adapter.free)
-        await self._ledger.failed(error)
-        await self._ledger.fail(error)
+            await self._recorder.succeeded_in_vain(free=self._adapter.free)
+        await self._recorder.failed(error)
+        await self._recorder.fail(error)
 
     # Downloading
 
     async def _succeeded(self, finished: Finished) -> None:
-        polled = bool(self._ledger.attempt.vendor_task_id)  # who can be asked again needs no signed URL kept
+        polled = bool(
+            self._recorder.attempt.vendor_task_id
+        )  # who can be asked again needs no signed URL kept
         urls = () if polled else tuple(output.url for output in finished.outputs if output.url)
-        await self._ledger.succeeded(
+        await self._recorder.succeeded(
             finished.vendor_request_id, urls, finished.warnings, free=self._adapter.free
         )
 
@@ -310,29 +312,29 @@ class Run:
     async def _succeed_or_keep(self, images: tuple[Image, ...]) -> None:
         """End the task with its results; where it has ended meanwhile, keep them with the attempt."""
         try:
-            await self._ledger.succeed(images)
+            await self._recorder.succeed(images)
         except LeaseLost:
-            await self._ledger.late(images)
+            await self._recorder.late(images)
             raise
 
     async def _ask_again(self) -> Finished | None:
         """Ask an asynchronous vendor for its result once more; others have nothing more to say."""
-        answer = await self._polling.once() if self._ledger.attempt.vendor_task_id else None
+        answer = await self._polling.once() if self._recorder.attempt.vendor_task_id else None
         return answer if isinstance(answer, Finished) else None
 
     async def _unusable(self, reason: FailureReason, message: str) -> None:
         failure = TaskError(reason=reason, message=message)
-        await self._ledger.failed(failure)
-        await self._ledger.fail(failure)
+        await self._recorder.failed(failure)
+        await self._recorder.fail(failure)
 
     async def _keep_late(self, finished: Finished) -> None:
         try:
-            async with asyncio.timeout(self._ledger.remaining()):
+            async with asyncio.timeout(self._recorder.remaining()):
                 images = await self._tools.results.bring_home(finished.outputs)
         except (BadResult, ResultGone, TimeoutError) as error:
             _log.info("the late result is unusable: %s", error)
         else:
-            await self._ledger.late(images)
+            await self._recorder.late(images)
 
     # Inputs
 
@@ -346,18 +348,18 @@ class Run:
 
     async def _inputs(self) -> Request:
         """Fetch what the caller gave as URLs; only now can those pictures be held against the limits."""
-        request, model = self._ledger.task.request, self._offer.model
+        request, model = self._recorder.task.request, self._offer.model
         if not has_urls(request):
             return request
         fetched = await self._tools.inputs.fetched(request)
         violations = [*check_limits(fetched, model), *self._adapter.check(fetched, model)]
         if violations:
             raise PrepareError(FailureReason.INVALID_FIELD, refuse_fields(violations).message)
-        await self._ledger.decide(lambda status: with_size(status, fetched, model))
+        await self._recorder.decide(lambda status: with_size(status, fetched, model))
         return fetched
 
     def _job(self, request: Request, number: int, token: str) -> Job:
-        task, file = self._ledger.task, self._tools.inputs.file
+        task, file = self._recorder.task, self._tools.inputs.file
         return Job(
             request=request,
             model=self._offer.model,
@@ -375,4 +377,4 @@ class Run:
         return f"{public_url}/callbacks/{self._offer.provider.name}/{token}" if public_url and token else ""
 
     def _limit_to_deadline(self) -> None:
-        self._deadline.reschedule(asyncio.get_running_loop().time() + self._ledger.remaining())
+        self._deadline.reschedule(asyncio.get_running_loop().time() + self._recorder.remaining())

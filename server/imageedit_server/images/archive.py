@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from imageedit_server.core.files import make_durable
-from imageedit_server.images.blobs import BlobStore
+from imageedit_server.images.blobs.files import BlobStore
+from imageedit_server.runtime.files import make_durable
 
 
 def missing(root: Path, images: Mapping[str, int]) -> Iterator[str]:

@@ -24,7 +24,7 @@ from PIL.ExifTags import Base as ExifTag
 
 from imageedit_server.core.errors import Reason
 from imageedit_server.core.image import Transparency
-from imageedit_server.core.workers import JobRefused
+from imageedit_server.runtime.workers import JobRefused
 
 Data = bytes | mmap
 

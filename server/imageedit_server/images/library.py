@@ -8,9 +8,9 @@ from pathlib import Path
 
 from imageedit_server.core.errors import Reason, Refusal, invalid
 from imageedit_server.core.image import Image, image_id_of
-from imageedit_server.core.workers import Overran, WorkerDied, Workers, WorkersBroken
-from imageedit_server.images.blobs import CHUNK_BYTES, BlobStore, Staged, StorageBroken
+from imageedit_server.images.blobs.files import CHUNK_BYTES, BlobStore, Staged, StorageBroken
 from imageedit_server.images.inspection import Inspection, InspectionFailed, inspect
+from imageedit_server.runtime.workers import Overran, WorkerDied, Workers, WorkersBroken
 
 RETRY_SECONDS = 5.0
 

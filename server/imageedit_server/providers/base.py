@@ -23,14 +23,14 @@ from typing import Annotated, Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import FailureReason, Violation
 from imageedit_server.core.image import Image
 from imageedit_server.core.model import Model
 from imageedit_server.core.task import Request
-from imageedit_server.core.threads import work_on
-from imageedit_server.core.workers import Workers
 from imageedit_server.outbound.client import ApiClient
+from imageedit_server.runtime.clock import Clock
+from imageedit_server.runtime.threads import work_on
+from imageedit_server.runtime.workers import Workers
 
 DAY = 24 * 3600
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from imageedit_server.core.model import Model
-from imageedit_server.core.spelling import did_you_mean
 from imageedit_server.providers.base import Adapter, ProviderOptions
+from imageedit_server.runtime.spelling import did_you_mean
 
 
 class ModelClash(Exception):

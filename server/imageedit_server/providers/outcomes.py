@@ -12,10 +12,10 @@ from email.utils import parsedate_to_datetime
 from typing import ParamSpec, TypeVar
 
 from imageedit_server.core.errors import FailureReason, Refusal
-from imageedit_server.core.workers import WorkerDied, Workers, WorkersBroken
 from imageedit_server.outbound.client import NotSent, OutboundError
 from imageedit_server.outbound.redaction import redact
 from imageedit_server.providers.base import Ambiguous, NotProcessed, PrepareError, Refused, SubmitError
+from imageedit_server.runtime.workers import WorkerDied, Workers, WorkersBroken
 
 __all__ = [
     "MESSAGES",

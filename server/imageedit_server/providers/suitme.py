@@ -18,11 +18,9 @@ from urllib.parse import quote
 from PIL import Image, ImageOps
 from pydantic import Field, model_validator
 
-from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.model import Model
 from imageedit_server.core.task import BodyProfile, Kind, Request
-from imageedit_server.core.threads import work_on
 from imageedit_server.outbound.client import BadBody, OutboundError, Reply, read_json
 from imageedit_server.providers.accounts import ask_account
 from imageedit_server.providers.base import (
@@ -52,6 +50,8 @@ from imageedit_server.providers.outcomes import (
     refusal_of,
     refused,
 )
+from imageedit_server.runtime.clock import Clock
+from imageedit_server.runtime.threads import work_on
 
 MIB = 1024 * 1024
 DEFAULT_MODEL_PATH = "/models/default"

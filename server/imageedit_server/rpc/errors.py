@@ -1,66 +1,20 @@
-"""Refusals to gRPC statuses: the one place where errors become transport."""
+"""Refusals to gRPC statuses: the one place where errors become this transport."""
 
-from collections.abc import Iterator
-from typing import Any as PyAny
+from typing import Any
 
 import grpc
-from google.protobuf.any_pb2 import Any
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
-from google.rpc.status_pb2 import Status
 
 from imageedit_server.core.errors import Refusal
+from imageedit_server.wire.errors import status_of
 
-DOMAIN = "imageedit"
 DETAILS_KEY = "grpc-status-details-bin"
+"""Where gRPC's clients look for the details of a status."""
 
-MAX_MESSAGE_BYTES = 768
-MAX_VIOLATIONS_BYTES = 1536
-"""Bounds of what a refusal tells: given more than 8 KiB of trailers, a client shows an error of its own."""
-
-_CODES = {code.name: code for code in grpc.StatusCode}
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-async def abort(context: grpc.aio.ServicerContext[PyAny, PyAny], refusal: Refusal) -> None:
+async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> None:
     """End the call with the refusal's status and details, beside the trailers it has. Always raises."""
-    code = _CODES[refusal.reason.code]
-    message = _shortened(refusal.message)
-    status = Status(code=code.value[0], message=message, details=_details(refusal))
+    status = status_of(refusal)
     trailing = ((DETAILS_KEY, status.SerializeToString()), *context.trailing_metadata())
-    await context.abort(code, message, trailing_metadata=trailing)
-
-
-def _shortened(message: str) -> str:
-    encoded = message.encode()
-    if len(encoded) <= MAX_MESSAGE_BYTES:
-        return message
-    return encoded[:MAX_MESSAGE_BYTES].decode(errors="ignore") + "…"
-
-
-def _details(refusal: Refusal) -> list[Any]:
-    details: list[Message] = [ErrorInfo(reason=refusal.reason.name, domain=DOMAIN)]
-    if refusal.violations:
-        details.append(BadRequest(field_violations=_violations(refusal)))
-    if refusal.retry_after_seconds is not None:
-        delay = Duration()
-        delay.FromMilliseconds(round(refusal.retry_after_seconds * 1000))
-        details.append(RetryInfo(retry_delay=delay))
-    return [_packed(detail) for detail in details]
-
-
-def _violations(refusal: Refusal) -> Iterator[BadRequest.FieldViolation]:
-    """Yield the first violation, and the next ones as far as there is room."""
-    room = MAX_VIOLATIONS_BYTES
-    for violation in refusal.violations:
-        if room <= 0:
-            return
-        message = BadRequest.FieldViolation(field=violation.field, description=violation.description)
-        room -= message.ByteSize()
-        yield message
-
-
-def _packed(detail: Message) -> Any:
-    packed = Any()
-    packed.Pack(detail)
-    return packed
+    await context.abort(_CODES[status.code], status.message, trailing_metadata=trailing)

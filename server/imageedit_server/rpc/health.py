@@ -6,7 +6,7 @@ import grpc
 from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from imageedit_server.rpc.watches import WatchBudget
+from imageedit_server.access.watches import WatchBudget
 
 SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
 UNKNOWN = "unknown"

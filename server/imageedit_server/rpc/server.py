@@ -11,16 +11,17 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
-from imageedit_server.core.listening import CannotListen, listen_on
+from imageedit_server.access.callers import DEFAULT_TENANT, Callers, current_tenant
+from imageedit_server.access.rules import RULES
+from imageedit_server.access.watches import LIFE_SECONDS, WatchBudget
 from imageedit_server.editing import UseCases
-from imageedit_server.rpc import sturdy
-from imageedit_server.rpc.authorisation import RULES
+from imageedit_server.rpc import grpcio_patch
+from imageedit_server.rpc.authentication import MAX_METADATA_BYTES, Authentication
 from imageedit_server.rpc.border import Border
-from imageedit_server.rpc.callers import DEFAULT_TENANT, MAX_METADATA_BYTES, Callers, current_tenant
 from imageedit_server.rpc.health import Health
 from imageedit_server.rpc.service import ImageEditService
 from imageedit_server.rpc.tls import Tls
-from imageedit_server.rpc.watches import LIFE_SECONDS, WatchBudget
+from imageedit_server.runtime.listening import CannotListen, listen_on
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ImageEditService"].full_name
 SERVED = (
@@ -67,7 +68,7 @@ class GrpcDoor:
 
     async def ended(self) -> None:
         """Return when the server takes no calls any more."""
-        await sturdy.ended(self.server)
+        await grpcio_patch.ended(self.server)
 
 
 @asynccontextmanager
@@ -79,8 +80,10 @@ async def grpc_door(
     Without ``callers`` everyone who gets through is the same tenant.
     """
     _check_rules()
-    server = sturdy.server(
-        interceptors=[callers] if callers else [], options=OPTIONS, maximum_concurrent_rpcs=MAX_RPCS
+    server = grpcio_patch.server(
+        interceptors=[Authentication(callers)] if callers else [],
+        options=OPTIONS,
+        maximum_concurrent_rpcs=MAX_RPCS,
     )
     service = ImageEditService(
         use_cases, WatchBudget(per_tenant=max_watches), current_tenant if callers else _one_tenant
@@ -118,4 +121,4 @@ def _check_rules() -> None:
     """Do not even start with a method that nobody made a rule for (P23)."""
     served = {f"/{service.full_name}/{method.name}" for service in SERVED for method in service.methods}
     if without := served - set(RULES):
-        raise AssertionError(f"{', '.join(without)}: who may call this? See authorisation.RULES")
+        raise AssertionError(f"{', '.join(without)}: who may call this? See access.rules.RULES")

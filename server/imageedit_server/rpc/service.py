@@ -12,20 +12,21 @@ import grpc
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
 from imageedit.v1 import task_pb2
+from imageedit_server.access.uploads import UploadPlaces
+from imageedit_server.access.watches import WatchBudget, lifetime, too_old
 from imageedit_server.core.task import Event
 from imageedit_server.editing import Heartbeat, UseCases
-from imageedit_server.rpc.answers import WatchAnswers, image_message, model_message, task_message
-from imageedit_server.rpc.drafts import (
+from imageedit_server.rpc.streams import PatientStream
+from imageedit_server.rpc.uploads import Upload
+from imageedit_server.telemetry.metrics import DOWNLOADED_BYTES, WATCH_LAG_SECONDS
+from imageedit_server.wire.conversion import (
     default_model_draft,
     edit_image_draft,
     model_edit_draft,
     states_of,
     user_filter_of,
 )
-from imageedit_server.rpc.streams import PatientStream
-from imageedit_server.rpc.uploads import Upload, UploadPlaces
-from imageedit_server.rpc.watches import WatchBudget, lifetime, too_old
-from imageedit_server.telemetry.metrics import DOWNLOADED_BYTES, WATCH_LAG_SECONDS
+from imageedit_server.wire.messages import WatchAnswers, image_message, model_message, task_message
 
 KIB = 1024
 MAX_PAGE_BYTES = 3 * 1024 * KIB

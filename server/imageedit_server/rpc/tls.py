@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grpc
 
-from imageedit_server.rpc.reload import Reloaded, Unusable, read_bytes
+from imageedit_server.access.reload import Reloaded, Unusable, read_bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,16 +12,17 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, false, func, insert, or_, select, update
 
+from imageedit_server.core.change import Change
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Billing, Outcome, State, Status, Task, TaskError
 from imageedit_server.store import codec
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.creation import add_images, link_images
+from imageedit_server.store.database import CHANGES
 from imageedit_server.store.decisions import change, owned_row
-from imageedit_server.store.feed import CHANGES, Change
 from imageedit_server.store.log import LeaseLost, append_event
-from imageedit_server.store.prepared import PreparedInsert, PreparedSelect, PreparedUpdate
 from imageedit_server.store.queries import row_by_id, with_attempts
+from imageedit_server.store.statements import PreparedInsert, PreparedSelect, PreparedUpdate
 from imageedit_server.store.tables import ATTEMPT, CALLED_LATE, TASK, to_micros
 
 CALLBACK_LIFE = timedelta(days=7)

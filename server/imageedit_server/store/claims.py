@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, Row, bindparam, func, or_, select, text, update
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
 from imageedit_server.core.task import State, Task
 from imageedit_server.store.log import append_event, update_row
-from imageedit_server.store.prepared import PreparedSelect
 from imageedit_server.store.queries import row_by_id, with_attempts
+from imageedit_server.store.statements import PreparedSelect
 from imageedit_server.store.tables import TASK, WAITS, from_micros, to_micros
 
 LAST = "\U0010ffff"
@@ -222,7 +222,7 @@ def _lease(connection: Connection, row: Row[Any], now: datetime, lease_until: da
         update_row(connection, current, owned)
         return Claimed(with_attempts(connection, current), lease)
     return Claimed(
-        append_event(connection, current, lambda status: life.start(status, now), now, owned), lease
+        append_event(connection, current, lambda status: transitions.start(status, now), now, owned), lease
     )
 
 
@@ -249,7 +249,7 @@ def _expire(connection: Connection, now: datetime) -> bool:
     for task in overdue:
         row = row_by_id(connection, task.task_id)
         assert row is not None
-        append_event(connection, row, lambda status: life.expire(status, now), now)
+        append_event(connection, row, lambda status: transitions.expire(status, now), now)
     return len(overdue) == MOST_OVERDUE
 
 

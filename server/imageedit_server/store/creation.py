@@ -12,9 +12,9 @@ from imageedit_server.core.image import Image
 from imageedit_server.core.task import Request, Status, Task
 from imageedit_server.store import codec
 from imageedit_server.store.log import insert_event
-from imageedit_server.store.prepared import PreparedInsert, PreparedSelect
 from imageedit_server.store.queries import get_task, has_image
 from imageedit_server.store.quotas import NO_QUOTA, Quota, check_images, check_task
+from imageedit_server.store.statements import PreparedInsert, PreparedSelect
 from imageedit_server.store.tables import IDEMPOTENCY, IMAGE, TASK, TASK_IMAGE, to_micros
 
 

@@ -6,7 +6,10 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from imageedit_server.store.feed import Feed
+from imageedit_server.feed.local import Feed
+
+CHANGES = "changes"
+"""Key of ``Connection.info``: the list of what the running unit changed."""
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -6,15 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, update
 
-from imageedit_server.core import life
+from imageedit_server.core import transitions
 from imageedit_server.core.errors import task_not_found
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import State, Status, Task
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.creation import add_images, link_images
 from imageedit_server.store.log import UNOWNED, LeaseLost, append_event
-from imageedit_server.store.prepared import PreparedUpdate
 from imageedit_server.store.queries import row_by_id, with_attempts
+from imageedit_server.store.statements import PreparedUpdate
 from imageedit_server.store.tables import TASK, to_micros
 
 
@@ -70,4 +70,4 @@ def cancel_task(connection: Connection, tenant: str, task_id: str, now: datetime
     if State(row.state).terminal:
         return with_attempts(connection, row)
     fenced = {**UNOWNED, "lease_token": row.lease_token + 1}
-    return append_event(connection, row, lambda status: life.cancel(status, now), now, fenced)
+    return append_event(connection, row, lambda status: transitions.cancel(status, now), now, fenced)

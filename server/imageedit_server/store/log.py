@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, update
 
+from imageedit_server.core.change import Change
 from imageedit_server.core.task import TRANSITIONS, Event, State, Status, Task
 from imageedit_server.store import codec
-from imageedit_server.store.feed import CHANGES, Change
-from imageedit_server.store.prepared import PreparedInsert, PreparedUpdate
+from imageedit_server.store.database import CHANGES
 from imageedit_server.store.queries import with_attempts
+from imageedit_server.store.statements import PreparedInsert, PreparedUpdate
 from imageedit_server.store.tables import EVENT, TASK, to_micros
 
 _INSERT = PreparedInsert(insert(EVENT))

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, Select, bindparam, literal, select
 from imageedit_server.core.errors import task_not_found
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Event, State, Task
-from imageedit_server.store.prepared import PreparedSelect
 from imageedit_server.store.rows import attempt_of, events_of, image_of, task_of
+from imageedit_server.store.statements import PreparedSelect
 from imageedit_server.store.tables import ATTEMPT, EVENT, IMAGE, TASK
 
 _NOW = select(TASK, EVENT.c.status).join(EVENT, (EVENT.c.task == TASK.c.number) & (EVENT.c.seq == TASK.c.seq))

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, bindparam, select
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.image import Image
-from imageedit_server.store.prepared import PreparedSelect
 from imageedit_server.store.queries import has_image
+from imageedit_server.store.statements import PreparedSelect
 from imageedit_server.store.tables import USAGE
 
 QUEUE_RETRY_SECONDS = 1.0

@@ -10,7 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from imageedit_server.core.listening import listen_on
+from imageedit_server.runtime.listening import listen_on
 
 MAX_CONNECTIONS = 200
 HEAD_SECONDS = 10.0

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from imageedit_server.core.options import IdeogramOptions
-from imageedit_server.images.workers import WorkerPool
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.providers.base import Context, Finished, Job, Running
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.pictures import EditColor
+from imageedit_server.sandbox.pool import WorkerPool
 from tests.providers.kie.conftest import TRUST, Connect, MakeAdapter, Silence, StandingClock
 from tests.providers.kie.jobs import Jobs, encoded, picture
 from tests.vendors.kie.server import KieVendor

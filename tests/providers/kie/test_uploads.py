@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.core.workers import WorkerDied
 from imageedit_server.providers.base import NotProcessed, PrepareError
 from imageedit_server.providers.kie import KieAdapter, uploads
 from imageedit_server.providers.kie.pictures import EditColor, black_and_white
+from imageedit_server.runtime.workers import WorkerDied
 from tests.providers.kie.conftest import MakeAdapter, ThreadWorkers
 from tests.providers.kie.jobs import Jobs, encoded, mask, picture
 from tests.vendors.kie.behaviours import (

@@ -7,14 +7,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from imageedit_server.core.clock import SystemClock
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.image import Image as StoredImage
 from imageedit_server.core.model import MaskUse
 from imageedit_server.core.sizes import accepts
 from imageedit_server.core.task import Input, Kind, Request
-from imageedit_server.core.workers import Overran, WorkerDied, WorkersBroken
-from imageedit_server.images.workers import WorkerPool
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.providers.base import (
     Context,
@@ -30,6 +27,9 @@ from imageedit_server.providers.base import (
 )
 from imageedit_server.providers.local import LocalAdapter
 from imageedit_server.providers.local.plan import PictureError, Plan
+from imageedit_server.runtime.clock import SystemClock
+from imageedit_server.runtime.workers import Overran, WorkerDied, WorkersBroken
+from imageedit_server.sandbox.pool import WorkerPool
 from tests.providers.local.support import PHOTO, ThreadWorkers, brightness, mask_file, photo, picture_of
 
 

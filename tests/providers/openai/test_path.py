@@ -9,9 +9,9 @@ from PIL import ImageChops
 
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.core.task import Kind
-from imageedit_server.images.workers import WorkerPool
 from imageedit_server.providers.base import Adapter, Context, Finished, Job
 from imageedit_server.providers.openai import OpenaiAdapter
+from imageedit_server.sandbox.pool import WorkerPool
 from tests.providers.openai.conftest import SETTINGS, Connect, MakeAdapter, Reports, StandingClock
 from tests.providers.openai.jobs import Jobs, encoded, mask, opened, picture
 from tests.vendors.openai.server import OpenaiVendor, Personality

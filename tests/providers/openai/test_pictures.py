@@ -9,11 +9,11 @@ from PIL import Image, ImageChops
 
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.image import EXTENSIONS
-from imageedit_server.core.workers import WorkerDied
 from imageedit_server.providers.base import NotProcessed, PrepareError
 from imageedit_server.providers.openai.calls import Call, prepare_call
 from imageedit_server.providers.openai.pictures import Ready, make_mask_ready, make_ready
 from imageedit_server.providers.openai.rules import rules_of
+from imageedit_server.runtime.workers import WorkerDied
 from tests.providers.openai.conftest import SETTINGS, MakeAdapter
 from tests.providers.openai.jobs import Jobs, decoded, encoded, mask, opened, picture
 from tests.vendors.openai.server import Personality

@@ -14,10 +14,10 @@ from PIL import Image
 
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.task import BodyProfile
-from imageedit_server.core.workers import WorkerDied
-from imageedit_server.images.workers import WorkerPool
 from imageedit_server.providers.base import Context, Job, NotProcessed, PrepareError
 from imageedit_server.providers.suitme import SuitmeAdapter
+from imageedit_server.runtime.workers import WorkerDied
+from imageedit_server.sandbox.pool import WorkerPool
 from tests.providers.suitme.conftest import (
     API_KEY,
     Connect,

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.outbound.client import Reply
 from imageedit_server.providers.base import (
@@ -41,6 +40,7 @@ from imageedit_server.providers.outcomes import (
     refusal_of,
     refused,
 )
+from imageedit_server.runtime.clock import Clock
 
 SUCCESS = 200
 FORBIDDEN = 403

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
-from imageedit_server.core.clock import Clock
+from imageedit_server.runtime.clock import Clock
 
 MAX_TASKS = 10_000
 GOOD = ""

@@ -12,13 +12,13 @@ from typing import TypeVar
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.image import EXTENSIONS
-from imageedit_server.core.workers import Workers
 from imageedit_server.outbound.client import ApiClient, OutboundError, Part
 from imageedit_server.providers.base import InputImage, Job, NotProcessed, PrepareError
 from imageedit_server.providers.kie.answers import UPLOAD_RETRY_SECONDS, Answers
 from imageedit_server.providers.kie.models import MAX_FILE_BYTES, MIB, Uploaded
 from imageedit_server.providers.kie.pictures import EditColor, black_and_white, upright
 from imageedit_server.providers.outcomes import made_ready
+from imageedit_server.runtime.workers import Workers
 
 UPLOAD_PATH = "/api/file-stream-upload"
 FOLDER = "imageedit"

@@ -7,7 +7,6 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO
 from imageedit_server.core.task import Kind
-from imageedit_server.core.workers import Overran
 from imageedit_server.providers.base import (
     Adapter,
     Context,
@@ -25,6 +24,7 @@ from imageedit_server.providers.local.edits import edit
 from imageedit_server.providers.local.language.instructions import Reading, understand
 from imageedit_server.providers.local.plan import Edited, PictureError, Plan
 from imageedit_server.providers.outcomes import WORKER_LOST, worker_lost
+from imageedit_server.runtime.workers import Overran
 
 MIB = 1024 * 1024
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from imageedit_server.core.workers import JobRefused
+from imageedit_server.runtime.workers import JobRefused
 
 RGB = tuple[int, int, int]
 

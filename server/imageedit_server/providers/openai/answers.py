@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, cast
 
-from imageedit_server.core.threads import work_on
 from imageedit_server.outbound.client import MIB, BadBody, OutboundError, StreamReply, read_json
 from imageedit_server.providers.base import Finished, Output, Report, SubmitError
 from imageedit_server.providers.openai.calls import Call
@@ -33,6 +32,7 @@ from imageedit_server.providers.openai.streaming import (
     read_events,
 )
 from imageedit_server.providers.outcomes import ambiguous
+from imageedit_server.runtime.threads import work_on
 
 MAX_REPLY_BYTES = 256 * MIB
 

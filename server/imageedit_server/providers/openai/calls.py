@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.core.task import Input
-from imageedit_server.core.workers import Workers
 from imageedit_server.outbound.client import Part
 from imageedit_server.providers.base import InputImage, Job, Prepared, PrepareError
 from imageedit_server.providers.openai.checking import check_pictures, picture_field
@@ -15,6 +14,7 @@ from imageedit_server.providers.openai.pictures import Ready, make_mask_ready, m
 from imageedit_server.providers.openai.results import COMPARED, Ask
 from imageedit_server.providers.openai.rules import Rules
 from imageedit_server.providers.outcomes import made_ready
+from imageedit_server.runtime.workers import Workers
 
 MASK = "mask"
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from imageedit_server.core.clock import Clock
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.outbound.client import BadBody, read_json
 from imageedit_server.providers.base import SubmitError
@@ -23,6 +22,7 @@ from imageedit_server.providers.outcomes import (
     refusal_of,
     refused,
 )
+from imageedit_server.runtime.clock import Clock
 
 BODY_IS_THE_STATUS = 200
 """A success whose body is an error proves nothing by its status."""

@@ -1,0 +1,1 @@
+"""Who may call and how often: keys, rates, rules, budgets. No transport."""

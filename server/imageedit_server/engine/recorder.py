@@ -1,0 +1,242 @@
+"""A run's pen: every decision and every fact about one claimed task goes through here."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from imageedit_server.core import transitions
+from imageedit_server.core.errors import FailureReason, Reason, Refusal
+from imageedit_server.core.image import Image
+from imageedit_server.core.task import Attempt, Billing, Outcome, Stage, Status, Task, TaskError
+from imageedit_server.engine.inputs import Inputs
+from imageedit_server.engine.results import Results
+from imageedit_server.engine.schedule import retry_delay, seconds_until
+from imageedit_server.providers.base import NotProcessed, SubmitError
+from imageedit_server.runtime.clock import Clock
+from imageedit_server.store.attempts import (
+    AttemptKey,
+    Fact,
+    add_late_images,
+    begin_attempt,
+    learn,
+    learn_and_change,
+    result_urls,
+)
+from imageedit_server.store.claims import Claimed
+from imageedit_server.store.database import Database
+from imageedit_server.store.decisions import change
+from imageedit_server.store.log import LeaseLost
+
+T = TypeVar("T")
+
+FULL_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tools:
+    """What every run works with. ``public_url`` is where vendors reach our callbacks, empty for nowhere."""
+
+    database: Database
+    inputs: Inputs
+    results: Results
+    clock: Clock
+    public_url: str = ""
+    unknown_window: timedelta = timedelta(minutes=30)
+
+
+class Recorder:
+    """Writes what happens to ``task`` under its lease. Decisions raise ``LeaseLost``, facts never."""
+
+    def __init__(self, claimed: Claimed, tools: Tools) -> None:
+        self.task: Task = claimed.task
+        self._lease = claimed.lease
+        self._tools = tools
+        self._database = tools.database
+
+    @property
+    def attempt(self) -> Attempt:
+        """The latest attempt, as of the last decision."""
+        return self.task.status.attempts[-1]
+
+    def now(self) -> datetime:
+        """Return the wall time."""
+        return self._tools.clock.now()
+
+    def remaining(self) -> float:
+        """Return the seconds until the task's deadline."""
+        return seconds_until(self.task.deadline, self.now())
+
+    def retry_time(self, retry_after_seconds: float | None = None) -> datetime:
+        """Return when to try again after a call that brought nothing."""
+        now = self.now()
+        return now + timedelta(seconds=retry_delay(self.task, retry_after_seconds, now))
+
+    # Decisions
+
+    async def decide(
+        self,
+        step: Callable[[Status], Status],
+        *,
+        images: Sequence[Image] = (),
+        not_before: datetime | None = None,
+    ) -> None:
+        """Apply ``step``; with ``not_before`` let go of the task until then."""
+        self.task = await self._keep_trying(
+            lambda: self._database.record(
+                change, self._lease, step, self.now(), images=images, not_before=not_before
+            )
+        )
+
+    async def enter(self, stage: Stage, *, warnings: tuple[str, ...] = ()) -> None:
+        """Reach ``stage``."""
+        await self.decide(_entering(stage, warnings))
+
+    async def begin(self, attempt: Attempt, token_sha256: str, warnings: tuple[str, ...]) -> None:
+        """Make the intent to pay durable, before the paid call (P4)."""
+        announce = _entering(Stage.SUBMITTING, warnings)
+        self.task = await self._keep_trying(
+            lambda: self._database.record(begin_attempt, self._lease, attempt, token_sha256, announce)
+        )
+
+    async def succeed(self, images: tuple[Image, ...]) -> None:
+        """End the task with its results."""
+        await self.decide(lambda status: transitions.succeed(status, images, self.now()), images=images)
+
+    async def fail(self, error: TaskError) -> None:
+        """End the task with its error."""
+        await self.decide(lambda status: transitions.fail(status, error, self.now()))
+
+    async def fail_because(self, reason: FailureReason, message: str) -> None:
+        """End the task with an error of ours."""
+        await self.fail(TaskError(reason=reason, message=message))
+
+    async def expire(self) -> None:
+        """End the task at its deadline."""
+        await self.decide(lambda status: transitions.expire(status, self.now()))
+
+    async def give_back(self, error: NotProcessed) -> None:
+        """Queue the task again, or end it where it would wait past its deadline."""
+        not_before = self.retry_time(error.retry_after_seconds)
+        if not_before >= self.task.deadline:
+            await self.fail(replace(error_of(error), retryable=True))
+        else:
+            await self.decide(transitions.give_back, not_before=not_before)
+
+    async def progress(self, percent: int | None) -> None:
+        """Tell watchers how far the provider is, if that is news."""
+        if percent is not None and self._is_news(percent):
+            await self.decide(partial(transitions.progress, percent=percent))
+
+    async def report(self, *, progress_percent: int | None = None, preview: bytes | None = None) -> None:
+        """Take an adapter's report. Never raises, never waits for room: a paid call must go on."""
+        with suppress(Exception):  # a store that is broken ends the process by itself
+            if progress_percent is not None and self._is_news(progress_percent):
+                await self._show(partial(transitions.progress, percent=progress_percent))
+            if preview is not None and (image := await self._tools.results.keep_preview(preview)):
+                await self._show(partial(transitions.preview, image=image), image)
+
+    async def _show(self, step: Callable[[Status], Status], *images: Image) -> None:
+        self.task = await self._database.record(change, self._lease, step, self.now(), images=images)
+
+    def _is_news(self, percent: int) -> bool:
+        return transitions.progress(self.task.status, percent) != self.task.status
+
+    # Facts
+
+    async def not_processed(self, error: SubmitError) -> None:
+        """The vendor did nothing with the attempt."""
+        await self._learn(
+            Fact(
+                outcome=Outcome.NOT_PROCESSED,
+                billing=Billing.NOT_CHARGED,
+                error=error_of(error),
+                end_time=self.now(),
+            )
+        )
+
+    async def unknown(self, error: TaskError = transitions.SUBMIT_OUTCOME_UNKNOWN) -> None:
+        """Nobody knows whether the vendor took the attempt."""
+        await self._learn(Fact(outcome=Outcome.UNKNOWN, error=error))
+
+    async def interrupted(self) -> None:
+        """Nobody heard how the attempt's last call ended: what the next one says is not proof of that one."""
+        await self._learn(Fact(outcome=Outcome.UNKNOWN))
+
+    async def accepted(self, vendor_task_id: str, vendor_request_id: str) -> None:
+        """The vendor took the attempt; reach WAITING, in the same commit."""
+        fact = Fact(
+            outcome=Outcome.ACCEPTED, vendor_task_id=vendor_task_id, vendor_request_id=vendor_request_id
+        )
+        await self._learn_and_decide(fact, _entering(Stage.WAITING))
+
+    async def succeeded(
+        self, vendor_request_id: str, urls: tuple[str, ...], warnings: tuple[str, ...], *, free: bool
+    ) -> None:
+        """The vendor made the result; reach DOWNLOADING, in the same commit."""
+        fact = replace(self._success(free=free), vendor_request_id=vendor_request_id, result_urls=urls)
+        await self._learn_and_decide(fact, _entering(Stage.DOWNLOADING, warnings))
+
+    async def succeeded_in_vain(self, *, free: bool) -> None:
+        """The vendor reported success without a result."""
+        await self._learn(self._success(free=free))
+
+    def _success(self, *, free: bool) -> Fact:
+        """From here on the vendor may bill, whatever happens to the result."""
+        billing = Billing.NOT_CHARGED if free else Billing.CHARGED
+        return Fact(outcome=Outcome.SUCCEEDED, billing=billing, end_time=self.now())
+
+    async def failed(self, error: TaskError) -> None:
+        """The vendor took the attempt and failed it, or its result is unusable."""
+        await self._learn(Fact(outcome=Outcome.FAILED, error=error, end_time=self.now()))
+
+    async def late(self, images: tuple[Image, ...]) -> None:
+        """Results came after the task had ended: they are kept with the attempt."""
+        await self._keep_trying(
+            lambda: self._database.record(add_late_images, self._key(), images, self.now())
+        )
+
+    async def result_urls(self) -> tuple[str, ...]:
+        """Return where the vendor said that the attempt's results are."""
+        return await self._database.look_up(result_urls, self._key()) if self.task.status.attempts else ()
+
+    async def _learn(self, fact: Fact) -> None:
+        await self._keep_trying(lambda: self._database.record(learn, self._key(), fact))
+
+    async def _learn_and_decide(self, fact: Fact, step: Callable[[Status], Status]) -> None:
+        """Write a fact in any case; raises ``LeaseLost`` when the decision could not be made with it."""
+        task = await self._keep_trying(
+            lambda: self._database.record(learn_and_change, self._lease, self._key(), fact, step, self.now())
+        )
+        if task is None:
+            raise LeaseLost
+        self.task = task
+
+    def _key(self) -> AttemptKey:
+        return AttemptKey(self.task.task_id, self.attempt.number)
+
+    async def _keep_trying(self, write: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Write, and wait while the disk is full: what was paid for must not be forgotten (F19, P6)."""
+        while True:
+            try:
+                return await write()
+            except Refusal as refusal:
+                if refusal.reason is not Reason.STORAGE_FULL:
+                    raise
+            await self._tools.clock.sleep(FULL_RETRY_SECONDS)
+
+
+def _entering(stage: Stage, warnings: tuple[str, ...] = ()) -> Callable[[Status], Status]:
+    return lambda status: transitions.warn(transitions.enter(status, stage), warnings)
+
+
+def error_of(error: SubmitError) -> TaskError:
+    """Say why a paid call brought nothing, in the task's words."""
+    return TaskError(
+        reason=error.reason,
+        message=error.message,
+        provider_code=error.provider_code,
+        provider_message=error.provider_message,
+    )

@@ -1,0 +1,66 @@
+"""``[providers.NAME]``: each adapter's own options, checked by the adapter's own model."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from imageedit_server.engine.gates import parse_rate
+from imageedit_server.outbound.addresses import check_base_url, parse_allow
+from imageedit_server.providers.base import ProviderOptions
+from imageedit_server.providers.registry import ADAPTERS
+from imageedit_server.settings.complaints import SettingsError, validated
+from imageedit_server.settings.secrets import with_secrets
+
+LOCAL = "local"
+URL_SETTINGS = ("base_url", "upload_url")
+_PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def add_usual_vendors(raw: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Add every vendor whose usual variable holds a key, for a server that was given no file."""
+    for name, adapter in ADAPTERS.items():
+        if environment.get(adapter.usual_key_variable):
+            table = raw.setdefault("providers", {}).setdefault(name, {})
+            if isinstance(table, dict):
+                table |= {"adapter": name, "api_key_env": adapter.usual_key_variable, **table}
+
+
+def provider_options(
+    raw: Mapping[str, Any], environment: Mapping[str, str], allow: Collection[str]
+) -> dict[str, ProviderOptions]:
+    """Return the options of every enabled provider, ``local`` among them. Raises ``SettingsError``."""
+    tables = {LOCAL: {}, **raw}
+    if isinstance(tables[LOCAL], dict):
+        tables[LOCAL] = {"adapter": LOCAL, **tables[LOCAL]}
+    options = {name: _provider(name, table, environment, allow) for name, table in tables.items()}
+    return {name: found for name, found in options.items() if found.enabled}
+
+
+def _provider(
+    name: str, table: Any, environment: Mapping[str, str], allow: Collection[str]
+) -> ProviderOptions:
+    where = f"providers.{name}"
+    if not _PROVIDER_NAME.fullmatch(name):
+        raise SettingsError(f"{where}: a provider's name is lower-case letters, digits and _")
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where}: must be a table of settings")
+    if table.get("adapter") not in list(ADAPTERS):  # a list, since what stands there may not be hashable
+        trouble = "must be" if "adapter" in table else "is missing; it must be"
+        raise SettingsError(f"{where}.adapter: {trouble} one of {', '.join(sorted(ADAPTERS))}")
+    filled = with_secrets(where, table, environment)
+    options: ProviderOptions = validated(ADAPTERS[table["adapter"]].Options, filled, where)
+    for setting in URL_SETTINGS:
+        check_url(f"{where}.{setting}", getattr(options, setting, ""), allow)
+    try:
+        parse_rate(options.max_submits)
+    except ValueError as error:
+        raise SettingsError(f"{where}.max_submits: {error}") from None
+    return options
+
+
+def check_url(where: str, url: str, allow: Collection[str]) -> None:
+    """Raise ``SettingsError`` for a base URL that is not https, loopback or allowed."""
+    try:
+        check_base_url(url, parse_allow(allow))
+    except ValueError as error:
+        raise SettingsError(f"{where}: {error}") from None

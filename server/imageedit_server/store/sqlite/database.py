@@ -1,0 +1,237 @@
+"""The embedded database: one SQLite file, one connection that writes, readers beside it.
+
+The connection that writes is also the only one that checkpoints, which removes the trigger of SQLite's
+WAL-reset race (fixed in 3.51.3).
+"""
+
+import asyncio
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.feed.local import Feed
+from imageedit_server.store.sqlite.errors import BUSY, busy, for_caller, is_untrusted, name_of
+from imageedit_server.store.sqlite.file import (
+    DATABASE_NAME,
+    LOCK_NAME,
+    WAL_LIMIT_BYTES,
+    StoreRefused,
+    driver,
+    open_reader,
+    open_writer,
+    take_lock,
+)
+from imageedit_server.store.sqlite.group_commit import GroupCommit
+from imageedit_server.telemetry.metrics import STORE_WAITING, WAL_BYTES
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_WAITING = 1000
+READERS = 4
+ROOM_BYTES = 256 * 1024
+ROOM_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class SqliteDatabase:
+    """A ``Database`` in one file of ``folder``, made when missing; keeps other servers out of the folder.
+
+    A failed fsync is never tried again: ``broken`` is done then (F22). ``synchronous`` is anything but FULL
+    only where a test shows what FULL is for.
+    """
+
+    def __init__(self, folder: Path, *, synchronous: str = "FULL") -> None:
+        self._path = folder / DATABASE_NAME
+        self._lock_path = folder / LOCK_NAME
+        self.feed = Feed()
+        self._synchronous = synchronous
+        self._readers = threading.local()
+        self._reader_connections: list[Connection] = []
+        self._waiting_for_room: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Take the lock, check the file, start the writer. Raises ``StoreRefused``."""
+        self._loop = asyncio.get_running_loop()
+        self.broken: asyncio.Future[BaseException] = self._loop.create_future()
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = take_lock(self._lock_path)
+        except OSError as error:
+            raise StoreRefused(f"{self._path.parent} cannot hold the data: {error.strerror}") from None
+        try:
+            self._writer = await asyncio.to_thread(open_writer, self._path, self._synchronous)
+            self._loop_reader = await asyncio.to_thread(open_reader, self._path, self._synchronous)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        driver(self._loop_reader).execute("PRAGMA busy_timeout = 0")  # nobody waits on the loop
+        self._reader_connections.append(self._loop_reader)
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
+        self._commits = GroupCommit(self._writer, feed=self.feed, distrust=self._distrust)
+        STORE_WAITING.set_function(lambda: self._commits.waiting)
+        WAL_BYTES.set_function(self._wal_bytes)
+
+    async def close(self) -> None:
+        """Commit what waits, close every connection and let go of the lock."""
+        if self._waiting_for_room:
+            self._waiting_for_room.cancel()
+        await self._commits.close()
+        self._pool.shutdown()
+        for connection in (*self._reader_connections, self._writer):
+            connection.close()
+        os.close(self._lock)
+
+    async def write(
+        self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run ``unit`` in a transaction; refuse with STORE_BUSY when the writer cannot keep up (P29)."""
+        if self._commits.waiting >= MAX_WAITING:
+            raise busy()
+        return await self._submit(lambda connection: unit(connection, *args, **kwargs), patient=False)
+
+    async def record(
+        self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run ``unit`` in a transaction, however long it has to wait for the writer."""
+        return await self._submit(lambda connection: unit(connection, *args, **kwargs), patient=True)
+
+    async def _submit(self, unit: Callable[[Connection], T], *, patient: bool) -> T:
+        try:
+            return await self._commits.submit(unit, patient=patient)
+        except Refusal as refusal:
+            if refusal.reason is Reason.STORAGE_FULL and not self._waiting_for_room:
+                self._waiting_for_room = asyncio.create_task(self._wait_for_room(), name="wait for room")
+            raise
+
+    async def read(
+        self, query: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run ``query`` on a connection that cannot write."""
+        with self._own_errors():
+            return await self._loop.run_in_executor(
+                self._pool, lambda: ask(self._reader(), query, *args, **kwargs)
+            )
+
+    async def look_up(
+        self, query: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a short ``query`` at once: a thread's way there and back takes several times as long."""
+        with self._own_errors():
+            try:
+                return ask(self._loop_reader, query, *args, **kwargs)
+            except (DBAPIError, sqlite3.Error) as error:
+                if not name_of(error).startswith(BUSY):
+                    raise
+        return await self.read(query, *args, **kwargs)  # which may wait
+
+    @contextmanager
+    def _own_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, sqlite3.Error) as error:
+            if is_untrusted(error):
+                self._distrust(error)
+            raise for_caller(error) from None
+
+    def _reader(self) -> Connection:
+        connection: Connection | None = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = open_reader(self._path, self._synchronous)
+            self._readers.connection = connection
+            self._reader_connections.append(connection)
+        return connection
+
+    async def look_over(self) -> None:
+        """Read the whole file beside everything else; ``broken`` is done where it is damaged (F23)."""
+        opened: list[sqlite3.Connection] = []
+        try:
+            damage = await asyncio.to_thread(_damage, self._path, opened)
+        finally:
+            for connection in opened:  # whoever is cancelled does not wait for the rest of the file
+                with suppress(sqlite3.ProgrammingError):  # it is closed
+                    connection.interrupt()
+        if damage:
+            self._distrust(sqlite3.DatabaseError(f"the database is damaged: {damage}"))
+
+    def trouble(self) -> str:
+        if self.broken.done():
+            return "the store can no longer be trusted"
+        return "the disk is full" if self._waiting_for_room else ""
+
+    def alarm(self) -> str:
+        """Say that the write-ahead log is too long, when it is: it cannot be cut back while it is read."""
+        size = self._wal_bytes()
+        return (
+            f"the write-ahead log has {size} bytes; a read lasts too long" if size > WAL_LIMIT_BYTES else ""
+        )
+
+    async def _wait_for_room(self) -> None:
+        """Take some room and give it back, again and again until there is some (F19)."""
+        while True:
+            await asyncio.sleep(ROOM_SECONDS)
+            with suppress(Refusal):
+                await self.record(_take_room)
+                break
+        await self.record(_give_room_back)
+        self._waiting_for_room = None
+
+    def _wal_bytes(self) -> int:
+        with suppress(OSError):
+            return self._path.with_name(f"{self._path.name}-wal").stat().st_size
+        return 0
+
+    def _distrust(self, error: BaseException) -> None:
+        _log.critical("the store can no longer be trusted: %s", name_of(error) or error)
+        if not self.broken.done():
+            self.broken.set_result(error)
+
+
+def ask(
+    connection: Connection,
+    query: Callable[Concatenate[Connection, P], T],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Run ``query`` so that all its statements see one moment."""
+    cursor = driver(connection)
+    cursor.execute("BEGIN")
+    try:
+        return query(connection, *args, **kwargs)
+    finally:
+        cursor.execute("ROLLBACK")
+
+
+def _damage(path: Path, opened: list[sqlite3.Connection]) -> str:
+    """Return what SQLite finds wrong with a database, empty for nothing. Tells what it opened."""
+    with closing(open_reader(path, "FULL")) as connection:
+        opened.append(driver(connection))
+        try:
+            found = str(opened[0].execute("PRAGMA quick_check(1)").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            if not is_untrusted(error):
+                raise
+            found = str(error)
+    return "" if found == "ok" else found
+
+
+def _take_room(connection: Connection) -> None:
+    connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS room (filler BLOB)")
+    connection.exec_driver_sql("INSERT INTO room VALUES (zeroblob(?))", (ROOM_BYTES,))
+
+
+def _give_room_back(connection: Connection) -> None:
+    connection.exec_driver_sql("DELETE FROM room")  # which counts as a change, as dropping a table does not
+    connection.exec_driver_sql("DROP TABLE room")

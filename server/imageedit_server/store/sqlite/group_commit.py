@@ -1,0 +1,228 @@
+"""The one writer: units of work run on the loop, and a thread makes a group of them durable at once.
+
+A unit takes some tens of microseconds; handing it to another thread and back would cost more than that. What
+takes long is the COMMIT: it waits for the disk without holding Python up. The units that come meanwhile are
+the next group. Each runs in a savepoint of its own, so that one that fails takes nothing with it.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from imageedit_server.core.change import Change
+from imageedit_server.feed.local import Feed
+from imageedit_server.store.database import CHANGES
+from imageedit_server.store.sqlite.errors import BUSY, FULL, busy, for_caller, is_untrusted, name_of
+from imageedit_server.store.sqlite.file import MAX_WAIT_SECONDS, driver
+from imageedit_server.telemetry.metrics import STORE_COMMIT_SECONDS, STORE_GROUP_UNITS, STORE_WAIT_SECONDS
+
+T = TypeVar("T")
+
+MAX_GROUP = 256
+MAX_GROUP_SECONDS = 0.01
+"""How long a group may hold the loop up before it is committed; what is left is the next one's."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    unit: Callable[[Connection], Any]
+    future: asyncio.Future[Any]
+    patient: bool
+    since: float = field(default_factory=time.monotonic)
+    result: Any = None
+    error: BaseException | None = None
+    changes: list[Change] = field(default_factory=list)
+
+
+class GroupCommit:
+    """Runs units in the order in which they came. Lives on the loop; ``close`` it there.
+
+    ``feed`` is told every change after its commit. ``distrust`` is told the error after which nothing may
+    be written any more: a failed fsync is never tried again (F22).
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        feed: Feed,
+        distrust: Callable[[BaseException], None],
+    ) -> None:
+        self._connection = connection
+        self._cursor = driver(connection)
+        self._cursor.execute("PRAGMA busy_timeout = 0")  # nobody waits on the loop
+        self._feed = feed
+        self._distrust = distrust
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[_Waiting] = deque()
+        self._more = asyncio.Event()
+        self._singly = 0
+        self._closing = False
+        self._fatal: BaseException | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-commit")
+        self._serving = asyncio.create_task(self._serve(), name="store writer")
+        self._serving.add_done_callback(self._ended)
+        self.waiting = 0
+        """How many units were asked for and are not durable yet."""
+
+    def submit(self, unit: Callable[[Connection], T], *, patient: bool) -> asyncio.Future[T]:
+        """Return what will be the unit's result, or its error, once it is durable.
+
+        One that is not ``patient`` is refused as STORE_BUSY when its turn does not come in time.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.append(_Waiting(unit, future, patient))
+        self.waiting += 1
+        self._more.set()
+        return future
+
+    async def close(self) -> None:
+        """Make durable what waits, then end; what another program's lock keeps out by then is refused."""
+        self._closing = True
+        self._more.set()
+        await asyncio.wait([self._serving])
+        self._thread.shutdown()
+
+    def _ended(self, serving: asyncio.Task[None]) -> None:
+        """Nothing would be stored any more, and nobody would know."""
+        if not serving.cancelled() and (error := serving.exception()):
+            self._distrust(error)
+
+    async def _serve(self) -> None:
+        while await self._has_more():
+            group: list[_Waiting] = []
+            began = time.monotonic()
+            try:
+                await self._begin()
+                changes = self._cursor.total_changes
+                self._run_units(group)
+                await self._run_what_follows(group)
+                await self._commit(is_empty=self._cursor.total_changes == changes)
+            except Exception as error:  # noqa: BLE001  it goes to everyone of the group
+                self._undo(group, error)
+            self._settle(group)
+            _measure(group, began)
+
+    async def _has_more(self) -> bool:
+        while not self._queue and not self._closing:
+            self._more.clear()
+            await self._more.wait()
+        return bool(self._queue)
+
+    async def _begin(self) -> None:
+        if self._fatal is not None:
+            raise self._fatal
+        try:
+            self._cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not name_of(error).startswith(BUSY):
+                raise
+            await self._loop.run_in_executor(self._thread, self._begin_patiently)
+
+    async def _commit(self, *, is_empty: bool) -> None:
+        """Commit; where nothing was written, such as by a claim that found nothing, no fsync waits."""
+        if is_empty:
+            self._cursor.execute("COMMIT")
+        else:
+            await self._loop.run_in_executor(self._thread, self._cursor.execute, "COMMIT")
+
+    def _begin_patiently(self) -> None:
+        """Wait for another program that holds the file's lock."""
+        self._cursor.execute(f"PRAGMA busy_timeout = {int(MAX_WAIT_SECONDS * 1000)}")
+        try:
+            self._cursor.execute("BEGIN IMMEDIATE")
+        finally:
+            self._cursor.execute("PRAGMA busy_timeout = 0")
+
+    def _run_units(self, group: list[_Waiting]) -> None:
+        """Move units that wait into ``group`` and run each."""
+        most = 1 if self._singly else MAX_GROUP
+        self._singly = max(self._singly - 1, 0)
+        end = time.monotonic() + MAX_GROUP_SECONDS
+        while self._queue and len(group) < most and (not group or time.monotonic() < end):
+            group.append(self._queue.popleft())
+            self._run_unit(group[-1])
+
+    async def _run_what_follows(self, group: list[_Waiting]) -> None:
+        """Take in what the changes of a group lead to, such as the claim of a new task: it saves a commit."""
+        if not self._singly and self._feed.announce(_changes(group)):
+            await asyncio.sleep(0)  # it is asked for in this turn
+            self._run_units(group)
+
+    def _run_unit(self, waiting: _Waiting) -> None:
+        if not waiting.patient and time.monotonic() - waiting.since > MAX_WAIT_SECONDS:
+            waiting.error = busy()
+            return
+        waiting.error, waiting.changes = None, []
+        self._connection.info[CHANGES] = waiting.changes
+        self._cursor.execute("SAVEPOINT unit")
+        try:
+            waiting.result = waiting.unit(self._connection)
+        except Exception as error:
+            if not self._cursor.in_transaction:  # SQLite undid everything, not only this unit
+                raise
+            if is_untrusted(error):
+                raise
+            self._cursor.execute("ROLLBACK TO unit")
+            waiting.error = error
+            waiting.changes.clear()
+        self._cursor.execute("RELEASE unit")
+
+    def _undo(self, group: list[_Waiting], error: BaseException) -> None:
+        """Nothing of the group is stored: say so to each, or try each by itself."""
+        with suppress(sqlite3.Error):
+            self._cursor.execute("ROLLBACK")
+        if name_of(error) == FULL and len(group) > 1:  # one may have needed more room than the others
+            self._queue.extendleft(reversed(group))
+            self._singly = len(group)
+            group.clear()
+            return
+        if is_untrusted(error):
+            self._fatal = error
+            self._distrust(error)
+        if not group:  # it was not even begun
+            group.extend(self._unbegun(error))
+        for waiting in group:
+            waiting.error, waiting.changes = error, []
+
+    def _unbegun(self, error: BaseException) -> list[_Waiting]:
+        """Take out of the queue what need not wait until the file can be written again."""
+        may_stay = name_of(error).startswith(BUSY) and not self._closing
+        leave = [each for each in self._queue if not (each.patient and may_stay)]
+        self._queue = deque(each for each in self._queue if each.patient and may_stay)
+        return leave
+
+    def _settle(self, group: Sequence[_Waiting]) -> None:
+        self.waiting -= len(group)
+        for waiting in group:
+            _answer(waiting)
+        if changes := _changes(group):
+            self._feed.publish(changes)
+
+
+def _changes(group: Sequence[_Waiting]) -> list[Change]:
+    return [change for waiting in group for change in waiting.changes]
+
+
+def _measure(group: Sequence[_Waiting], began: float) -> None:
+    if group:
+        STORE_WAIT_SECONDS.observe(max(began - group[0].since, 0))
+        STORE_COMMIT_SECONDS.observe(time.monotonic() - began)
+        STORE_GROUP_UNITS.observe(len(group))
+
+
+def _answer(waiting: _Waiting) -> None:
+    if waiting.future.done():  # its caller went away
+        return
+    if waiting.error is None:
+        waiting.future.set_result(waiting.result)
+    else:
+        waiting.future.set_exception(for_caller(waiting.error))

@@ -1,0 +1,1 @@
+"""What no caller asks for: retention, the sweep of orphans, reports."""
