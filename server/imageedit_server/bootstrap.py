@@ -18,7 +18,7 @@ from imageedit_server.access.keys import Keys, read_keys, summary_of
 from imageedit_server.access.rates import RequestRates
 from imageedit_server.access.reload import Reloaded, Unusable
 from imageedit_server.core.errors import Refusal
-from imageedit_server.core.task import Kind
+from imageedit_server.core.request import Kind
 from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.page_tokens import PageTokens

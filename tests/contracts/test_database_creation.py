@@ -11,7 +11,8 @@ from sqlalchemy import Connection, func, select
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.image import Transparency
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions, Options, SeedreamOptions
-from imageedit_server.core.task import BodyProfile, Input, Kind, OnUnknown, Request, State, Status
+from imageedit_server.core.request import BodyProfile, Input, Kind, OnUnknown, Request
+from imageedit_server.core.task import State, Status
 from imageedit_server.store.creation import add_images, create_task, find_by_request_id
 from imageedit_server.store.database import Database
 from imageedit_server.store.queries import get_image, get_task

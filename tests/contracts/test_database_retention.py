@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Input, Outcome, State
+from imageedit_server.core.request import Input
+from imageedit_server.core.task import Outcome, State
 from imageedit_server.store.attempts import AttemptKey, Fact, add_late_images, begin_attempt, learn
 from imageedit_server.store.creation import add_images, create_task
 from imageedit_server.store.database import Database

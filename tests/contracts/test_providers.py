@@ -25,9 +25,10 @@ from imageedit_server.core.image import EXTENSIONS, Image, Transparency
 from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions, Options, SeedreamOptions
+from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO, parse_size
 from imageedit_server.core.sizing import with_size
-from imageedit_server.core.task import Input, Kind, Request, Status
+from imageedit_server.core.task import Status
 from imageedit_server.outbound.client import ApiClient, Trust
 from imageedit_server.providers.base import (
     Accepted,

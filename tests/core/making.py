@@ -4,7 +4,7 @@ from typing import Any
 
 from imageedit_server.core.image import Image, Transparency
 from imageedit_server.core.model import Model
-from imageedit_server.core.task import Input, Kind, Request
+from imageedit_server.core.request import Input, Kind, Request
 
 
 def image(**facts: Any) -> Image:

@@ -6,7 +6,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor
 
 from imageedit.v1 import image_edit_service_pb2 as pb
-from imageedit_server.core.task import Kind
+from imageedit_server.core.request import Kind
 
 REQUESTS: dict[Kind, Any] = {
     Kind.EDIT_IMAGE: pb.EditImageRequest.DESCRIPTOR,

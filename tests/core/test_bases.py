@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from imageedit_server.core.limits import check_limits
-from imageedit_server.core.task import Kind
+from imageedit_server.core.request import Kind
 from tests.core.making import model, picture, request
 from tests.core.proto_paths import is_path_of
 

@@ -10,8 +10,8 @@ from google.protobuf.duration_pb2 import Duration
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2, task_pb2
-from imageedit_server.core.draft import Draft
 from imageedit_server.core.fields import check_fields
+from imageedit_server.core.request import Draft
 from imageedit_server.wire.conversion import default_model_draft, edit_image_draft, model_edit_draft
 from tests.core.proto_paths import is_path_of
 

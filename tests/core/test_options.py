@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from imageedit_server.core.draft import Draft
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions, Options, SeedreamOptions
-from imageedit_server.core.task import BodyProfile, Kind
+from imageedit_server.core.request import BodyProfile, Draft, Kind
 
 CHANGED: dict[type[Any], dict[str, Any]] = {
     OpenaiOptions: {

@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imageedit_server.core.draft import Content, Draft, ImageRef, TaskOutput, Url, image_field
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions, SeedreamOptions
-from imageedit_server.core.task import BodyProfile, Kind, OnUnknown
+from imageedit_server.core.request import (
+    BodyProfile,
+    Content,
+    Draft,
+    ImageRef,
+    Kind,
+    OnUnknown,
+    TaskOutput,
+    Url,
+    image_field,
+)
 
 text = st.text(max_size=8)
 sources = st.one_of(
@@ -87,6 +96,51 @@ NOT_MEANT: dict[str, Any] = {"request_id": "x", "validate_only": True}
 
 def test_every_field_is_in_one_of_the_tables() -> None:
     assert {field.name for field in fields(Draft)} == set(CHANGES) | set(NOT_MEANT)
+
+
+EDIT = Draft(
+    kind=Kind.EDIT_IMAGE,
+    request_id="r",
+    user_id="u",
+    model="local/basic",
+    prompt="sepia 棕",
+    images=(Content(b"abc"), Url("https://x/y"), ImageRef("sha256:1"), TaskOutput("task_1", 2)),
+    mask=Content(b"m"),
+    has_mask=True,
+    reference_images=(ImageRef("z"),),
+    n=2,
+    size="4:3",
+    timeout=timedelta(seconds=90),
+    labels={"b": "1", "a": "2"},
+    on_unknown=OnUnknown.RESUBMIT,
+    options=OpenaiOptions(quality="high"),
+)
+STORED = {
+    "9819f3d808e30df68d4ef542a7ce6dc899fa6a739b215feddfefbd87c4c434e0": EDIT,
+    "006f17680f495c93a85f72559f9c43f5cb612f9d80ab027fa3611a96d82a6b82": Draft(
+        kind=Kind.MODEL_EDIT, user_id="u", prompt="x", base_model_task_id="task_00"
+    ),
+    "38637a21001f7da8455e9d8777ca5ba008b7a09ad175eba767ae7d0b4c3494d8": Draft(
+        kind=Kind.DEFAULT_MODEL,
+        user_id="u",
+        images=(ImageRef("a"),),
+        angle="side",
+        body_profile=BodyProfile(gender="女", height_cm=170.5),
+    ),
+    "3d2522cead9c6e395a1a47e2d5d305e5c3f2b38501b8b64ce869e397b01208be": replace(
+        EDIT, options=SeedreamOptions(quality="HIGH")
+    ),
+    "93874d9211ed8fe2def67909851f701e6710cc639c3c5a73311697b20feecd87": replace(
+        EDIT, options=IdeogramOptions(seed=7)
+    ),
+}
+"""Hashes as schema 1 stored them."""
+
+
+@pytest.mark.parametrize(("stored", "draft"), STORED.items(), ids=range(len(STORED)))
+def test_a_hash_that_was_stored_once_is_made_again(stored: str, draft: Draft) -> None:
+    """A request_id stands for its task also after an upgrade (P3)."""
+    assert draft.sha256() == stored
 
 
 @pytest.mark.parametrize("name", CHANGES)

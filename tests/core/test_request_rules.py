@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imageedit_server.core.draft import Content, Draft, ImageRef, TaskOutput, Url
 from imageedit_server.core.errors import Violation
 from imageedit_server.core.fields import MODEL_EDIT_SIZES, check_fields, check_text
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions, SeedreamOptions
-from imageedit_server.core.task import BodyProfile, Kind
+from imageedit_server.core.request import BodyProfile, Content, Draft, ImageRef, Kind, TaskOutput, Url
 from tests.core.proto_paths import REQUESTS, is_path_of
 
 PICTURE = Content(b"x")

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from imageedit_server.core.request import Input
 from imageedit_server.core.sizing import with_size
-from imageedit_server.core.task import Input, Status
+from imageedit_server.core.task import Status
 from tests.core.making import model, picture, request
 
 NEAREST = "The size 4:3 was chosen: of those of p/m it is nearest to 64x48."

@@ -8,7 +8,6 @@ import pytest
 
 from imageedit.v1 import image_edit_service_pb2 as service_pb
 from imageedit.v1 import model_pb2, task_pb2
-from imageedit_server.core.draft import PROMPT_FIELDS, image_field
 from imageedit_server.core.errors import (
     Code,
     FailureReason,
@@ -23,14 +22,13 @@ from imageedit_server.core.errors import (
 from imageedit_server.core.fields import MODEL_EDIT_SIZES
 from imageedit_server.core.model import MaskUse
 from imageedit_server.core.options import Options
+from imageedit_server.core.request import PROMPT_FIELDS, Kind, OnUnknown, image_field
 from imageedit_server.core.sizes import parse_size
 from imageedit_server.core.task import (
     OPEN_STATES,
     TASK_ID,
     TRANSITIONS,
     Billing,
-    Kind,
-    OnUnknown,
     Outcome,
     Stage,
     State,

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select
 
-from imageedit_server.core.draft import Content, Draft, ImageRef, TaskOutput, Url
 from imageedit_server.core.errors import Code, Reason, Refusal
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions, SeedreamOptions
-from imageedit_server.core.task import Kind, State, Task
+from imageedit_server.core.request import Content, Draft, ImageRef, Kind, TaskOutput, Url
+from imageedit_server.core.task import State, Task
 from imageedit_server.providers.base import Accepted, Job, Report, Running
 from imageedit_server.store.tables import EVENT, IDEMPOTENCY, IMAGE, TASK
 from tests.engine.house import INPUT, RESULT_ID, TENANT, House, Vendor, picture

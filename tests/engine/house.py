@@ -15,11 +15,11 @@ from typing import Any, ClassVar, cast
 import pytest
 from PIL import Image as Pillow
 
-from imageedit_server.core.draft import Content, Draft
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.model import MaskUse, Model
+from imageedit_server.core.request import Content, Draft, Kind
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO
-from imageedit_server.core.task import TRANSITIONS, Event, Kind, Stage, State, Task
+from imageedit_server.core.task import TRANSITIONS, Event, Stage, State, Task
 from imageedit_server.editing import Callbacks, Creating, Heartbeat, Pictures, Tasks
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.page_tokens import PageTokens

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from imageedit_server.core.draft import Content, Draft
-from imageedit_server.core.task import Kind
+from imageedit_server.core.request import Content, Draft, Kind
 from imageedit_server.providers.base import Finished, Job, Report
 from tests.engine.house import DONE, INPUT, House, Vendor
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imageedit_server.core.task import Attempt, Kind, Outcome, Request, Status, Task
+from imageedit_server.core.request import Kind, Request
+from imageedit_server.core.task import Attempt, Outcome, Status, Task
 from imageedit_server.engine.gates import (
     MAX_CONSECUTIVE,
     MIN_CALLS,

@@ -10,7 +10,8 @@ import pytest
 
 from imageedit_server.core import transitions
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.core.task import Billing, OnUnknown, Outcome, Stage, State, Task
+from imageedit_server.core.request import OnUnknown
+from imageedit_server.core.task import Billing, Outcome, Stage, State, Task
 from imageedit_server.providers.base import (
     Accepted,
     Ambiguous,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from imageedit_server.core.task import Event, Kind, Request, Status, Task
+from imageedit_server.core.request import Kind, Request
+from imageedit_server.core.task import Event, Status, Task
 from imageedit_server.feed.local import KEPT_EVENTS, Tail
 from tests.store.making import LATER, NOW, TENANT
 

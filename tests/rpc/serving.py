@@ -16,7 +16,7 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from imageedit_server.bootstrap import Server, running
 from imageedit_server.core.model import MaskUse, Model
-from imageedit_server.core.task import Kind
+from imageedit_server.core.request import Kind
 from imageedit_server.feed.local import Feed
 from imageedit_server.providers.base import Context
 from imageedit_server.providers.registry import ADAPTERS

@@ -6,7 +6,8 @@ from typing import Any
 
 from imageedit_server.core import transitions
 from imageedit_server.core.image import Image, image_id_of
-from imageedit_server.core.task import Attempt, Kind, Request, Status, Task, new_task_id
+from imageedit_server.core.request import Kind, Request
+from imageedit_server.core.task import Attempt, Status, Task, new_task_id
 from imageedit_server.store.attempts import AttemptKey, begin_attempt
 from imageedit_server.store.claims import Claimed, claim
 from imageedit_server.store.creation import NewTask, create_task

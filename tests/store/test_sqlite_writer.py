@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from imageedit_server.core.change import Change
 from imageedit_server.core.errors import Reason, Refusal
-from imageedit_server.core.task import Input, State, Status
+from imageedit_server.core.request import Input
+from imageedit_server.core.task import State, Status
 from imageedit_server.store import claims
 from imageedit_server.store.claims import claim
 from imageedit_server.store.creation import create_task

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from imageedit_server.core.draft import Draft, ImageRef
 from imageedit_server.core.errors import Reason, Refusal
-from imageedit_server.core.task import Kind, State
+from imageedit_server.core.request import Draft, ImageRef, Kind
+from imageedit_server.core.task import State
 from imageedit_server.runtime.clock import Clock
 from imageedit_server.store.retention import forget_tasks
 from imageedit_server.upkeep import retention as retention_module

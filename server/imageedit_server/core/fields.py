@@ -4,18 +4,21 @@ import math
 import re
 from collections.abc import Iterator
 
-from imageedit_server.core.draft import (
+from imageedit_server.core.errors import Violation
+from imageedit_server.core.options import IdeogramOptions, OpenaiOptions
+from imageedit_server.core.request import (
+    MAX_TIMEOUT,
+    MIN_TIMEOUT,
     PROMPT_FIELDS,
+    BodyProfile,
     Content,
     Draft,
     ImageRef,
+    Kind,
     Source,
     TaskOutput,
     Url,
 )
-from imageedit_server.core.errors import Violation
-from imageedit_server.core.options import IdeogramOptions, OpenaiOptions
-from imageedit_server.core.task import MAX_TIMEOUT, MIN_TIMEOUT, BodyProfile, Kind
 
 MAX_PROMPT_CHARS = 32_000
 MAX_WORD_CHARS = 128

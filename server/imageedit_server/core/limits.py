@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
-from imageedit_server.core.draft import PROMPT_FIELDS, image_field
 from imageedit_server.core.errors import Violation
 from imageedit_server.core.image import Image, Transparency
 from imageedit_server.core.model import MaskUse, Model
+from imageedit_server.core.request import PROMPT_FIELDS, Kind, Request, image_field
 from imageedit_server.core.sizes import AUTO, accepts
-from imageedit_server.core.task import Kind, Request
 
 
 def check_limits(request: Request, model: Model) -> list[Violation]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from imageedit_server.core.image import EXTENSIONS
-from imageedit_server.core.task import Kind
+from imageedit_server.core.request import Kind
 
 
 class MaskUse(StrEnum):

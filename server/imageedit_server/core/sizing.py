@@ -2,8 +2,9 @@
 
 from imageedit_server.core import transitions
 from imageedit_server.core.model import Model
+from imageedit_server.core.request import Request
 from imageedit_server.core.sizes import AUTO, nearest
-from imageedit_server.core.task import Request, Status
+from imageedit_server.core.task import Status
 
 
 def with_size(status: Status, request: Request, model: Model) -> Status:

@@ -6,27 +6,15 @@ makes a new ``Status`` under the next ``seq`` and is one event of the task.
 
 import re
 import secrets
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.image import Image
-from imageedit_server.core.options import Options
+from imageedit_server.core.request import Request
 
 TASK_ID = re.compile(r"task_[0-9a-f]{32}")
-
-DEFAULT_TIMEOUT = timedelta(minutes=15)
-MIN_TIMEOUT = timedelta(seconds=1)
-MAX_TIMEOUT = timedelta(hours=24)
-
-
-class Kind(StrEnum):
-    """Which call created the task."""
-
-    EDIT_IMAGE = "EDIT_IMAGE"
-    MODEL_EDIT = "MODEL_EDIT"
-    DEFAULT_MODEL = "DEFAULT_MODEL"
 
 
 class State(StrEnum):
@@ -92,13 +80,6 @@ class Outcome(StrEnum):
     FAILED = "FAILED"
 
 
-class OnUnknown(StrEnum):
-    """What to do when nobody knows whether the vendor took the paid call."""
-
-    FAIL = "FAIL"
-    RESUBMIT = "RESUBMIT"
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskError:
     """Why a task or an attempt failed; ``provider_message`` is redacted before it gets here."""
@@ -127,61 +108,6 @@ class Attempt:
     submit_time: datetime
     end_time: datetime | None = None
     late_images: tuple[Image, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BodyProfile:
-    """The person of a default model. 0 and empty mean not given."""
-
-    gender: str = ""
-    height_cm: float = 0
-    weight_kg: float = 0
-    age: int = 0
-    skin_color: str = ""
-    body_type: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Input:
-    """One input picture of a stored task: an image of this service, or a URL still to be fetched."""
-
-    image: Image | None = None
-    url: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """What was asked for. Never changes once the task exists.
-
-    ``base_vendor_task_id`` is the vendor's id of the base, for providers that edit only their own.
-    """
-
-    kind: Kind
-    request_id: str = ""
-    user_id: str = ""
-    model: str = ""
-    provider: str = ""
-    prompt: str = ""
-    images: tuple[Input, ...] = ()
-    mask: Input | None = None
-    reference_images: tuple[Input, ...] = ()
-    n: int = 1
-    size: str = ""
-    options: Options | None = None
-    on_unknown: OnUnknown = OnUnknown.FAIL
-    labels: dict[str, str] = field(default_factory=dict)
-    base_model_task_id: str = ""
-    base_vendor_task_id: str = ""
-    angle: str = ""
-    body_profile: BodyProfile | None = None
-
-    def inputs(self) -> tuple[Input, ...]:
-        """Return every input picture."""
-        return (*self.images, *((self.mask,) if self.mask else ()), *self.reference_images)
-
-    def input_images(self) -> tuple[Image, ...]:
-        """Return the input pictures that are images of this service."""
-        return tuple(given.image for given in self.inputs() if given.image)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,14 +4,25 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from imageedit_server.core.draft import Content, Draft, ImageRef, Source, TaskOutput, Url
 from imageedit_server.core.errors import Reason, Refusal, Violation, image_not_found, invalid, refuse_fields
 from imageedit_server.core.fields import check_fields
 from imageedit_server.core.image import Image
 from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import Model
+from imageedit_server.core.request import (
+    Content,
+    Draft,
+    ImageRef,
+    Input,
+    Kind,
+    Request,
+    Source,
+    TaskOutput,
+    Url,
+    request_of,
+)
 from imageedit_server.core.sizing import with_size
-from imageedit_server.core.task import Input, Kind, Request, State, Status, Task, new_task_id
+from imageedit_server.core.task import State, Status, Task, new_task_id
 from imageedit_server.editing.draining import check_open
 from imageedit_server.editing.pictures import Pictures
 from imageedit_server.editing.tasks import Tasks
@@ -226,24 +237,13 @@ def _check_options(draft: Draft, model: Model) -> None:
 
 def _request(draft: Draft, offer: Offer | None, inputs: dict[str, Input]) -> Request:
     pictures = list(inputs.items())
-    return Request(
-        kind=draft.kind,
-        request_id=draft.request_id,
-        user_id=draft.user_id,
+    return request_of(
+        draft,
         model=offer.model.name if offer else "",
         provider=offer.provider.name if offer else "",
-        prompt=draft.prompt,
         images=tuple(given for field, given in pictures if field.startswith("image")),
         mask=inputs.get("mask"),
         reference_images=tuple(given for field, given in pictures if field.startswith("reference_images")),
-        n=draft.n,
-        size=draft.size,
-        options=draft.options,
-        on_unknown=draft.on_unknown,
-        labels=draft.labels,
-        base_model_task_id=draft.base_model_task_id,
-        angle=draft.angle,
-        body_profile=draft.body_profile,
     )
 
 

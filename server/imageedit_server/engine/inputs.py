@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from imageedit_server.core.errors import Code, FailureReason, Refusal
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Input, Request
+from imageedit_server.core.request import Input, Request
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.fetch import FetchFailed, GuardedFetch, UrlRefused
 from imageedit_server.providers.base import InputImage, NotProcessed, PrepareError

@@ -13,8 +13,9 @@ from imageedit_server.core import transitions
 from imageedit_server.core.errors import FailureReason, refuse_fields
 from imageedit_server.core.image import Image
 from imageedit_server.core.limits import check_limits
+from imageedit_server.core.request import OnUnknown, Request
 from imageedit_server.core.sizing import with_size
-from imageedit_server.core.task import Attempt, Billing, OnUnknown, Request, Stage, TaskError
+from imageedit_server.core.task import Attempt, Billing, Stage, TaskError
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.inputs import has_urls
 from imageedit_server.engine.polling import Polling

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from imageedit_server.core.errors import FailureReason, Violation
 from imageedit_server.core.image import Image
 from imageedit_server.core.model import Model
-from imageedit_server.core.task import Request
+from imageedit_server.core.request import Request
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.runtime.clock import Clock
 from imageedit_server.runtime.threads import work_on

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.model import MaskUse, Model
+from imageedit_server.core.request import Kind
 from imageedit_server.core.sizes import AUTO
-from imageedit_server.core.task import Kind
 from imageedit_server.providers.base import (
     DAY,
     Accepted,

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.model import Model
-from imageedit_server.core.task import BodyProfile, Kind, Request
+from imageedit_server.core.request import BodyProfile, Kind, Request
 from imageedit_server.outbound.client import BadBody, OutboundError, Reply, read_json
 from imageedit_server.providers.accounts import ask_account
 from imageedit_server.providers.base import (

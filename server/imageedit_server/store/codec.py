@@ -5,7 +5,8 @@ from typing import Generic, TypeVar
 from pydantic import TypeAdapter
 
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Request, Status, TaskError
+from imageedit_server.core.request import Request
+from imageedit_server.core.task import Status, TaskError
 
 T = TypeVar("T")
 

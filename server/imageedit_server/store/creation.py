@@ -9,7 +9,8 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from imageedit_server.core.errors import Reason, Refusal, image_not_found
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Request, Status, Task
+from imageedit_server.core.request import Request
+from imageedit_server.core.task import Status, Task
 from imageedit_server.store import codec
 from imageedit_server.store.log import insert_event
 from imageedit_server.store.queries import get_task, has_image

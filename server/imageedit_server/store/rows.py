@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from imageedit_server.core.image import Image, Transparency
-from imageedit_server.core.task import Attempt, Billing, Event, Outcome, Request, Task
+from imageedit_server.core.request import Request
+from imageedit_server.core.task import Attempt, Billing, Event, Outcome, Task
 from imageedit_server.store import codec
 from imageedit_server.store.tables import from_micros
 

@@ -8,11 +8,22 @@ from google.protobuf.duration_pb2 import Duration
 
 from imageedit.v1 import image_edit_service_pb2 as service_pb
 from imageedit.v1 import image_pb2, task_pb2
-from imageedit_server.core.draft import Content, Draft, ImageRef, Source, TaskOutput, Url
 from imageedit_server.core.errors import invalid, refuse_fields
 from imageedit_server.core.fields import MAX_LABELS, MAX_SOURCES, MAX_USER_ID_CHARS, check_text
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions, Options, SeedreamOptions
-from imageedit_server.core.task import DEFAULT_TIMEOUT, BodyProfile, Kind, OnUnknown, State
+from imageedit_server.core.request import (
+    DEFAULT_TIMEOUT,
+    BodyProfile,
+    Content,
+    Draft,
+    ImageRef,
+    Kind,
+    OnUnknown,
+    Source,
+    TaskOutput,
+    Url,
+)
+from imageedit_server.core.task import State
 
 _Create = (
     service_pb.EditImageRequest | service_pb.CreateModelEditRequest | service_pb.CreateDefaultModelRequest

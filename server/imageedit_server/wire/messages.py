@@ -9,7 +9,8 @@ from imageedit.v1 import image_edit_service_pb2 as service_pb
 from imageedit.v1 import image_pb2, model_pb2, task_pb2
 from imageedit_server.core.image import Image
 from imageedit_server.core.model import Model
-from imageedit_server.core.task import Attempt, BodyProfile, Event, Task, TaskError
+from imageedit_server.core.request import BodyProfile
+from imageedit_server.core.task import Attempt, Event, Task, TaskError
 from imageedit_server.editing import Heartbeat
 
 MOST_KEPT = 256

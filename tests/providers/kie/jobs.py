@@ -12,7 +12,7 @@ from PIL import ImageDraw, ImageOps
 from PIL.ExifTags import Base as ExifTag
 
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Input, Kind, Request
+from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.providers.base import InputImage, Job
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.models import CHARACTER_EDIT, SEEDREAM

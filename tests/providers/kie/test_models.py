@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from imageedit_server.core.errors import Violation
 from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import MaskUse, Model
-from imageedit_server.core.task import Input, Kind
+from imageedit_server.core.request import Input, Kind
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.adapter import KieOptions
 from imageedit_server.providers.kie.answers import CreditsUnknown

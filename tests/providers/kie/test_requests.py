@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from imageedit_server.core.options import IdeogramOptions, SeedreamOptions
-from imageedit_server.core.task import Kind
+from imageedit_server.core.request import Kind
 from imageedit_server.providers.base import Job
 from imageedit_server.providers.kie import KieAdapter
 from tests.providers.kie.conftest import MakeAdapter, Silence

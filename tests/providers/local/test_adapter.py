@@ -10,8 +10,8 @@ from PIL import Image
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.image import Image as StoredImage
 from imageedit_server.core.model import MaskUse
+from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.core.sizes import accepts
-from imageedit_server.core.task import Input, Kind, Request
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.providers.base import (
     Context,

@@ -11,8 +11,8 @@ from PIL import ImageDraw
 
 from imageedit_server.core.image import Image
 from imageedit_server.core.options import OpenaiOptions
+from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.core.sizes import AUTO, nearest
-from imageedit_server.core.task import Input, Kind, Request
 from imageedit_server.images.inspection import inspect
 from imageedit_server.providers.base import Adapter, InputImage, Job
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import ImageChops
 
 from imageedit_server.core.options import OpenaiOptions
-from imageedit_server.core.task import Kind
+from imageedit_server.core.request import Kind
 from imageedit_server.providers.base import Adapter, Context, Finished, Job
 from imageedit_server.providers.openai import OpenaiAdapter
 from imageedit_server.sandbox.pool import WorkerPool

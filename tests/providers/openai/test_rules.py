@@ -12,8 +12,8 @@ from imageedit_server.core.image import Image, Transparency
 from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import MaskUse
 from imageedit_server.core.options import OpenaiOptions
+from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.core.sizes import MAX_RATIO_PART, parse_size
-from imageedit_server.core.task import Input, Kind, Request
 from imageedit_server.providers.base import PrepareError
 from imageedit_server.providers.openai import OpenaiAdapter
 from imageedit_server.providers.openai.rules import rules_of

@@ -11,7 +11,7 @@ from PIL import ImageDraw, ImageOps
 from PIL.ExifTags import Base as ExifTag
 
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Input, Kind, Request
+from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.providers.base import InputImage, Job
 from imageedit_server.providers.suitme import SuitmeAdapter
 

@@ -5,8 +5,9 @@ from pydantic import ValidationError
 
 from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import Model
+from imageedit_server.core.request import Kind
 from imageedit_server.core.sizing import with_size
-from imageedit_server.core.task import Kind, Status
+from imageedit_server.core.task import Status
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.providers.base import Context
 from imageedit_server.providers.suitme import SuitmeAdapter, SuitmeOptions

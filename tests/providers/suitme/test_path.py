@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from imageedit_server.core.task import BodyProfile
+from imageedit_server.core.request import BodyProfile
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.providers.base import Finished, Job, Running
 from imageedit_server.providers.suitme import SuitmeAdapter

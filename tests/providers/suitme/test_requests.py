@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
-from imageedit_server.core.task import BodyProfile
+from imageedit_server.core.request import BodyProfile
 from imageedit_server.providers.base import Context, Job, NotProcessed, PrepareError
 from imageedit_server.providers.suitme import SuitmeAdapter
 from imageedit_server.runtime.workers import WorkerDied

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from imageedit_server.core.errors import FailureReason, Violation
 from imageedit_server.core.model import Model
-from imageedit_server.core.task import Request
+from imageedit_server.core.request import Request
 from imageedit_server.outbound.client import OutboundError
 from imageedit_server.providers.base import (
     Accepted,

@@ -10,7 +10,7 @@ from typing import Any
 
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.options import IdeogramOptions, SeedreamOptions
-from imageedit_server.core.task import Kind
+from imageedit_server.core.request import Kind
 from imageedit_server.providers.base import Job
 
 MIB = 1024 * 1024

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.model import MaskUse, Model
+from imageedit_server.core.request import Kind
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO
-from imageedit_server.core.task import Kind
 from imageedit_server.providers.base import (
     Adapter,
     Context,

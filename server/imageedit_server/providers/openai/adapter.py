@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from imageedit_server.core.errors import Violation
 from imageedit_server.core.model import MaskUse, Model
-from imageedit_server.core.task import Kind, Request
+from imageedit_server.core.request import Kind, Request
 from imageedit_server.outbound.client import OutboundError
 from imageedit_server.providers.accounts import ask_account
 from imageedit_server.providers.base import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.options import OpenaiOptions
-from imageedit_server.core.task import Input
+from imageedit_server.core.request import Input
 from imageedit_server.outbound.client import Part
 from imageedit_server.providers.base import InputImage, Job, Prepared, PrepareError
 from imageedit_server.providers.openai.checking import check_pictures, picture_field

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-from imageedit_server.core.draft import image_field
 from imageedit_server.core.errors import Violation
 from imageedit_server.core.image import Image, Transparency
 from imageedit_server.core.options import OpenaiOptions
+from imageedit_server.core.request import Kind, Request, image_field
 from imageedit_server.core.sizes import parse_size
-from imageedit_server.core.task import Kind, Request
 from imageedit_server.providers.openai.rules import Rules
 from imageedit_server.providers.openai.sizes import broken_rule
 
