@@ -18,8 +18,9 @@ from imageedit_server import bootstrap
 from imageedit_server.access.callers import Callers
 from imageedit_server.access.keys import Caller
 from imageedit_server.access.rates import RequestRates
-from imageedit_server.access.rules import RULES, Rule
+from imageedit_server.access.rules import Rule
 from imageedit_server.rpc.authentication import Authentication
+from imageedit_server.rpc.rules import RULES
 from imageedit_server.rpc.server import SERVED
 from tests.rpc.callers import ALICE, BOB, KEYS, asking, bearer, hash_of, write_keys
 from tests.rpc.calls import METHODS, Outcome, assert_presentable, call, outcome_of

@@ -10,9 +10,10 @@ import grpc
 
 from imageedit_server.access.callers import HEADER, Callers, key_revoked
 from imageedit_server.access.keys import Caller
-from imageedit_server.access.rules import RULES, Rule
+from imageedit_server.access.rules import Rule
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.rpc.errors import abort
+from imageedit_server.rpc.rules import RULES
 from imageedit_server.telemetry.metrics import RPCS
 
 MAX_METADATA_BYTES = 16384
