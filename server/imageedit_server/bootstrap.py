@@ -13,10 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from imageedit_server.access.admission import Admission
 from imageedit_server.access.callers import Callers
+from imageedit_server.access.certificates import CertificateFiles, Certificates
 from imageedit_server.access.keys import Keys, read_keys, summary_of
 from imageedit_server.access.rates import RequestRates
 from imageedit_server.access.reload import Reloaded, Unusable
+from imageedit_server.access.uploads import UploadPlaces
+from imageedit_server.access.watches import WatchBudget
 from imageedit_server.core.errors import Refusal
 from imageedit_server.core.request import Kind
 from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
@@ -35,7 +39,6 @@ from imageedit_server.providers.base import Connect, Context
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.providers.registry import ADAPTERS
 from imageedit_server.rpc.server import grpc_door
-from imageedit_server.rpc.tls import Tls, TlsFiles
 from imageedit_server.runtime.clock import Clock, SystemClock
 from imageedit_server.runtime.files import secret_in
 from imageedit_server.sandbox.pool import INSPECTION, WorkerPool
@@ -142,20 +145,13 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             http_door(http.host, http.port, http_app(readiness.reason, use_cases.callbacks.receive, measure))
         )
         grpc = parse_address(server.listen)
-        tls = tls_of(settings.tls)
+        certificates = certificates_of(settings.tls)
         keys = keys_of(settings.auth)
-        _warn_of_useless(settings.auth, keys, tls)
+        _warn_of_useless(settings.auth, keys, certificates)
         _warn_of_plaintext(settings)
-        callers = _callers(keys, settings.limits)
+        admission = _admission(keys, settings.limits)
         door = await stack.enter_async_context(
-            grpc_door(
-                grpc.host,
-                grpc.port,
-                use_cases,
-                callers=callers,
-                tls=tls,
-                max_watches=settings.limits.watches,
-            )
+            grpc_door(grpc.host, grpc.port, use_cases, admission, certificates)
         )
         engine = asyncio.create_task(dispatcher.serve(), name="engine")
         retention = Retention(database, clock, settings.retention.keep())
@@ -163,7 +159,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         services = (
             serving,
             engine,
-            asyncio.create_task(_look_again(callers, keys, tls), name="credentials"),
+            asyncio.create_task(_look_again(admission.callers, keys, certificates), name="credentials"),
             asyncio.create_task(retention.serve(), name="retention"),
             asyncio.create_task(Orphans(database, blobs, clock).serve(), name="orphan sweep"),
             asyncio.create_task(_look_over(database, clock), name="integrity"),
@@ -280,30 +276,36 @@ def keys_of(auth: AuthSettings) -> Reloaded[Keys] | None:
     return Reloaded([auth.keys_file], partial(read_keys, auth.keys_file))
 
 
-def _warn_of_useless(auth: AuthSettings, keys: Reloaded[Keys] | None, tls: Tls | None) -> None:
+def _warn_of_useless(
+    auth: AuthSettings, keys: Reloaded[Keys] | None, certificates: Certificates | None
+) -> None:
     """Not refused: the first key may come while it runs, and so may the next certificate."""
     try:
         if keys is not None:
             summary_of(auth.keys_file, keys.value)
-        if tls is not None:
-            tls.valid_until()
+        if certificates is not None:
+            certificates.valid_until()
     except Unusable as useless:
         _log.warning("%s", useless)
 
 
-def _callers(keys: Reloaded[Keys] | None, limits: LimitsSettings) -> Callers | None:
-    """The gate is on the way of every call, so it is only there where it has something to do."""
-    if keys is None and not limits.requests_per_second:
-        return None
-    return Callers(keys, RequestRates(limits.requests_per_second))
+def _admission(keys: Reloaded[Keys] | None, limits: LimitsSettings) -> Admission:
+    """Callers are only looked at, on the way of every call, where there is something to look for."""
+    asked = keys is not None or limits.requests_per_second
+    return Admission(
+        callers=Callers(keys, RequestRates(limits.requests_per_second)) if asked else None,
+        watches=WatchBudget(per_tenant=limits.watches),
+        uploads=UploadPlaces(),
+    )
 
 
-def tls_of(tls: TlsSettings) -> Tls | None:
+def certificates_of(tls: TlsSettings) -> Certificates | None:
     """Read the server's certificate, None when it speaks plaintext. Raises ``Unusable``."""
     if not tls.cert_file:
         return None
     client_ca = Path(tls.client_ca_file) if tls.client_ca_file else None
-    return Tls(TlsFiles(cert=Path(tls.cert_file), key=Path(tls.key_file), client_ca=client_ca))
+    files = CertificateFiles(cert=Path(tls.cert_file), key=Path(tls.key_file), client_ca=client_ca)
+    return Certificates(files)
 
 
 def _warn_of_plaintext(settings: Settings) -> None:
@@ -316,12 +318,14 @@ def _warn_of_plaintext(settings: Settings) -> None:
         )
 
 
-async def _look_again(callers: Callers | None, keys: Reloaded[Keys] | None, tls: Tls | None) -> None:
+async def _look_again(
+    callers: Callers | None, keys: Reloaded[Keys] | None, certificates: Certificates | None
+) -> None:
     """Take up keys and certificates that were changed, and end what was open under a key that is gone."""
     while True:
         await asyncio.sleep(RELOAD_SECONDS)
-        if tls is not None:
-            await asyncio.to_thread(tls.files.look)
+        if certificates is not None:
+            await asyncio.to_thread(certificates.look)
         if keys is not None and await asyncio.to_thread(keys.look) and callers is not None:
             callers.cut_off()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imageedit_server.access.keys import summary_of
 from imageedit_server.access.reload import Unusable
-from imageedit_server.bootstrap import defaults_of, keys_of, open_catalog, tls_of
+from imageedit_server.bootstrap import certificates_of, defaults_of, keys_of, open_catalog
 from imageedit_server.images.archive import copy_images, missing
 from imageedit_server.images.blobs.files import IMAGES_FOLDER
 from imageedit_server.providers.base import AccountRefused
@@ -68,8 +68,8 @@ def _look_at_keys(auth: AuthSettings) -> str:
 
 
 def _look_at_certificate(tls: TlsSettings) -> str:
-    opened = tls_of(tls)
-    return "None is needed without TLS." if opened is None else f"It is valid until {opened.valid_until()}."
+    found = certificates_of(tls)
+    return "None is needed without TLS." if found is None else f"It is valid until {found.valid_until()}."
 
 
 def _look_at_defaults(server: ServerSettings, catalog: Catalog) -> str:

@@ -77,7 +77,7 @@ class Callers:
         if self._keys is None:
             return Caller(DEFAULT_TENANT)
         if not credentials:
-            raise Refusal(Reason.CREDENTIALS_MISSING, "Send metadata authorization: Bearer <API key>.")
+            raise Refusal(Reason.CREDENTIALS_MISSING, "Send authorization: Bearer <API key>.")
         first = credentials[0]
         scheme, _, key = first.partition(" ") if isinstance(first, str) else ("", "", "")
         key_sha256 = sha256_of(key.strip())

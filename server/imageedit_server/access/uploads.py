@@ -14,7 +14,7 @@ RETRY_SECONDS = 5.0
 
 
 class UploadPlaces:
-    """The places of every tenant. An upload without one waits unread, held back by gRPC's flow control."""
+    """The places of every tenant. An upload without one waits unread, held back by its transport."""
 
     def __init__(self) -> None:
         self._places = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(AT_ONCE))

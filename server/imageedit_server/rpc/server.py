@@ -11,9 +11,10 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
-from imageedit_server.access.callers import DEFAULT_TENANT, Callers, current_tenant
+from imageedit_server.access.admission import Admission
+from imageedit_server.access.certificates import Certificates
 from imageedit_server.access.rules import require_rules
-from imageedit_server.access.watches import LIFE_SECONDS, WatchBudget
+from imageedit_server.access.watches import LIFE_SECONDS
 from imageedit_server.editing import UseCases
 from imageedit_server.rpc import grpcio_patch
 from imageedit_server.rpc.authentication import MAX_METADATA_BYTES, Authentication
@@ -21,7 +22,7 @@ from imageedit_server.rpc.border import Border
 from imageedit_server.rpc.health import Health
 from imageedit_server.rpc.rules import RULES, SERVICE
 from imageedit_server.rpc.service import ImageEditService
-from imageedit_server.rpc.tls import Tls
+from imageedit_server.rpc.tls import server_credentials
 from imageedit_server.runtime.listening import CannotListen, listen_on
 
 SERVED = (
@@ -73,37 +74,26 @@ class GrpcDoor:
 
 @asynccontextmanager
 async def grpc_door(
-    host: str, port: int, use_cases: UseCases, *, callers: Callers | None, tls: Tls | None, max_watches: int
+    host: str, port: int, use_cases: UseCases, admission: Admission, certificates: Certificates | None
 ) -> AsyncIterator[GrpcDoor]:
     """Serve on ``host``:``port`` (0: any free port) until the block ends. Raises ``CannotListen``.
 
-    Without ``callers`` everyone who gets through is the same tenant.
+    Without ``certificates`` it speaks plaintext.
     """
     require_rules(_served(), RULES, "rpc/rules.py")
     server = grpcio_patch.server(
-        interceptors=[Authentication(callers)] if callers else [],
+        interceptors=[Authentication(admission.callers)] if admission.callers else [],
         options=OPTIONS,
         maximum_concurrent_rpcs=MAX_RPCS,
     )
-    service = ImageEditService(
-        use_cases, WatchBudget(per_tenant=max_watches), current_tenant if callers else _one_tenant
-    )
+    service = ImageEditService(use_cases, admission.watches, admission.uploads, admission.tenant)
     status = Health(("", SERVICE))
     descriptions = reflection.aio.ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
     border: Any = Border(server)  # the generated code asks for a server, of which it uses two methods
     pb_grpc.add_ImageEditServiceServicer_to_server(service, border)
     health_pb2_grpc.add_HealthServicer_to_server(status, border)
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(descriptions, border)  # type: ignore[no-untyped-call]
-    address = f"{host}:{port}"
-    try:
-        bound = (
-            server.add_secure_port(address, tls.credentials()) if tls else server.add_insecure_port(address)
-        )
-    except RuntimeError:
-        listen_on(SETTING, host, port).close()  # which says why, as gRPC does not
-        raise CannotListen(
-            f"{SETTING}: cannot listen on {address}; it was taken just now, try again"
-        ) from None
+    bound = _bind(server, host, port, certificates)
     await server.start()
     door = GrpcDoor(server, status, bound)
     await status.announce(True)
@@ -113,8 +103,17 @@ async def grpc_door(
         await server.stop(grace=None)
 
 
-def _one_tenant() -> str:
-    return DEFAULT_TENANT
+def _bind(server: grpc.aio.Server, host: str, port: int, certificates: Certificates | None) -> int:
+    address = f"{host}:{port}"
+    try:
+        if certificates is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, server_credentials(certificates))
+    except RuntimeError:
+        listen_on(SETTING, host, port).close()  # which says why, as gRPC does not
+        raise CannotListen(
+            f"{SETTING}: cannot listen on {address}; it was taken just now, try again"
+        ) from None
 
 
 def _served() -> set[str]:

@@ -38,14 +38,20 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ImageEditService(pb_grpc.ImageEditServiceServicer):
     """Serves the use cases. ``tenant`` says whose call is running."""
 
-    def __init__(self, use_cases: UseCases, watches: WatchBudget, tenant: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        use_cases: UseCases,
+        watches: WatchBudget,
+        uploads: UploadPlaces,
+        tenant: Callable[[], str],
+    ) -> None:
         self._creating = use_cases.creating
         self._tasks = use_cases.tasks
         self._pictures = use_cases.pictures
         self._catalog = use_cases.catalog
         self._watches = watches
         self._tenant = tenant
-        self._upload_places = UploadPlaces()
+        self._uploads = uploads
         self._watch_answers = WatchAnswers()
 
     async def EditImage(self, request: pb.EditImageRequest, context: Context) -> pb.EditImageResponse:
@@ -115,7 +121,7 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
         upload = Upload(requests)
         expected_sha256 = await upload.sha256()
         tenant = self._tenant()
-        async with self._upload_places.take(tenant):
+        async with self._uploads.take(tenant):
             image = await self._pictures.upload(tenant, upload.chunks(), expected_sha256=expected_sha256)
         return pb.UploadImageResponse(image=image_message(image))
 
