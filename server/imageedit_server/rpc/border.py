@@ -1,12 +1,10 @@
 """The border that every call crosses: malformed messages and errors are dealt with here, once.
 
-A ``Refusal`` becomes its status. Anything else is a defect: it is logged under a random id, and the caller
-sees only that id (P21: never UNKNOWN, no class name, no path).
+A ``Refusal`` becomes its status. Anything else is a defect, of which the caller sees an id alone (P21: never
+UNKNOWN, no class name, no path).
 """
 
 import asyncio
-import logging
-import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,8 +14,7 @@ from google.protobuf.message import DecodeError
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.rpc.errors import abort
 from imageedit_server.rpc.metering import metered
-
-_log = logging.getLogger(__name__)
+from imageedit_server.wire.errors import defect
 
 _MALFORMED = object()
 """Stands for a message that is not valid protobuf."""
@@ -142,6 +139,4 @@ async def _refuse(context: Context, error: Exception) -> None:
         await abort(context, error)
     if context.done():  # the client went away: there is nobody to tell, and nothing wrong
         raise asyncio.CancelledError
-    incident = secrets.token_hex(8)
-    _log.error("incident %s", incident, exc_info=error, extra={"incident": incident})
-    await abort(context, Refusal(Reason.INTERNAL_ERROR, f"Internal error {incident}; report this id."))
+    await abort(context, defect(error))

@@ -1,5 +1,7 @@
-"""Refusals to `google.rpc.Status`, with the details that DESIGN §2 promises."""
+"""What a refused caller is told: ``google.rpc.Status`` with the details that DESIGN §2 promises."""
 
+import logging
+import secrets
 from collections.abc import Iterator
 
 from google.protobuf.any_pb2 import Any
@@ -9,7 +11,7 @@ from google.rpc import code_pb2
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from imageedit_server.core.errors import Code, Refusal
+from imageedit_server.core.errors import Code, Reason, Refusal
 
 DOMAIN = "imageedit"
 
@@ -17,6 +19,7 @@ MAX_MESSAGE_BYTES = 768
 MAX_VIOLATIONS_BYTES = 1536
 """Bounds of what a refusal tells: given more than 8 KiB of trailers, a client shows an error of its own."""
 
+_log = logging.getLogger(__name__)
 _NUMBERS = {code: code_pb2.Code.Value(code.value) for code in Code}
 
 
@@ -24,6 +27,13 @@ def status_of(refusal: Refusal) -> Status:
     """Return the status with its details, bounded; its code is the number of the gRPC status."""
     message = _shortened(refusal.message)
     return Status(code=_NUMBERS[refusal.reason.code], message=message, details=_details(refusal))
+
+
+def defect(error: Exception) -> Refusal:
+    """Log an error that nobody foresaw under a random id, which is all that its caller is told (P21)."""
+    incident = secrets.token_hex(8)
+    _log.error("incident %s", incident, exc_info=error, extra={"incident": incident})
+    return Refusal(Reason.INTERNAL_ERROR, f"Internal error {incident}; report this id.")
 
 
 def _shortened(message: str) -> str:
