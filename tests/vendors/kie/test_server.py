@@ -298,6 +298,17 @@ def test_the_signature_is_the_vector_of_vendors_6() -> None:
     }
 
 
+async def test_a_task_of_a_former_server_is_known_and_not_charged_again(client: Client) -> None:
+    content = png()
+    client.vendor.adopt("0" * 32, [content], states=("generating", "success"))
+    first, second = [(await client.record("0" * 32))["data"] for _ in range(2)]
+    assert (first["state"], second["state"]) == ("generating", "success")
+    [url] = json.loads(second["resultJson"])["resultUrls"]
+    async with httpx.AsyncClient(trust_env=False) as anybody:
+        assert (await anybody.get(url)).content == content
+    assert client.vendor.ledger == []
+
+
 async def test_a_credential_at_the_result_host_is_noted(client: Client) -> None:
     url = await client.upload()
     await client.http.get(url)

@@ -195,6 +195,14 @@ async def test_misbehaviour_is_counted(client: Client) -> None:
     assert (await client.http.get(f"/tasks/{base}")).status_code == 200
 
 
+async def test_a_job_of_a_former_server_is_known_and_not_charged_again(client: Client) -> None:
+    client.vendor.adopt("task_of_then", b"picture of then")
+    standing = (await client.http.get("/tasks/task_of_then")).json()["data"]
+    assert (standing["status"], standing["type"]) == ("completed", "edit")
+    assert (await client.http.get("/results/task_of_then.png")).content == b"picture of then"
+    assert client.vendor.ledger == []
+
+
 async def test_a_credential_at_the_result_is_noted(client: Client) -> None:
     await client.http.get(f"/results/{await client.base()}.png")
     assert len(client.vendor.leaks) == 1
