@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+import imageedit_server
 from imageedit_server.access.keys import add_key
 from imageedit_server.access.reload import Unusable
 from imageedit_server.maintenance import Finding, backup, check
@@ -46,8 +47,21 @@ keys = typer.Typer(no_args_is_help=True)
 app.add_typer(keys, name="keys")
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"imageedit-server {imageedit_server.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def imageedit_server() -> None:
+def command(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", metavar="", callback=_tell_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
     """The image-editing gateway."""
 
 

@@ -14,6 +14,7 @@ Calls bridge a restart of the service by themselves, and a create never makes tw
 """
 
 import os
+from typing import TYPE_CHECKING
 
 # What gRPC documents as its default. Without it every handshake that fails is a line on stderr.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -87,3 +88,16 @@ __all__ = [
     "service_config",
     "succeeded",
 ]
+
+if TYPE_CHECKING:
+    __version__: str
+    """The version of the installed distribution, as pyproject.toml states it."""
+else:
+
+    def __getattr__(name: str) -> str:
+        """Read ``__version__`` when it is asked for: the metadata that holds it take milliseconds."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib.metadata import version  # noqa: PLC0415  whoever does not ask does not pay
+
+        return version("imageedit")

@@ -1,11 +1,14 @@
 """The command line: which commands there are."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
+import imageedit_client
+
 from . import creating, images, tasks
-from .groups import with_signature
+from .groups import Group, with_signature
 from .options import Shared
 
 app = typer.Typer(
@@ -16,12 +19,31 @@ app = typer.Typer(
 )
 
 
+def tell_version(asked: bool) -> None:
+    """Print the version and end, before anything else is looked at."""
+    if asked:
+        typer.echo(f"imageedit {imageedit_client.__version__}")
+        raise typer.Exit
+
+
+@dataclass(frozen=True, kw_only=True)
+class About(Group):
+    """What the command says of itself."""
+
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", metavar="", callback=tell_version, is_eager=True, help="Print the version and exit"
+        ),
+    ] = False
+
+
 def remember(context: typer.Context, **arguments: Any) -> None:
     """Edit pictures with the models of many vendors, through an imageedit server."""
     context.obj = Shared.taken_from(arguments)
 
 
-app.callback()(with_signature(remember, *Shared.parameters()))
+app.callback()(with_signature(remember, *Shared.parameters(), *About.parameters()))
 app.command("edit")(creating.edit)
 app.command("model-edit")(creating.model_edit)
 app.command("default-model")(creating.default_model)
