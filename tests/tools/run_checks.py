@@ -1,4 +1,7 @@
-"""Runs every check, side by side: a line for each, all that failing ones say, exit code 1 if any failed."""
+"""Runs every check, side by side: a line for each, all that failing ones say, exit code 1 if any failed.
+
+``python -m tests.tools.run_checks NAME …`` runs those alone: the hooks of .pre-commit-config.yaml.
+"""
 
 import os
 import subprocess
@@ -35,13 +38,21 @@ class Outcome:
 
 
 def main() -> None:
-    """Run all, longest first, as many at a time as there are cores."""
+    """Run all or those that are named, longest first, as many at a time as there are cores."""
+    chosen = chosen_of(sys.argv[1:])
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        running = [pool.submit(run, name, command) for name, command in CHECKS.items()]
+        running = [pool.submit(run, name, command) for name, command in chosen.items()]
         outcomes = [report(done.result()) for done in as_completed(running)]
     failed = [outcome.name for outcome in outcomes if not outcome.passed]
     if failed:
-        sys.exit(f"check: {len(failed)} of {len(CHECKS)} failed: {', '.join(failed)}")
+        sys.exit(f"check: {len(failed)} of {len(chosen)} failed: {', '.join(failed)}")
+
+
+def chosen_of(names: list[str]) -> dict[str, str]:
+    """Return the checks of these names, all of them without one. Exits for a name that is none."""
+    if unknown := [name for name in names if name not in CHECKS]:
+        sys.exit(f"check: there is no {', '.join(unknown)}; there are {', '.join(CHECKS)}")
+    return {name: CHECKS[name] for name in names} or CHECKS
 
 
 def run(name: str, command: str) -> Outcome:
