@@ -25,8 +25,11 @@ class State(StrEnum):
     RUNNING = "RUNNING"
     """A worker moves it on, gives it back, or ends it; CancelTask or its deadline ends it."""
     SUCCEEDED = "SUCCEEDED"
+    """Every result is here, verified. Deleted ``retention.succeeded_days`` after its end (0: never)."""
     FAILED = "FAILED"
+    """Its error says why. Deleted ``retention.failed_days`` after its end (0: never)."""
     CANCELLED = "CANCELLED"
+    """CancelTask ended it. Deleted ``retention.cancelled_days`` after its end (0: never)."""
 
     @property
     def terminal(self) -> bool:
