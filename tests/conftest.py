@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-pytest_plugins = ["tests.figures"]
+pytest_plugins = ["tests.figures", "tests.durations"]
 
 LONGEST_FIRST = (
     "tests/chaos/test_matrix.py",
