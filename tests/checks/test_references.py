@@ -1,10 +1,11 @@
 """Every reference in code, tests, protos and documents leads somewhere in this repository."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.tools.references import PAPERS, References, read_page
+from tests.tools.references import PACKAGE, PAPERS, References, read_page
 
 ROOT = Path(__file__).parents[2]
 MADE_UP_HERE = "tests/checks/test_references.py:"
@@ -62,6 +63,14 @@ def test_the_texts_are_looked_through(references: References) -> None:
     assert "clients/python/imageedit_client/client.py" in seen
 
 
+def test_what_the_glossary_places_in_a_file_is_in_it() -> None:
+    """Whoever looks for the moment a paid call becomes durable finds the function where it is said to be."""
+    placed = re.findall(r"`(\w+)` in `([\w/]+\.py)`", (ROOT / "docs" / "glossary.md").read_text())
+    assert {"begin_attempt", "after_seq"} <= {name for name, _ in placed}
+    for name, path in placed:
+        assert re.search(rf"\b{name}\b", (ROOT / PACKAGE / path).read_text()), f"{name} is not in {path}"
+
+
 def test_a_mark_leads_to_one_page_only() -> None:
     pages = {path.name: read_page(path.read_text()) for path in (ROOT / "docs").glob("*.md")}
     marks = [mark for page in pages.values() for mark in page.marks]
@@ -108,6 +117,7 @@ def test_a_reference_that_leads_nowhere_is_found_in_code(small: Path, text: str,
         ("![a picture](gone.jpg)", "gone.jpg"),
         ("`core/gone.py`", "core/gone.py"),
         ("`gone/`", "gone/"),
+        ("`server/gone`", "server/gone"),
     ],
 )
 def test_a_link_or_path_that_leads_nowhere_is_found_in_a_document(small: Path, text: str, told: str) -> None:

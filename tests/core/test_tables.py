@@ -1,6 +1,8 @@
 """The tables of the core are total, and say what DESIGN says."""
 
+import re
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -36,6 +38,8 @@ from imageedit_server.core.task import (
 )
 from tests.core.proto_paths import REQUESTS, is_path_of
 
+DESIGN = (Path(__file__).parents[2] / "docs" / "design.md").read_text()
+
 CODES = {
     Code.INVALID_ARGUMENT: (
         "INVALID_FIELD UNKNOWN_MODEL OPTION_NOT_SUPPORTED IMAGE_UNDECODABLE IMAGE_TOO_LARGE URL_REFUSED"
@@ -51,7 +55,7 @@ CODES = {
     Code.DATA_LOSS: "IMAGE_CORRUPT",
     Code.INTERNAL: "INTERNAL_ERROR",
 }
-"""DESIGN §2, Errors."""
+"""DESIGN §2, Errors: the table of docs/design.md says the same."""
 
 FAILURE_REASONS = (
     "INSTRUCTION_NOT_UNDERSTOOD CONTENT_REFUSED PROVIDER_REJECTED PROVIDER_CREDENTIALS PROVIDER_CREDITS"
@@ -116,6 +120,16 @@ def test_core_and_proto_have_the_same_words(words: type[StrEnum], proto: Any, pr
 def test_every_reason_travels_under_the_code_of_design() -> None:
     told = {reason: code for code, reasons in CODES.items() for reason in reasons.split()}
     assert {reason.name: reason.code for reason in Reason} == told
+
+
+def test_design_tells_every_reason_under_its_code_and_every_failure_reason() -> None:
+    section = DESIGN.partition("### Errors")[2].partition("## 3.")[0]
+    rows = re.findall(r"^\| ([A-Z_]+) \| ([A-Z_, ]+)", section, re.MULTILINE)
+    assert {Code(code): set(re.findall(r"[A-Z_]{3,}", reasons)) for code, reasons in rows} == {
+        code: set(reasons.split()) for code, reasons in CODES.items()
+    }
+    after = section.rpartition("|")[2]
+    assert set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", after)) == set(FAILURE_REASONS.split())
 
 
 def test_reasons_are_not_aliases_of_each_other() -> None:

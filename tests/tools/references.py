@@ -31,7 +31,9 @@ _LONE_SECTION = re.compile(r"§(\d+(?:\.\d+)*)")
 _VENDOR_PAGE = re.compile(r"endor(?:'s)? pages? (\d)(?: and (\d))?")
 _DOC_PATH = re.compile(r"docs/(?<![\w/(]docs/)([\w-]+\.(?:md|json|jpg))(?:#([\w-]+))?")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-_CODE_PATH = re.compile(r"`((?:[\w-]+/)+(?:[\w-]+\.(?:py|md|json|proto))?|\w+\.py)`")
+_CODE_PATH = re.compile(
+    r"`((?:clients|docs|generated|protos|server|tests)/[\w./-]+|(?:[\w-]+/)+(?:[\w-]+\.(?:py|md|json|proto))?|\w+\.py)`"
+)
 
 
 @dataclass(frozen=True)
