@@ -89,7 +89,8 @@ def test_polls_become_rarer(waited: float, delay: float) -> None:
 
 
 class Timer:
-    now = 1000.0
+    now = -OPEN_SECONDS
+    """A breaker that opens now may be asked again at 0, which is a time like any other."""
 
     def __call__(self) -> float:
         return self.now
@@ -103,9 +104,9 @@ def test_a_breaker_opens_after_failures_in_a_row_and_closes_by_a_probe() -> None
     assert breaker.allows() is None
     breaker.record(failed=True)
     assert breaker.allows() == 0
-    timer.now += OPEN_SECONDS - 0.1
+    timer.now += OPEN_SECONDS - 0.5
     assert breaker.allows() == 0
-    timer.now += 0.1
+    timer.now += 0.5
     assert breaker.allows() == 1
     breaker.begin()
     assert breaker.allows() == 0  # one probe at a time

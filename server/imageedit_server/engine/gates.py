@@ -33,18 +33,19 @@ class Breaker:
         self._monotonic = monotonic
         self._calls: deque[tuple[float, bool]] = deque()
         self._consecutive = 0
-        self._open_until = 0.0
+        self._open_until: float | None = None
+        """None while it is closed: 0 is a time like any other on a machine that has just been started."""
         self._probing = False
 
     def allows(self) -> int | None:
         """Return how many new tasks may start: 0 while open, 1 to probe, None for any number."""
-        if not self._open_until:
+        if self._open_until is None:
             return None
         return 0 if self._probing or self._monotonic() < self._open_until else 1
 
     def begin(self) -> bool:
         """A new task was let through; behind an open breaker it is the probe. Say whether it is."""
-        self._probing = bool(self._open_until)
+        self._probing = self._open_until is not None
         return self._probing
 
     def leave(self) -> None:
@@ -60,12 +61,12 @@ class Breaker:
         self._calls.append((now, failed))
         while self._calls[0][0] < now - WINDOW_SECONDS:
             self._calls.popleft()
-        if failed and (self._open_until or self._is_unwell()):
+        if failed and (self._open_until is not None or self._is_unwell()):
             self._open_until = now + OPEN_SECONDS
 
     def _close_if_open(self) -> None:
-        if self._open_until:
-            self._open_until = 0.0
+        if self._open_until is not None:
+            self._open_until = None
             self._probing = False
             self._calls.clear()
 

@@ -1,6 +1,7 @@
 """The route for Prometheus."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -19,7 +20,7 @@ Measure = Callable[[], Awaitable[None]]
 def metrics_route(measure: Measure) -> Route:
     """Build the route. The page is made at most once a second, however often it is asked for."""
     lock = asyncio.Lock()
-    page, made = b"", -FRESH_SECONDS
+    page, made = b"", -math.inf  # not 0: a machine's clock may have begun a moment ago
 
     async def show(_request: Request) -> Response:
         nonlocal page, made
