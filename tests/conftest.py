@@ -13,7 +13,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.servers.signals import stop_ignoring_signals
+
 pytest_plugins = ["tests.figures", "tests.durations"]
+
+stop_ignoring_signals()  # before there are processes that run tests, and programs that tests start
 
 LONGEST_FIRST = (
     "tests/chaos/test_matrix.py",

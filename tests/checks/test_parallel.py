@@ -16,7 +16,15 @@ pytest_plugins = ["tests.figures"]
 """
 TESTS = """
 import os
+import subprocess
+import sys
 import pytest
+
+CHILD = "import signal; print(*(int(signal.getsignal(n) is signal.SIG_IGN) for n in (2, 15)))"
+
+def test_signals(figures):
+    ignored = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=True).stdout
+    figures.line("signals", "ignored by a child: " + ignored)
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_whole(number, figures):
@@ -30,10 +38,13 @@ def test_parts(number, figures):
     figures.line("parts", os.environ["PYTEST_XDIST_WORKER"] + f" ran part {1 + (number == 2)} of {row}")
 """
 
+DEAF = ("sh", "-c", "trap '' INT TERM; exec \"$@\"", "deaf")
+"""As a script's shell starts what runs in its background."""
+
 
 def run(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider"],
+        [*DEAF, sys.executable, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -60,6 +71,8 @@ def test_what_fails_in_one_process_fails_the_run_and_its_figures_are_printed(fol
     counts = {"fails": "0/1", "passes": "2/2"}
     assert sorted(table[1:3]) == [[row, *map(counts.get, table[0])] for row in ("one", "two")]
     assert table[3] == ["passed:", "4/6"]
+    # What a test starts is deaf to nothing, though the run is.
+    assert ran.stdout.count("ignored by a child: 0 0") == 2
     # A file stays together, and so does a part of one.
     lines = [line for line in ran.stdout.splitlines() if line.startswith("gw") and " ran " in line]
     assert len(lines) == 12
