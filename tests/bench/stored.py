@@ -15,9 +15,10 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, literal, select, update
 
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.image import Image
 from imageedit_server.core.request import DEFAULT_TIMEOUT, Input, Kind, Request
-from imageedit_server.core.task import Attempt, Billing, Outcome, Stage, State, Status
+from imageedit_server.core.task import Attempt, Outcome, Stage, State, Status
 from imageedit_server.store import codec
 from imageedit_server.store.creation import add_images
 from imageedit_server.store.sqlite.database import SqliteDatabase

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Connection, select
 
 from imageedit_server.core import transitions
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
-from imageedit_server.core.task import Billing, Outcome, Stage, State, Status
+from imageedit_server.core.task import Outcome, Stage, State, Status
 from imageedit_server.store.attempts import Fact, begin_attempt, learn
 from imageedit_server.store.claims import Claims, Lease, claim, forget_leases, renew
 from imageedit_server.store.database import Database

@@ -12,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 
 from imageedit_server.core import transitions
 from imageedit_server.core.change import Change
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.core.task import Attempt, Billing, Outcome, Stage, State, TaskError
+from imageedit_server.core.task import Attempt, Outcome, Stage, State, TaskError
 from imageedit_server.store.attempts import (
     CALLBACK_LIFE,
     LEARNT_AFTER,

@@ -64,7 +64,7 @@ UNKNOWN_IDS = ("unknown", "", "../credit", "任务", "a" * 5000)
 PATTERNS = (AUTO, ANY_PIXELS, ANY_RATIO)
 TRUST = Trust()
 
-PAYING = [name for name, member in PROVIDERS.items() if not member.cls.free]
+PAYING = [name for name, member in PROVIDERS.items() if not member.cls.charge.is_free]
 KEYED = [name for name, member in PROVIDERS.items() if member.cls.submit_safety is SubmitSafety.NATIVE_KEY]
 
 
@@ -513,14 +513,14 @@ async def test_submit_is_one_paid_call_with_a_usable_result(bench: Bench) -> Non
         charged = len(bench.vendor.ledger)
         prepared, reports = await adapter.prepare(job), Reports()
         result = await adapter.submit(prepared, reports)
-        assert len(bench.vendor.ledger) == charged + (0 if adapter.free else 1)
+        assert len(bench.vendor.ledger) == charged + (0 if adapter.charge.is_free else 1)
         assert all(0 <= percent <= 100 for percent in reports.percentages)
         if isinstance(result, Accepted):
             await assert_ends(bench, adapter, job, result)
         else:
             assert isinstance(result, Finished)
             await assert_usable(result.outputs, job)
-        assert len(bench.vendor.ledger) == charged + (0 if adapter.free else 1)
+        assert len(bench.vendor.ledger) == charged + (0 if adapter.charge.is_free else 1)
 
 
 async def assert_ends(bench: Bench, adapter: Adapter, job: Job, accepted: Accepted) -> None:
@@ -573,8 +573,8 @@ async def test_the_same_attempt_again_is_the_same_work(keyed: Bench) -> None:
 
 async def test_whoever_is_free_has_no_ledger(bench: Bench) -> None:
     adapter = bench.adapter
-    assert adapter.free is (not bench.member.urls)
-    if adapter.free:
+    assert adapter.charge.is_free is (not bench.member.urls)
+    if adapter.charge.is_free:
         assert adapter.usual_key_variable == ""
         assert list(bench.vendor.ledger) == []
 

@@ -10,6 +10,7 @@ import pytest
 
 from imageedit.v1 import image_edit_service_pb2 as service_pb
 from imageedit.v1 import model_pb2, task_pb2
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import (
     Code,
     FailureReason,
@@ -30,7 +31,6 @@ from imageedit_server.core.task import (
     OPEN_STATES,
     TASK_ID,
     TRANSITIONS,
-    Billing,
     Outcome,
     Stage,
     State,

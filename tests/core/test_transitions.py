@@ -1,4 +1,4 @@
-"""What a task may become, and what it costs: every state, every pair, every attempt (DESIGN §4)."""
+"""What a task may become: every state, every pair, every attempt (DESIGN §4)."""
 
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imageedit_server.core import transitions
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.image import Image, image_id_of
 from imageedit_server.core.task import (
@@ -17,7 +18,6 @@ from imageedit_server.core.task import (
     TASK_ID,
     TRANSITIONS,
     Attempt,
-    Billing,
     Outcome,
     Stage,
     State,
@@ -75,7 +75,7 @@ def test_every_step_of_life_is_tried_here() -> None:
         and getattr(value, "__module__", "") == transitions.__name__
         and not name.startswith("_")
     }
-    assert public - {"billing_of"} == set(STEPS)
+    assert public == set(STEPS)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -117,22 +117,6 @@ def test_a_warning_is_said_once() -> None:
 
 def attempt(outcome: Outcome, billing: Billing, error: TaskError | None = None) -> Attempt:
     return Attempt(number=1, provider="p", outcome=outcome, billing=billing, submit_time=NOW, error=error)
-
-
-def test_nothing_sent_costs_nothing() -> None:
-    assert transitions.billing_of(()) is Billing.NOT_CHARGED
-
-
-@given(st.lists(st.sampled_from(Billing), min_size=1, max_size=4))
-def test_a_task_costs_what_its_dearest_attempt_may_cost(billings: list[Billing]) -> None:
-    """Certain charges outweigh possible ones, and possible ones outweigh none; the order does not matter."""
-    found = transitions.billing_of(tuple(attempt(Outcome.UNKNOWN, billing) for billing in billings))
-    if Billing.CHARGED in billings:
-        assert found is Billing.CHARGED
-    elif Billing.MAY_HAVE_BEEN_CHARGED in billings:
-        assert found is Billing.MAY_HAVE_BEEN_CHARGED
-    else:
-        assert found is Billing.NOT_CHARGED
 
 
 @pytest.mark.parametrize(("outcome", "billing"), list(product(Outcome, Billing)))

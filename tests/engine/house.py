@@ -15,6 +15,7 @@ from typing import Any, ClassVar, cast
 import pytest
 from PIL import Image as Pillow
 
+from imageedit_server.core.charge import FREE
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.request import Content, Draft, Kind
@@ -197,7 +198,7 @@ class Correlated(Puppet):
 class Free(Keyed):
     """One that never bills."""
 
-    free = True
+    charge = FREE
 
 
 class Jealous(Puppet):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from imageedit_server.core import transitions
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.core.task import Billing, Outcome, Stage, State, Task, TaskError
+from imageedit_server.core.task import Outcome, Stage, State, Task, TaskError
 from imageedit_server.providers.base import (
     Accepted,
     Finished,

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import Refusal
-from imageedit_server.core.task import Billing, Outcome, Stage, State
+from imageedit_server.core.task import Outcome, Stage, State
 from imageedit_server.providers.base import Accepted, Finished, Job, Prepared, Report, Running
 from imageedit_server.store.claims import claim
 from tests.engine.house import (

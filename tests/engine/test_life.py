@@ -2,9 +2,10 @@
 
 import pytest
 
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.request import Content, Kind, Url
-from imageedit_server.core.task import Billing, Outcome, Stage
+from imageedit_server.core.task import Outcome, Stage
 from imageedit_server.providers.base import (
     Accepted,
     Failed,

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.core.task import Billing, Stage, State
+from imageedit_server.core.task import Stage, State
 from imageedit_server.providers.base import Accepted, Job, Report, Running
 from tests.engine.house import RESULT_ID, TENANT, Door, House, Vendor, accept, finish_now
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from imageedit_server.core import transitions
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.request import OnUnknown
-from imageedit_server.core.task import Billing, Outcome, Stage, State, Task
+from imageedit_server.core.task import Outcome, Stage, State, Task
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.providers.base import Accepted, Finished, Job, Output, Report
 from tests.engine.house import (

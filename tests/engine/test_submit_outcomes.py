@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from imageedit_server.core import transitions
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.request import OnUnknown
-from imageedit_server.core.task import Billing, Outcome, Stage, State, Task
+from imageedit_server.core.task import Outcome, Stage, State, Task
 from imageedit_server.providers.base import (
     Accepted,
     Ambiguous,

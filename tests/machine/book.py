@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Any, cast
 
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.request import OnUnknown
-from imageedit_server.core.task import TRANSITIONS, Attempt, Billing, Event, Outcome, State, Task
+from imageedit_server.core.task import TRANSITIONS, Attempt, Event, Outcome, State, Task
 from imageedit_server.core.transitions import UNKNOWN_OUTCOMES
 from imageedit_server.store.queries import find_task
 from imageedit_server.wire.messages import watch_message

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from imageedit_server.core import transitions
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason, task_not_found
-from imageedit_server.core.task import Billing, Outcome, State
+from imageedit_server.core.task import Outcome, State
 from imageedit_server.editing import callbacks, creating
 from imageedit_server.editing import tasks as editing_tasks
 from imageedit_server.editing.page_tokens import PageTokens

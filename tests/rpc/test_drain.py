@@ -16,6 +16,7 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2
 from imageedit_client import AsyncClient
 from imageedit_server import bootstrap
+from imageedit_server.core.charge import BILLED, Charge
 from imageedit_server.providers.base import Accepted, Finished, Prepared, Report
 from imageedit_server.providers.registry import ADAPTERS
 from imageedit_server.providers.scripted import ScriptedAdapter
@@ -36,7 +37,7 @@ adapter = "paid"
 class PaidAdapter(ScriptedAdapter):
     """Costs money, and takes until ``answer`` is set."""
 
-    free: ClassVar[bool] = False
+    charge: ClassVar[Charge] = BILLED
     called: ClassVar[asyncio.Event]
     answer: ClassVar[asyncio.Event]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.image import Image
 from imageedit_server.core.request import Request
@@ -64,14 +65,6 @@ class Stage(StrEnum):
     """The results are copied home and verified, then the task succeeds."""
 
 
-class Billing(StrEnum):
-    """What the caller may have to pay."""
-
-    NOT_CHARGED = "NOT_CHARGED"
-    CHARGED = "CHARGED"
-    MAY_HAVE_BEEN_CHARGED = "MAY_HAVE_BEEN_CHARGED"
-
-
 class Outcome(StrEnum):
     """What is known of an attempt's paid call."""
 
@@ -98,7 +91,7 @@ class TaskError:
 class Attempt:
     """One paid call to one provider. ``number`` counts from 1 within its task.
 
-    ``billing`` is NOT_CHARGED from the start at a free provider, and changes when the outcome is known.
+    ``billing`` follows the ``Charge`` of its provider as the outcome becomes known.
     """
 
     number: int

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import datetime
 
+from imageedit_server.core.charge import Billing, worst
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Attempt, Billing, Outcome, Stage, State, Status, TaskError
+from imageedit_server.core.task import Outcome, Stage, State, Status, TaskError
 
 UNKNOWN_OUTCOMES = (Outcome.IN_FLIGHT, Outcome.UNKNOWN)
 
@@ -94,11 +95,6 @@ def cancel(status: Status, now: datetime) -> Status:
     return _end(status, State.CANCELLED, now)
 
 
-def billing_of(attempts: tuple[Attempt, ...]) -> Billing:
-    """What a task costs: the worst of what its attempts may cost (DESIGN §2, Billing)."""
-    severity = [Billing.NOT_CHARGED, Billing.MAY_HAVE_BEEN_CHARGED, Billing.CHARGED]
-    return max((attempt.billing for attempt in attempts), key=severity.index, default=Billing.NOT_CHARGED)
-
-
 def _end(status: Status, state: State, now: datetime) -> Status:
-    return replace(status, state=state, stage=None, billing=billing_of(status.attempts), end_time=now)
+    billing = worst(attempt.billing for attempt in status.attempts)
+    return replace(status, state=state, stage=None, billing=billing, end_time=now)

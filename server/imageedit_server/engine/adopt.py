@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from imageedit_server.core.charge import FREE
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.engine.recorder import Recorder, Tools
 from imageedit_server.providers.base import NotProcessed, PrepareError
@@ -18,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 async def adopt(claimed: Claimed, tools: Tools) -> None:
     """Finish a task without a provider: its input is its result. One whose model left fails."""
-    recorder = Recorder(claimed, tools)
+    recorder = Recorder(claimed, tools, FREE)
     note(tenant=recorder.task.tenant, task_id=recorder.task.task_id)
     try:
         if recorder.task.request.provider == NO_PROVIDER:

@@ -5,7 +5,7 @@ import logging
 from functools import partial
 
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Attempt, Billing, Outcome, State, Task
+from imageedit_server.core.task import Attempt, Outcome, State, Task
 from imageedit_server.engine.polling import POLL_LIMIT_SECONDS
 from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import BadResult, ResultGone
@@ -123,7 +123,7 @@ async def _images(vendor_task_id: str, provider: Provider, tools: Tools) -> tupl
 
 async def _keep(images: tuple[Image, ...], key: AttemptKey, provider: Provider, tools: Tools) -> None:
     now = tools.clock.now()
-    billing = Billing.NOT_CHARGED if provider.adapter.free else Billing.CHARGED
+    billing = provider.adapter.charge.succeeded
     await tools.database.record(learn, key, Fact(outcome=Outcome.SUCCEEDED, billing=billing, end_time=now))
     await tools.database.record(add_late_images, key, images, now)
 

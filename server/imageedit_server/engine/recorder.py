@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from imageedit_server.core import transitions
+from imageedit_server.core.charge import Charge
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Attempt, Billing, Outcome, Stage, Status, Task, TaskError
+from imageedit_server.core.task import Attempt, Outcome, Stage, Status, Task, TaskError
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.results import Results
 from imageedit_server.engine.schedule import retry_delay, seconds_until
@@ -48,11 +49,15 @@ class Tools:
 
 
 class Recorder:
-    """Writes what happens to ``task`` under its lease. Decisions raise ``LeaseLost``, facts never."""
+    """Writes what happens to ``task`` under its lease. Decisions raise ``LeaseLost``, facts never.
 
-    def __init__(self, claimed: Claimed, tools: Tools) -> None:
+    ``charge`` is how the provider of its attempts bills.
+    """
+
+    def __init__(self, claimed: Claimed, tools: Tools, charge: Charge) -> None:
         self.task: Task = claimed.task
         self._lease = claimed.lease
+        self._charge = charge
         self._tools = tools
         self._database = tools.database
 
@@ -151,7 +156,7 @@ class Recorder:
         await self._learn(
             Fact(
                 outcome=Outcome.NOT_PROCESSED,
-                billing=Billing.NOT_CHARGED,
+                billing=self._charge.not_processed,
                 error=error_of(error),
                 end_time=self.now(),
             )
@@ -173,20 +178,18 @@ class Recorder:
         await self._learn_and_decide(fact, _entering(Stage.WAITING))
 
     async def succeeded(
-        self, vendor_request_id: str, urls: tuple[str, ...], warnings: tuple[str, ...], *, free: bool
+        self, vendor_request_id: str, urls: tuple[str, ...], warnings: tuple[str, ...]
     ) -> None:
         """The vendor made the result; reach DOWNLOADING, in the same commit."""
-        fact = replace(self._success(free=free), vendor_request_id=vendor_request_id, result_urls=urls)
+        fact = replace(self._success(), vendor_request_id=vendor_request_id, result_urls=urls)
         await self._learn_and_decide(fact, _entering(Stage.DOWNLOADING, warnings))
 
-    async def succeeded_in_vain(self, *, free: bool) -> None:
+    async def succeeded_in_vain(self) -> None:
         """The vendor reported success without a result."""
-        await self._learn(self._success(free=free))
+        await self._learn(self._success())
 
-    def _success(self, *, free: bool) -> Fact:
-        """From here on the vendor may bill, whatever happens to the result."""
-        billing = Billing.NOT_CHARGED if free else Billing.CHARGED
-        return Fact(outcome=Outcome.SUCCEEDED, billing=billing, end_time=self.now())
+    def _success(self) -> Fact:
+        return Fact(outcome=Outcome.SUCCEEDED, billing=self._charge.succeeded, end_time=self.now())
 
     async def failed(self, error: TaskError) -> None:
         """The vendor took the attempt and failed it, or its result is unusable."""

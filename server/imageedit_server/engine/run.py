@@ -15,7 +15,7 @@ from imageedit_server.core.image import Image
 from imageedit_server.core.limits import check_limits
 from imageedit_server.core.request import OnUnknown, Request
 from imageedit_server.core.sizing import with_size
-from imageedit_server.core.task import Attempt, Billing, Stage, TaskError
+from imageedit_server.core.task import Attempt, Stage, TaskError
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.inputs import has_urls
 from imageedit_server.engine.polling import Polling
@@ -51,7 +51,7 @@ class Run:
     """Works on one task under its lease. ``paying`` is true while a paid call must not be cut short."""
 
     def __init__(self, claimed: Claimed, offer: Offer, gate: Gate, tools: Tools) -> None:
-        self._recorder = Recorder(claimed, tools)
+        self._recorder = Recorder(claimed, tools, offer.provider.adapter.charge)
         self._tools = tools
         self._offer = offer
         self._gate = gate
@@ -129,14 +129,14 @@ class Run:
         attempt = Attempt(
             number=number,
             provider=self._offer.provider.name,
-            billing=Billing.NOT_CHARGED if self._adapter.free else Billing.MAY_HAVE_BEEN_CHARGED,
+            billing=self._adapter.charge.intended,
             submit_time=self._recorder.now(),
         )
         await self._recorder.begin(attempt, hashlib.sha256(token.encode()).hexdigest(), prepared.warnings)
         failpoint("submit_after_intent")
 
     async def _submit(self, prepared: Prepared) -> None:
-        self.paying = not self._adapter.free
+        self.paying = not self._adapter.charge.is_free
         try:
             answer = await self._pay(prepared)
             self._limit_to_deadline()
@@ -273,7 +273,7 @@ class Run:
             retryable=failed.retryable,
         )
         if failed.reason is FailureReason.PROVIDER_BAD_RESULT:  # success without a picture is billed too
-            await self._recorder.succeeded_in_vain(free=self._adapter.free)
+            await self._recorder.succeeded_in_vain()
         await self._recorder.failed(error)
         await self._recorder.fail(error)
 
@@ -284,9 +284,7 @@ class Run:
             self._recorder.attempt.vendor_task_id
         )  # who can be asked again needs no signed URL kept
         urls = () if polled else tuple(output.url for output in finished.outputs if output.url)
-        await self._recorder.succeeded(
-            finished.vendor_request_id, urls, finished.warnings, free=self._adapter.free
-        )
+        await self._recorder.succeeded(finished.vendor_request_id, urls, finished.warnings)
 
     async def _download(self, finished: Finished, *, fresh: bool = False) -> None:
         """Bring every result home, verified and durable, then say SUCCEEDED.

@@ -23,6 +23,7 @@ from typing import Annotated, Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from imageedit_server.core.charge import BILLED, Charge
 from imageedit_server.core.errors import FailureReason, Violation
 from imageedit_server.core.image import Image
 from imageedit_server.core.model import Model
@@ -259,8 +260,8 @@ class Adapter(ABC):
 
     Options: ClassVar[type[ProviderOptions]] = ProviderOptions
     submit_safety: ClassVar[SubmitSafety] = SubmitSafety.NONE
-    free: ClassVar[bool] = False
-    """Whether nothing it does is ever billed."""
+    charge: ClassVar[Charge] = BILLED
+    """How the vendor bills; ``FREE`` where nothing it does is ever billed."""
     usual_key_variable: ClassVar[str] = ""
     """The environment variable that usually holds this vendor's key; set, it adds the provider unasked."""
     edits_own_bases_only: ClassVar[bool] = False

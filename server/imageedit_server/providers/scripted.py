@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from imageedit_server.core.charge import FREE, Charge
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.request import Kind
@@ -39,7 +40,7 @@ class ScriptedAdapter(Adapter):
 
     Options = ScriptedOptions
     submit_safety: ClassVar[SubmitSafety] = SubmitSafety.NATIVE_KEY
-    free: ClassVar[bool] = True
+    charge: ClassVar[Charge] = FREE
 
     def __init__(self, options: ScriptedOptions, context: Context) -> None:
         self._options = options

@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, false, func, insert, or_, select, update
 
 from imageedit_server.core.change import Change
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Attempt, Billing, Outcome, State, Status, Task, TaskError
+from imageedit_server.core.task import Attempt, Outcome, State, Status, Task, TaskError
 from imageedit_server.store import codec
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.creation import add_images, link_images

@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.image import Image, Transparency
 from imageedit_server.core.request import Request
-from imageedit_server.core.task import Attempt, Billing, Event, Outcome, Task
+from imageedit_server.core.task import Attempt, Event, Outcome, Task
 from imageedit_server.store import codec
 from imageedit_server.store.tables import from_micros
 

@@ -268,4 +268,4 @@ async def test_what_the_vendor_repeats_is_redacted(
 async def test_the_declared_safety_is_that_of_the_callback(adapter: KieAdapter) -> None:
     """kie.ai takes no idempotency key; the attempt's token rides in the callback URL (PROMISES §0.1)."""
     assert adapter.submit_safety is SubmitSafety.CALLBACK_CORRELATED
-    assert not adapter.free
+    assert not adapter.charge.is_free

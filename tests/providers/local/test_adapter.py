@@ -85,7 +85,7 @@ def test_the_model_and_its_limits():
     assert model.mask is MaskUse.OPTIONAL
     assert model.option_family == ""
     assert all(accepts(model.sizes, size) for size in ("1024x1024", "4:3", "auto"))
-    assert LocalAdapter.free
+    assert LocalAdapter.charge.is_free
     assert LocalAdapter.submit_safety is SubmitSafety.NATIVE_KEY
 
 

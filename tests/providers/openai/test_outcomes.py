@@ -47,7 +47,7 @@ async def outcome(adapter: OpenaiAdapter, jobs: Jobs, **request: Any) -> SubmitE
 def test_no_outcome_can_be_asked_for_again() -> None:
     """The vendor takes no key and calls nobody back (VENDORS §3.4)."""
     assert OpenaiAdapter.submit_safety is SubmitSafety.NONE
-    assert not OpenaiAdapter.free
+    assert not OpenaiAdapter.charge.is_free
 
 
 REFUSED = [

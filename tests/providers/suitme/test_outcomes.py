@@ -396,4 +396,4 @@ async def test_a_lost_answer_names_no_secret(
 async def test_the_declared_safety(adapter: SuitmeAdapter) -> None:
     """No idempotency key and no callback: an unknown outcome stays unknown (VENDORS §1.1)."""
     assert adapter.submit_safety is SubmitSafety.NONE
-    assert not adapter.free
+    assert not adapter.charge.is_free

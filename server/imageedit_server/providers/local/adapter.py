@@ -3,6 +3,7 @@
 import logging
 from typing import ClassVar
 
+from imageedit_server.core.charge import FREE, Charge
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.request import Kind
@@ -42,7 +43,7 @@ class LocalAdapter(Adapter):
     """Edits one picture by instructions in English and Chinese, in a worker process."""
 
     submit_safety: ClassVar[SubmitSafety] = SubmitSafety.NATIVE_KEY
-    free: ClassVar[bool] = True
+    charge: ClassVar[Charge] = FREE
 
     def __init__(self, options: ProviderOptions, context: Context) -> None:
         self._workers = context.workers
