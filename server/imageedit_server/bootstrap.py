@@ -21,6 +21,7 @@ from imageedit_server.access.rates import RequestRates
 from imageedit_server.access.reload import Reloaded, Unusable
 from imageedit_server.access.uploads import UploadPlaces
 from imageedit_server.access.watches import WatchBudget
+from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Refusal
 from imageedit_server.core.request import Kind
 from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
@@ -30,6 +31,8 @@ from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import Results
+from imageedit_server.feed.base import Feed
+from imageedit_server.feed.local import LocalFeed
 from imageedit_server.images.blobs.files import IMAGES_FOLDER, BlobStore
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.addresses import parse_allow, refuse_url
@@ -51,6 +54,7 @@ from imageedit_server.settings import (
     TlsSettings,
     parse_address,
 )
+from imageedit_server.store.database import Database
 from imageedit_server.store.quotas import Quota
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.telemetry.health import DiskSpace, Readiness
@@ -78,6 +82,7 @@ class Server:
     """A server that serves. ``broken`` is done when it must not go on.
 
     ``drain`` stops it in order and returns how many tasks are left open, None when that is not known.
+    ``draining`` says whether that has begun, ``feed`` who follows what.
     """
 
     grpc_address: str
@@ -85,6 +90,8 @@ class Server:
     broken: asyncio.Future[BaseException]
     drain: Callable[[], Coroutine[Any, Any, int | None]]
     use_cases: UseCases
+    feed: Feed
+    draining: Draining
 
 
 @asynccontextmanager
@@ -97,7 +104,9 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
     clock = clock or SystemClock()
     server = settings.server
     async with AsyncExitStack() as stack:
-        database = SqliteDatabase(server.data_dir)
+        feed, draining = LocalFeed(), Draining()
+        draining.listen(feed.wake_all)
+        database = SqliteDatabase(server.data_dir, publisher=feed)
         await database.open()
         stack.push_async_callback(database.close)
         pool = WorkerPool()
@@ -116,10 +125,14 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         )
         fetch = GuardedFetch(settings.fetch.allow)
         catalog = _catalog(settings, clock, pool, _connector(stack))
-        use_cases = _use_cases(settings, database, library, catalog, clock)
+        use_cases = _use_cases(
+            settings, database, feed, draining=draining, library=library, catalog=catalog, clock=clock
+        )
         dispatcher = Dispatcher(
             Tools(
                 database=database,
+                feed=feed,
+                draining=draining,
                 inputs=Inputs(library, fetch, max_bytes=settings.images.max_bytes),
                 results=Results(results_library, fetch, clock, max_bytes=RESULT_MAX_BYTES),
                 clock=clock,
@@ -130,12 +143,11 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             concurrency=settings.engine.concurrency,
             lease_seconds=settings.engine.lease_seconds,
         )
-        draining = _Draining()
         disk = DiskSpace(server.data_dir, settings.store.min_free_bytes)
         readiness = Readiness(
             [draining.trouble, database.trouble, disk.trouble, dispatcher.trouble], [database.alarm]
         )
-        database.feed.listen(report)
+        feed.listen(report)
 
         async def measure() -> None:
             await measure_backlog(database, clock.now())
@@ -171,9 +183,8 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         broken = _first_of(database.broken, *services)
 
         async def drain() -> int | None:
-            draining.started = True
-            await door.health.enter_graceful_shutdown()
-            database.feed.close()
+            await door.health.enter_graceful_shutdown()  # callers are sent elsewhere before they are refused
+            draining.begin()
             left = None
             with suppress(TimeoutError, Refusal):  # a store that answers no more must not hold up the end
                 async with asyncio.timeout(server.drain_seconds + LET_GO_SECONDS):
@@ -183,7 +194,9 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             await door.server.stop(CALLS_GRACE_SECONDS)
             return left
 
-        yield Server(f"{grpc.host}:{door.port}", f"{http.host}:{http_port}", broken, drain, use_cases)
+        yield Server(
+            f"{grpc.host}:{door.port}", f"{http.host}:{http_port}", broken, drain, use_cases, feed, draining
+        )
 
 
 async def _look_over(database: SqliteDatabase, clock: Clock) -> None:
@@ -221,12 +234,20 @@ def _connector(stack: AsyncExitStack) -> Connect:
 
 
 def _use_cases(
-    settings: Settings, database: SqliteDatabase, library: ImageLibrary, catalog: Catalog, clock: Clock
+    settings: Settings,
+    database: Database,
+    feed: Feed,
+    *,
+    draining: Draining,
+    library: ImageLibrary,
+    catalog: Catalog,
+    clock: Clock,
 ) -> UseCases:
     limits = settings.limits
     quota = Quota(queued_tasks=limits.queued_tasks, stored_bytes=limits.stored_bytes)
-    tasks = Tasks(database, clock, PageTokens(secret_in(settings.server.data_dir / PAGE_KEY_NAME)))
-    pictures = Pictures(database, library, clock, quota)
+    tokens = PageTokens(secret_in(settings.server.data_dir / PAGE_KEY_NAME))
+    tasks = Tasks(database, feed, clock, tokens, draining=draining)
+    pictures = Pictures(database, library, clock, draining=draining, quota=quota)
     creating = Creating(
         database=database,
         library=library,
@@ -236,6 +257,7 @@ def _use_cases(
         clock=clock,
         defaults=defaults_of(settings.server, catalog),
         refuse_url=partial(refuse_url, allow=parse_allow(settings.fetch.allow)),
+        draining=draining,
         quota=quota,
     )
     return UseCases(
@@ -328,17 +350,6 @@ async def _look_again(
             await asyncio.to_thread(certificates.look)
         if keys is not None and await asyncio.to_thread(keys.look) and callers is not None:
             callers.cut_off()
-
-
-class _Draining:
-    """Whether the server was asked to stop."""
-
-    def __init__(self) -> None:
-        self.started = False
-
-    def trouble(self) -> str:
-        """Return why no traffic is wanted, empty when it is."""
-        return "draining" if self.started else ""
 
 
 def _first_of(

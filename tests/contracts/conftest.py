@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from imageedit_server.feed.base import Feed
+from imageedit_server.feed.local import LocalFeed
 from imageedit_server.store.database import Database
 from tests.contracts.databases import DATABASES, Member
 
@@ -16,7 +18,13 @@ def member(request: pytest.FixtureRequest) -> Member:
 
 
 @pytest.fixture
-async def database(member: Member, tmp_path: Path) -> AsyncIterator[Database]:
+def feed() -> Feed:
+    """To whom the database hands its changes."""
+    return LocalFeed()
+
+
+@pytest.fixture
+async def database(member: Member, feed: Feed, tmp_path: Path) -> AsyncIterator[Database]:
     """A new, empty database."""
-    async with member.open(tmp_path) as database:
+    async with member.open(tmp_path, feed) as database:
         yield database

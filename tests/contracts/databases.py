@@ -6,14 +6,23 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from imageedit_server.core.change import Publisher
 from imageedit_server.store.database import Database
 from imageedit_server.store.sqlite.database import SqliteDatabase
 
 PATIENCE_SECONDS = 90
+
+
+class Open(Protocol):
+    """Opens a database that hands its changes to ``publisher``, if there is one."""
+
+    def __call__(
+        self, folder: Path, publisher: Publisher | None = None
+    ) -> AbstractAsyncContextManager[Database]: ...
 
 
 @dataclass(frozen=True)
@@ -24,16 +33,16 @@ class Member:
     units of their own transactions: from ``fill`` on nothing new can be stored.
     """
 
-    open: Callable[[Path], AbstractAsyncContextManager[Database]]
+    open: Open
     held_up: Callable[[Any], AbstractAsyncContextManager[None]]
     fill: Callable[[Connection], None]
     free: Callable[[Connection], None]
 
 
 @asynccontextmanager
-async def open_sqlite(folder: Path) -> AsyncIterator[SqliteDatabase]:
+async def open_sqlite(folder: Path, publisher: Publisher | None = None) -> AsyncIterator[SqliteDatabase]:
     """Open a SQLite database and close it."""
-    database = SqliteDatabase(folder)
+    database = SqliteDatabase(folder, publisher=publisher)
     await database.open()
     try:
         yield database

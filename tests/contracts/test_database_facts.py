@@ -15,6 +15,7 @@ from imageedit_server.core.change import Change
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.task import Attempt, Outcome, Stage, State, TaskError
+from imageedit_server.feed.base import Feed
 from imageedit_server.store.attempts import (
     CALLBACK_LIFE,
     LEARNT_AFTER,
@@ -214,12 +215,12 @@ async def test_the_intent_is_in_the_event_that_announces_it(database: Database) 
 # Callbacks
 
 
-async def test_a_callback_tells_the_forgotten_id_and_asks_for_a_poll(database: Database) -> None:
+async def test_a_callback_tells_the_forgotten_id_and_asks_for_a_poll(database: Database, feed: Feed) -> None:
     claimed, key = await submitted(database, token="t")
     await database.write(learn, key, Fact(outcome=Outcome.UNKNOWN))
     await database.write(change, claimed.lease, lambda s: s, NOW, not_before=NOW + timedelta(hours=1))
     heard: list[Change] = []
-    database.feed.listen(heard.extend)
+    feed.listen(heard.extend)
     assert await database.write(call_back, "p", "t", "v", LATER)
     assert await known(database, key) == replace(attempt(), outcome=Outcome.ACCEPTED, vendor_task_id="v")
     assert [(change.task_id, change.called_back) for change in heard] == [(key.task_id, True)]

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from imageedit_server.core import transitions
 from imageedit_server.core.change import Change
 from imageedit_server.core.task import TRANSITIONS, Stage, State, Status
+from imageedit_server.feed.base import Feed
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task, change
 from imageedit_server.store.log import LeaseLost
@@ -181,10 +182,10 @@ async def test_a_task_with_events_cannot_be_dropped(database: Database) -> None:
         await database.write(lambda c: c.execute(delete(TASK)))
 
 
-async def test_every_change_is_told_after_its_commit(database: Database) -> None:
+async def test_every_change_is_told_after_its_commit(database: Database, feed: Feed) -> None:
     """The feed only hints, but it hints at each event, in order, once it can be read."""
     heard: list[Change] = []
-    database.feed.listen(heard.extend)
+    feed.listen(heard.extend)
     claimed = await claimed_task(database)
     await database.write(change, claimed.lease, finish, LATER)
     task_id = claimed.task.task_id
@@ -196,10 +197,10 @@ async def test_every_change_is_told_after_its_commit(database: Database) -> None
     assert [each.event for each in heard] == await database.read(events_after, task_id, 0, 10)
 
 
-async def test_what_was_undone_is_not_told(database: Database) -> None:
+async def test_what_was_undone_is_not_told(database: Database, feed: Feed) -> None:
     heard: list[Change] = []
     claimed = await claimed_task(database)
-    database.feed.listen(heard.extend)
+    feed.listen(heard.extend)
 
     def fails(connection: object) -> None:
         change(connection, claimed.lease, finish, LATER)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from imageedit_server.core.change import Change
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.task import Outcome, Task
+from imageedit_server.feed.base import Feed
 from imageedit_server.store.attempts import Fact, learn
 from imageedit_server.store.creation import add_images, create_task
 from imageedit_server.store.database import Database
@@ -131,9 +132,11 @@ async def test_a_caller_that_goes_away_leaves_all_or_nothing(database: Database)
         assert [found is None for found in pair] in ([True, True], [False, False])
 
 
-async def test_what_a_gone_caller_committed_is_told_to_watchers(member: Member, database: Database) -> None:
+async def test_what_a_gone_caller_committed_is_told_to_watchers(
+    member: Member, database: Database, feed: Feed
+) -> None:
     heard: list[Change] = []
-    database.feed.listen(heard.extend)
+    feed.listen(heard.extend)
     async with member.held_up(database):
         [future] = await ask(create(database))
         future.cancel()
@@ -255,14 +258,14 @@ async def test_a_full_disk_is_a_trouble_until_there_is_room(member: Member, data
     assert await database.read(count) == created
 
 
-async def test_on_a_full_disk_nobody_is_told_a_lie(member: Member, database: Database) -> None:
+async def test_on_a_full_disk_nobody_is_told_a_lie(member: Member, database: Database, feed: Feed) -> None:
     """Of units that wait together, each is stored or refused as full; none is half there or forgotten."""
     small = [await create(database) for _ in range(3)]
     claimed = await claim_all(database)
     await database.write(member.fill)
     new = [new_task(prompt="x" * 30_000) for _ in range(40)]
     heard: list[Change] = []
-    database.feed.listen(heard.extend)
+    feed.listen(heard.extend)
     async with member.held_up(database):
         futures = await ask(
             *(database.record(change, each.lease, finish, LATER) for each in claimed),

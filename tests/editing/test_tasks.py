@@ -3,8 +3,9 @@
 import asyncio
 import base64
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -181,10 +182,27 @@ async def test_the_log_is_the_truth_where_the_hint_is_lost(idle: House) -> None:
     """P10: a notification that never comes costs a heartbeat's time, not the event."""
     claimed = await claimed_task(idle.database)
     watch = idle.tasks.watch(TENANT, claimed.task.task_id, 2)
-    idle.database.feed.publish = lambda changes: None  # type: ignore[method-assign]
+    idle.feed.publish = lambda changes: None  # type: ignore[method-assign]
     watching = asyncio.create_task(all_of(watch))
     await end(idle, claimed.lease)
     assert seqs(await watching) == [3]
+
+
+async def test_a_hint_without_its_event_is_followed_at_once(idle: House) -> None:
+    """P10: what another process tells has no event with it; the log has."""
+    claimed = await claimed_task(idle.database)
+    task_id, publish = claimed.task.task_id, idle.feed.publish
+
+    def without_events(changes: Sequence[Change]) -> None:
+        publish([replace(change, event=None) for change in changes])
+
+    idle.feed.publish = without_events  # type: ignore[method-assign]
+    started = idle.clock.now()
+    watching = asyncio.create_task(all_of(idle.tasks.watch(TENANT, task_id, 0)))
+    await idle.clock.sleep(1)
+    await end(idle, claimed.lease)
+    assert seqs(await watching) == [1, 2, 3]
+    assert (idle.clock.now() - started).total_seconds() == 1
 
 
 async def test_silence_is_broken_every_fifteen_seconds(idle: House) -> None:
@@ -231,7 +249,7 @@ async def test_draining_ends_watches_that_go_on(idle: House) -> None:
     done = await finished(idle)
     watching = asyncio.create_task(all_of(idle.tasks.watch(TENANT, claimed.task.task_id, 0)))
     await idle.clock.sleep(5)
-    idle.database.feed.close()
+    idle.draining.begin()
     with pytest.raises(Refusal) as refused:
         await watching
     assert (refused.value.reason, refused.value.reason.code) == (Reason.DRAINING, Code.UNAVAILABLE)
@@ -257,7 +275,7 @@ async def test_a_watch_that_is_left_leaves_nothing(idle: House) -> None:
     await asyncio.gather(blocked, return_exceptions=True)
     with pytest.raises(Refusal):
         await all_of(idle.tasks.watch(TENANT, UNKNOWN, 0))
-    assert not idle.database.feed.is_followed
+    assert not idle.feed.is_followed
 
 
 async def test_callbacks_do_not_silence_a_watch(idle: House) -> None:
@@ -268,7 +286,7 @@ async def test_callbacks_do_not_silence_a_watch(idle: House) -> None:
         while True:
             await idle.clock.sleep(10)
             task = claimed.task
-            idle.database.feed.publish([Change(task.task_id, 2, task.status.state, called_back=True)])
+            idle.feed.publish([Change(task.task_id, 2, task.status.state, called_back=True)])
 
     calling = asyncio.create_task(call_back_for_ever())
     async with aclosing(idle.tasks.watch(TENANT, claimed.task.task_id, 2)) as watch:

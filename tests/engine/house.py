@@ -16,6 +16,7 @@ import pytest
 from PIL import Image as Pillow
 
 from imageedit_server.core.charge import FREE
+from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.request import Content, Draft, Kind
@@ -31,6 +32,7 @@ from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import Results
+from imageedit_server.feed.local import LocalFeed
 from imageedit_server.images.blobs.files import BlobStore
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.fetch import FetchFailed
@@ -298,15 +300,20 @@ class House:
 
     async def start(self, *, serve: bool = True) -> None:
         """Open the store and begin to work."""
-        self.database = self.database_class(self.folder, synchronous="OFF")  # a crash is no power cut
+        self.feed, self.draining = LocalFeed(), Draining()
+        self.draining.listen(self.feed.wake_all)
+        self.database = self.database_class(  # a crash is no power cut
+            self.folder, publisher=self.feed, synchronous="OFF"
+        )
         await self.database.open()
         blobs = BlobStore(self.images)
         if not self.images.exists():
             await asyncio.to_thread(blobs.prepare)
         self.library = ImageLibrary(blobs, InlineWorkers(), max_bytes=100_000, max_pixels=10_000)
         self.catalog = self._catalog()
-        self.tasks = Tasks(self.database, self.clock, PageTokens(b"key of the house"))
-        self.pictures = Pictures(self.database, self.library, self.clock)
+        tokens = PageTokens(b"key of the house")
+        self.tasks = Tasks(self.database, self.feed, self.clock, tokens, draining=self.draining)
+        self.pictures = Pictures(self.database, self.library, self.clock, draining=self.draining)
         self.callbacks = Callbacks(self.database, self.catalog, self.clock)
         self.creating = Creating(
             database=self.database,
@@ -317,10 +324,13 @@ class House:
             clock=self.clock,
             defaults=Defaults(edit_model="plain/m", model_edit_model="plain/m"),
             refuse_url=lambda url: None if url.startswith("https://") else "is not https",
+            draining=self.draining,
         )
         fetch = cast(Any, self.vendor)
         tools = Tools(
             database=self.database,
+            feed=self.feed,
+            draining=self.draining,
             inputs=Inputs(self.library, fetch, max_bytes=100_000),
             results=Results(self.library, fetch, self.clock, max_bytes=100_000),
             clock=self.clock,

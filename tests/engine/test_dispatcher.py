@@ -283,10 +283,11 @@ async def test_draining_lets_paid_calls_end(house: House, vendor: Vendor) -> Non
     await door.arrived.wait()
     other = await house.create(prompt="preparing")
     await preparing.arrived.wait()
+    creating = asyncio.create_task(house.create())  # begins before the drain, and is durable after
     draining = asyncio.create_task(house.dispatcher.drain(20))
     await asyncio.sleep(1)
     assert not draining.done()
-    queued = await house.create()
+    queued = await creating
     door.open()
     preparing.open()
     await draining

@@ -4,7 +4,7 @@ import pytest
 
 from imageedit_server.core.request import Kind, Request
 from imageedit_server.core.task import Event, Status, Task
-from imageedit_server.feed.local import KEPT_EVENTS, Tail
+from imageedit_server.feed.tail import KEPT_EVENTS, Tail
 from tests.store.making import LATER, NOW, TENANT
 
 
@@ -65,6 +65,26 @@ def test_an_empty_tail_says_nothing() -> None:
     """Not that there is nothing."""
     assert after(Tail(), 0) is None
     assert after(tail(range(0)), 5) is None
+
+
+def test_a_hint_beyond_its_end_voids_it() -> None:
+    """Until it has what the hint told of: an answer of "nothing new" would be a lie."""
+    made = tail(range(3, 6))
+    made.void_before(5)
+    assert after(made, 5) == []
+    made.void_before(7)
+    assert after(made, 5) is after(made, 3) is None
+    made.take(events(range(3, 6)))  # read before the seventh was there
+    assert after(made, 5) is None
+    made.take(events(range(6, 9)))
+    assert after(made, 5) == [6, 7, 8]
+    assert after(made, 8) == []
+
+
+def test_an_old_hint_voids_nothing() -> None:
+    made = tail(range(3, 6))
+    made.void_before(4)
+    assert after(made, 4) == [5]
 
 
 def test_only_the_newest_are_kept() -> None:

@@ -94,7 +94,7 @@ class World:
         draining.result()
 
     async def _drain(self) -> None:
-        self.database.feed.close()
+        self.house.draining.begin()
         await self.house.dispatcher.drain(DRAIN_SECONDS)
 
     def close(self) -> None:

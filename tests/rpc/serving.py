@@ -17,7 +17,7 @@ from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from imageedit_server.bootstrap import Server, running
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.request import Kind
-from imageedit_server.feed.local import Feed
+from imageedit_server.feed.base import Feed
 from imageedit_server.providers.base import Context
 from imageedit_server.providers.registry import ADAPTERS
 from imageedit_server.providers.scripted import ScriptedAdapter, ScriptedOptions
@@ -127,7 +127,7 @@ class Served:
     @property
     def feed(self) -> Feed:
         """The feed that wakes watchers."""
-        return self.server.use_cases.tasks._database.feed
+        return self.server.feed
 
     async def stored(self) -> Counter[str]:
         """Count what is kept, once nothing moves: rows of every table and files of the image library."""

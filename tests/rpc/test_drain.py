@@ -75,7 +75,7 @@ async def test_while_a_paid_call_is_waited_for_nothing_new_begins_and_reads_go_o
         before = await served.stub.GetTask(pb.GetTaskRequest(task_id=task_id))
         image_id = await uploaded(served)
         draining = asyncio.ensure_future(served.server.drain())
-        await eventually(lambda: served.feed.closed)
+        await eventually(lambda: served.server.draining.begun)
         source = image_pb2.ImageSource(image_id=image_id)
         refused: dict[str, list[Message]] = {
             "EditImage": [pb.EditImageRequest(prompt="x", images=[source])],

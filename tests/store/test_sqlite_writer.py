@@ -16,6 +16,7 @@ from imageedit_server.core.change import Change
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.request import Input
 from imageedit_server.core.task import State, Status
+from imageedit_server.feed.local import LocalFeed
 from imageedit_server.store import claims
 from imageedit_server.store.claims import claim
 from imageedit_server.store.creation import create_task
@@ -425,7 +426,7 @@ async def test_the_queue_is_walked_along_its_index(database: SqliteDatabase) -> 
     assert await database.read(plan) == [expected]
 
 
-async def test_what_a_change_leads_to_is_committed_with_it(database: SqliteDatabase) -> None:
+async def test_what_a_change_leads_to_is_committed_with_it(database: SqliteDatabase, feed: LocalFeed) -> None:
     statements: list[str] = []
     following: list[asyncio.Future[int]] = []
 
@@ -437,7 +438,7 @@ async def test_what_a_change_leads_to_is_committed_with_it(database: SqliteDatab
 
     await database.record(trace(database, statements))
     statements.clear()
-    database.feed.expect(follow)
+    feed.expect(follow)
     await create(database)
     assert await following[0] == 1
     assert statements.count("COMMIT") == 1

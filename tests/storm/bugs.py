@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, select
 
@@ -24,7 +24,7 @@ from imageedit_server.editing.callbacks import Callbacks
 from imageedit_server.engine import dispatcher, run
 from imageedit_server.engine.recorder import Recorder
 from imageedit_server.engine.resume import Step, next_step
-from imageedit_server.feed.local import Feed
+from imageedit_server.feed.local import LocalFeed
 from imageedit_server.images.blobs.files import BlobStore, Staged
 from imageedit_server.providers.base import Prepared
 from imageedit_server.runtime.failpoints import failpoint
@@ -96,7 +96,7 @@ def _tell_before_commit() -> None:
 
 def _commit_late(*, publish: bool) -> None:
     """Answer, or tell watchers, what only the next COMMIT makes durable."""
-    settle, tell = GroupCommit._settle, Feed.publish
+    settle, tell = GroupCommit._settle, LocalFeed.publish
 
     async def serve(self: GroupCommit) -> None:
         while await self._has_more():
@@ -104,7 +104,10 @@ def _commit_late(*, publish: bool) -> None:
             await self._begin()
             self._run_units(group)
             if publish:
-                tell(self._feed, [change for waiting in group for change in waiting.changes])
+                tell(
+                    cast(LocalFeed, self._publisher),
+                    [change for waiting in group for change in waiting.changes],
+                )
             else:
                 settle(self, group)
             await asyncio.sleep(LATE_SECONDS / 2)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
+from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Reason, Refusal, Violation, image_not_found, invalid, refuse_fields
 from imageedit_server.core.fields import check_fields
 from imageedit_server.core.image import Image
@@ -23,7 +24,6 @@ from imageedit_server.core.request import (
 )
 from imageedit_server.core.sizing import with_size
 from imageedit_server.core.task import State, Status, Task, new_task_id
-from imageedit_server.editing.draining import check_open
 from imageedit_server.editing.pictures import Pictures
 from imageedit_server.editing.tasks import Tasks
 from imageedit_server.images.library import ImageLibrary, Pending
@@ -61,6 +61,7 @@ class Creating:
         clock: Clock,
         defaults: Defaults,
         refuse_url: RefuseUrl,
+        draining: Draining,
         quota: Quota = NO_QUOTA,
     ) -> None:
         self._database = database
@@ -70,6 +71,7 @@ class Creating:
         self._pictures = pictures
         self._clock = clock
         self._refuse_url = refuse_url
+        self._draining = draining
         self._quota = quota
         self._default_models = {
             Kind.EDIT_IMAGE: defaults.edit_model,
@@ -85,7 +87,7 @@ class Creating:
         task is neither stored nor named.
         """
         failpoint("create_before_commit")
-        check_open(self._database)
+        self._draining.refuse()
         _refuse(check_fields(draft))
         body_sha256 = await work_on(draft.content_bytes, draft.sha256)
         if not draft.content_bytes:

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
+from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Reason, Refusal, image_not_found
 from imageedit_server.core.image import IMAGE_ID, Image
-from imageedit_server.editing.draining import check_open
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.runtime.clock import Clock
 from imageedit_server.runtime.failpoints import failpoint
@@ -21,8 +21,15 @@ class Pictures:
     """Stores and hands out pictures."""
 
     def __init__(
-        self, database: Database, library: ImageLibrary, clock: Clock, quota: Quota = NO_QUOTA
+        self,
+        database: Database,
+        library: ImageLibrary,
+        clock: Clock,
+        *,
+        draining: Draining,
+        quota: Quota = NO_QUOTA,
     ) -> None:
+        self._draining = draining
         self._database = database
         self._library = library
         self._clock = clock
@@ -35,7 +42,7 @@ class Pictures:
         Raises IMAGE_UNDECODABLE, IMAGE_TOO_LARGE, INVALID_FIELD, QUOTA_EXCEEDED, STORAGE_FULL, DRAINING; then
         nothing is kept.
         """
-        check_open(self._database)
+        self._draining.refuse()
         staging = self._library.stage(chunks, field="chunk", expected_sha256=expected_sha256)
         async with staging as pending:
             if self._quota.stored_bytes:  # before there is a file that nobody may have

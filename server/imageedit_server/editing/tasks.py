@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
+from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Reason, Refusal, invalid, task_not_found
 from imageedit_server.core.task import TASK_ID, Event, State, Task
-from imageedit_server.editing.draining import check_open
 from imageedit_server.editing.page_tokens import PageTokens
-from imageedit_server.feed.local import Tail
+from imageedit_server.feed.base import Feed
+from imageedit_server.feed.tail import Tail
 from imageedit_server.runtime.clock import Clock
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task
@@ -38,9 +39,18 @@ class Tasks:
     """Reads, ends and follows tasks. ``heartbeat_seconds`` is the longest silence of a watch."""
 
     def __init__(
-        self, database: Database, clock: Clock, tokens: PageTokens, *, heartbeat_seconds: float = 15
+        self,
+        database: Database,
+        feed: Feed,
+        clock: Clock,
+        tokens: PageTokens,
+        *,
+        draining: Draining,
+        heartbeat_seconds: float = 15,
     ) -> None:
         self._database = database
+        self._feed = feed
+        self._draining = draining
         self._clock = clock
         self._tokens = tokens
         self._heartbeat_seconds = heartbeat_seconds
@@ -96,7 +106,7 @@ class Tasks:
         """
         _check_task_id(task_id)
         with (
-            self._database.feed.follow(task_id) as follower,
+            self._feed.follow(task_id) as follower,
             _Silence(follower.hint, self._heartbeat_seconds) as silence,
         ):
             events = await self._from(follower.tail, tenant, task_id, after_seq)
@@ -108,7 +118,7 @@ class Tasks:
                         seq = event.seq
                     if event.task.status.state.terminal:
                         return
-                check_open(self._database)
+                self._draining.refuse()
                 if events:
                     look = False
                     silence.end()

@@ -57,7 +57,6 @@ class Dispatcher:
         self._running: dict[str, _Running] = {}
         self._late = LateResults(catalog, tools)
         self._wake = asyncio.Event()
-        self._draining = False
         self._turn = ""
         self._next_look = tools.clock.now()
         self._renew_time = tools.clock.now() + self._lease / 2
@@ -65,8 +64,8 @@ class Dispatcher:
         self._renewed = self._monotonic()
         for name, gate in self._gates.items():
             BREAKER_OPEN.labels(name).set_function(partial(_is_open, gate))
-        tools.database.feed.expect(self._can_start)
-        tools.database.feed.listen(self._on_changes)
+        tools.feed.expect(self._can_start)
+        tools.feed.listen(self._on_changes)
 
     async def serve(self) -> None:
         """Recover what a former owner left, then work until cancelled. The file lock proves it dead (P7)."""
@@ -85,7 +84,7 @@ class Dispatcher:
 
     async def drain(self, seconds: float) -> None:
         """Claim nothing more, wait for paid calls at most ``seconds``, let go of everything else."""
-        self._draining = True
+        self._tools.draining.begin()
         leases = [running.lease for running in self._running.values()]
         for running in self._running.values():
             if running.run is not None:
@@ -116,7 +115,7 @@ class Dispatcher:
     # Claiming
 
     async def _claim_for_ever(self) -> None:
-        while not self._draining:
+        while not self._tools.draining.begun:
             self._wake.clear()
             try:
                 pause = await self._claim()
@@ -143,7 +142,7 @@ class Dispatcher:
             turn=self._turn,
         )
         self._turn = claims.turn
-        if self._draining:
+        if self._tools.draining.begun:
             await self._let_go(claimed.lease for claimed in claims.claimed)
             return SWEEP_SECONDS
         for claimed in claims.claimed:

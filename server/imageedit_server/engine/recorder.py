@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 
 from imageedit_server.core import transitions
 from imageedit_server.core.charge import Charge
+from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Outcome, Stage, Status, Task, TaskError
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.results import Results
 from imageedit_server.engine.schedule import retry_delay, seconds_until
+from imageedit_server.feed.base import Feed
 from imageedit_server.providers.base import NotProcessed, SubmitError
 from imageedit_server.runtime.clock import Clock
 from imageedit_server.store.attempts import (
@@ -41,6 +43,8 @@ class Tools:
     """What every run works with. ``public_url`` is where vendors reach our callbacks, empty for nowhere."""
 
     database: Database
+    feed: Feed
+    draining: Draining
     inputs: Inputs
     results: Results
     clock: Clock

@@ -1,1 +1,1 @@
-"""The only room with SQL: tables, transitions, queries, the SQLite file and the watch feed."""
+"""The only room with SQL: tables, transitions, queries, and the SQLite file."""

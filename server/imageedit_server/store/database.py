@@ -6,8 +6,6 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from imageedit_server.feed.local import Feed
-
 CHANGES = "changes"
 """Key of ``Connection.info``: the list of what the running unit changed."""
 
@@ -16,10 +14,12 @@ T = TypeVar("T")
 
 
 class Database(Protocol):
-    """A transactional store of tasks."""
+    """A transactional store of tasks, made with a ``Publisher`` that it hands every change to.
 
-    feed: Feed
-    """Is told every change after its commit, on the loop."""
+    Must announce changes before their commit and publish them after it, on the loop, in the order of the
+    commits; a change that was undone is never published.
+    """
+
     broken: asyncio.Future[BaseException]
     """Done when the data can no longer be trusted; the process must end."""
 

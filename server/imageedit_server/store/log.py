@@ -72,7 +72,7 @@ def _update_of(*columns: str) -> PreparedUpdate:
 
 
 def insert_event(connection: Connection, number: int, task: Task, now: datetime) -> None:
-    """Add the task as it is now to its log, and note the change for the feed."""
+    """Add the task as it is now to its log, and note the change for who is told."""
     dumped = codec.STATUS.dump(task.status)
     _INSERT.run(connection, task=number, seq=task.seq, time=to_micros(now), status=dumped)
     event = Event(seq=task.seq, time=now, task=task)

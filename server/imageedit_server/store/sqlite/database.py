@@ -18,8 +18,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from imageedit_server.core.change import Publisher, Unheard
 from imageedit_server.core.errors import Reason, Refusal
-from imageedit_server.feed.local import Feed
 from imageedit_server.store.sqlite.errors import BUSY, busy, for_caller, is_untrusted, name_of
 from imageedit_server.store.sqlite.file import (
     DATABASE_NAME,
@@ -48,14 +48,17 @@ _log = logging.getLogger(__name__)
 class SqliteDatabase:
     """A ``Database`` in one file of ``folder``, made when missing; keeps other servers out of the folder.
 
-    A failed fsync is never tried again: ``broken`` is done then (F22). ``synchronous`` is anything but FULL
+    ``publisher`` is handed what changes. A failed fsync is never tried again: ``broken`` is done then (F22).
+    ``synchronous`` is anything but FULL
     only where a test shows what FULL is for.
     """
 
-    def __init__(self, folder: Path, *, synchronous: str = "FULL") -> None:
+    def __init__(
+        self, folder: Path, *, publisher: Publisher | None = None, synchronous: str = "FULL"
+    ) -> None:
         self._path = folder / DATABASE_NAME
         self._lock_path = folder / LOCK_NAME
-        self.feed = Feed()
+        self._publisher = publisher or Unheard()
         self._synchronous = synchronous
         self._readers = threading.local()
         self._reader_connections: list[Connection] = []
@@ -79,7 +82,7 @@ class SqliteDatabase:
         driver(self._loop_reader).execute("PRAGMA busy_timeout = 0")  # nobody waits on the loop
         self._reader_connections.append(self._loop_reader)
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
-        self._commits = GroupCommit(self._writer, feed=self.feed, distrust=self._distrust)
+        self._commits = GroupCommit(self._writer, publisher=self._publisher, distrust=self._distrust)
         STORE_WAITING.set_function(lambda: self._commits.waiting)
         WAL_BYTES.set_function(self._wal_bytes)
 

@@ -17,8 +17,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from imageedit_server.core.change import Change
-from imageedit_server.feed.local import Feed
+from imageedit_server.core.change import Change, Publisher
 from imageedit_server.store.database import CHANGES
 from imageedit_server.store.sqlite.errors import BUSY, FULL, busy, for_caller, is_untrusted, name_of
 from imageedit_server.store.sqlite.file import MAX_WAIT_SECONDS, driver
@@ -45,21 +44,21 @@ class _Waiting:
 class GroupCommit:
     """Runs units in the order in which they came. Lives on the loop; ``close`` it there.
 
-    ``feed`` is told every change after its commit. ``distrust`` is told the error after which nothing may
-    be written any more: a failed fsync is never tried again (F22).
+    ``publisher`` is told every change before its commit and after it. ``distrust`` is told the error after
+    which nothing may be written any more: a failed fsync is never tried again (F22).
     """
 
     def __init__(
         self,
         connection: Connection,
         *,
-        feed: Feed,
+        publisher: Publisher,
         distrust: Callable[[BaseException], None],
     ) -> None:
         self._connection = connection
         self._cursor = driver(connection)
         self._cursor.execute("PRAGMA busy_timeout = 0")  # nobody waits on the loop
-        self._feed = feed
+        self._publisher = publisher
         self._distrust = distrust
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Waiting] = deque()
@@ -153,7 +152,7 @@ class GroupCommit:
 
     async def _run_what_follows(self, group: list[_Waiting]) -> None:
         """Take in what the changes of a group lead to, such as the claim of a new task: it saves a commit."""
-        if not self._singly and self._feed.announce(_changes(group)):
+        if not self._singly and self._publisher.announce(_changes(group)):
             await asyncio.sleep(0)  # it is asked for in this turn
             self._run_units(group)
 
@@ -205,7 +204,7 @@ class GroupCommit:
         for waiting in group:
             _answer(waiting)
         if changes := _changes(group):
-            self._feed.publish(changes)
+            self._publisher.publish(changes)
 
 
 def _changes(group: Sequence[_Waiting]) -> list[Change]:
