@@ -33,7 +33,7 @@ from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import Results
 from imageedit_server.feed.base import Feed
 from imageedit_server.feed.local import LocalFeed
-from imageedit_server.images.blobs.files import IMAGES_FOLDER, BlobStore
+from imageedit_server.images.blobs.files import IMAGES_FOLDER, FileBlobStore
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.addresses import parse_allow, refuse_url
 from imageedit_server.outbound.client import ApiClient, Trust
@@ -111,7 +111,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         stack.push_async_callback(database.close)
         pool = WorkerPool()
         stack.push_async_callback(pool.aclose)
-        blobs = BlobStore(server.data_dir / IMAGES_FOLDER, clock)
+        blobs = FileBlobStore(server.data_dir / IMAGES_FOLDER, clock)
         await asyncio.to_thread(blobs.prepare)
         library, results_library = (
             ImageLibrary(

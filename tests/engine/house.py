@@ -33,7 +33,7 @@ from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import Results
 from imageedit_server.feed.local import LocalFeed
-from imageedit_server.images.blobs.files import BlobStore
+from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.fetch import FetchFailed
 from imageedit_server.providers.base import (
@@ -306,7 +306,7 @@ class House:
             self.folder, publisher=self.feed, synchronous="OFF"
         )
         await self.database.open()
-        blobs = BlobStore(self.images)
+        blobs = FileBlobStore(self.images)
         if not self.images.exists():
             await asyncio.to_thread(blobs.prepare)
         self.library = ImageLibrary(blobs, InlineWorkers(), max_bytes=100_000, max_pixels=10_000)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from imageedit_server.images.blobs.files import BlobStore
+from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.sandbox.pool import INSPECTION, WorkerPool
 from tests.images.pictures import PHOTO
@@ -28,15 +28,15 @@ async def pool() -> AsyncIterator[WorkerPool]:
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
+def blobs(tmp_path: Path) -> FileBlobStore:
     """An empty store in ``tmp_path / "blobs"``."""
-    blobs = BlobStore(tmp_path / "blobs")
+    blobs = FileBlobStore(tmp_path / "blobs")
     blobs.prepare()
     return blobs
 
 
 @pytest.fixture
-def library(blobs: BlobStore, pool: WorkerPool) -> ImageLibrary:
+def library(blobs: FileBlobStore, pool: WorkerPool) -> ImageLibrary:
     """A library with the limits of DESIGN §6."""
     patient = replace(INSPECTION, wall_seconds=90)
     return ImageLibrary(blobs, pool.within(patient), max_bytes=20 * 1024 * 1024, max_pixels=50_000_000)

@@ -14,8 +14,9 @@ import pytest
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.image import Image, Transparency
-from imageedit_server.images.blobs import files as blobs_module
-from imageedit_server.images.blobs.files import CHUNK_BYTES, BlobStore
+from imageedit_server.images.blobs import disk
+from imageedit_server.images.blobs.files import FileBlobStore
+from imageedit_server.images.blobs.staging import CHUNK_BYTES
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.runtime.workers import Overran, WorkerDied, WorkersBroken
 from imageedit_server.sandbox.pool import WorkerPool
@@ -69,7 +70,7 @@ async def test_a_refusal_names_the_field(library: ImageLibrary, tmp_path: Path) 
 
 
 async def test_bytes_are_counted_while_they_stream(
-    blobs: BlobStore, pool: WorkerPool, tmp_path: Path
+    blobs: FileBlobStore, pool: WorkerPool, tmp_path: Path
 ) -> None:
     """An endless upload ends at the limit (P20)."""
     library = ImageLibrary(blobs, pool, max_bytes=1_000_000, max_pixels=1)
@@ -85,7 +86,7 @@ async def test_bytes_are_counted_while_they_stream(
     assert files(tmp_path) == []
 
 
-async def test_exactly_the_limit_is_allowed(blobs: BlobStore, pool: WorkerPool, photo: bytes) -> None:
+async def test_exactly_the_limit_is_allowed(blobs: FileBlobStore, pool: WorkerPool, photo: bytes) -> None:
     library = ImageLibrary(blobs, pool, max_bytes=len(photo), max_pixels=512 * 600)
     await library.add_bytes(photo, field="chunk")
 
@@ -105,7 +106,7 @@ class FailingWorkers:
 
 
 async def test_workers_that_cannot_start_are_not_the_pictures_fault(
-    blobs: BlobStore, tmp_path: Path, photo: bytes
+    blobs: FileBlobStore, tmp_path: Path, photo: bytes
 ) -> None:
     library = ImageLibrary(blobs, FailingWorkers(WorkersBroken()), max_bytes=10**6, max_pixels=10**6)
     with pytest.raises(Refusal) as refused:
@@ -117,7 +118,7 @@ async def test_workers_that_cannot_start_are_not_the_pictures_fault(
 
 @pytest.mark.parametrize("error", [WorkerDied("was killed"), Overran("took long"), MemoryError()], ids=repr)
 async def test_a_dead_worker_is_the_pictures_fault(
-    blobs: BlobStore, tmp_path: Path, photo: bytes, error: Exception
+    blobs: FileBlobStore, tmp_path: Path, photo: bytes, error: Exception
 ) -> None:
     """F17: what kills its decoder or takes too much is not taken."""
     library = ImageLibrary(blobs, FailingWorkers(error), max_bytes=10**6, max_pixels=10**6)
@@ -127,7 +128,7 @@ async def test_a_dead_worker_is_the_pictures_fault(
     assert files(tmp_path) == []
 
 
-async def test_a_shutdown_is_nobodys_fault(blobs: BlobStore, tmp_path: Path, photo: bytes) -> None:
+async def test_a_shutdown_is_nobodys_fault(blobs: FileBlobStore, tmp_path: Path, photo: bytes) -> None:
     closed = WorkerPool()
     await closed.aclose()
     with pytest.raises(Refusal) as refused:
@@ -138,7 +139,7 @@ async def test_a_shutdown_is_nobodys_fault(blobs: BlobStore, tmp_path: Path, pho
 
 @pytest.mark.parametrize(("size_bytes", "temporary"), [(CHUNK_BYTES - 1, 0), (CHUNK_BYTES, 1)])
 async def test_a_client_that_leaves_during_inspection_leaves_nothing(
-    blobs: BlobStore, tmp_path: Path, size_bytes: int, temporary: int
+    blobs: FileBlobStore, tmp_path: Path, size_bytes: int, temporary: int
 ) -> None:
     """What is small has no file before it is known to be a picture."""
     workers = FailingWorkers()
@@ -164,7 +165,7 @@ async def test_a_client_that_leaves_while_the_disk_works_leaves_nothing_half_don
     """Once the commit has begun, the whole file may stay, as after a crash there (F4)."""
     large = photo + bytes(CHUNK_BYTES)
     steps = iter(["write", "rest", "commit", "discard"])
-    to_the_end = blobs_module._to_the_end
+    to_the_end = disk.to_the_end
 
     async def cancelled_at_step(function: Callable[..., Any], /, *args: Any) -> Any:
         task = asyncio.current_task()
@@ -172,7 +173,7 @@ async def test_a_client_that_leaves_while_the_disk_works_leaves_nothing_half_don
             task.cancel()
         return await to_the_end(function, *args)
 
-    monkeypatch.setattr(blobs_module, "_to_the_end", cancelled_at_step)
+    monkeypatch.setattr(disk, "to_the_end", cancelled_at_step)
     with pytest.raises(asyncio.CancelledError):
         await asyncio.create_task(library.add_bytes(large, field="chunk"))
     assert [path.read_bytes() for path in files(tmp_path)] == [large] * stored
@@ -191,13 +192,13 @@ async def test_a_small_picture_is_kept_in_one_turn_of_a_thread_and_read_in_one(
 ) -> None:
     """Every turn costs about as much as the work itself."""
     turns: list[object] = []
-    to_the_end = blobs_module._to_the_end
+    to_the_end = disk.to_the_end
 
     async def counted(function: Callable[..., Any], /, *args: Any) -> Any:
         turns.append(function)
         return await to_the_end(function, *args)
 
-    monkeypatch.setattr(blobs_module, "_to_the_end", counted)
+    monkeypatch.setattr(disk, "to_the_end", counted)
     image = await library.add_bytes(photo, field="chunk")
     assert len(turns) == 1
     assert b"".join([chunk async for chunk in library.read(image.image_id)]) == photo
@@ -215,13 +216,12 @@ async def test_equal_pictures_at_once_are_one_file(
 UPLOAD = """
 import asyncio, sys
 from pathlib import Path
-from imageedit_server.images.blobs import files as blobs_module
-from imageedit_server.images.blobs.files import BlobStore
+from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.sandbox.pool import WorkerPool
 from tests.images.pictures import files
 async def main():
-    blobs = BlobStore(Path(sys.argv[1]))
+    blobs = FileBlobStore(Path(sys.argv[1]))
     blobs.prepare()
     library = ImageLibrary(blobs, WorkerPool(), max_bytes=10**6, max_pixels=10**6)
     await library.add_bytes(sys.stdin.buffer.read(), field="chunk")
@@ -245,6 +245,6 @@ async def test_a_crash_leaves_what_is_promised(
     )
     assert crashed.returncode == -signal.SIGKILL
     assert (len(files(tmp_path / "tmp")), len(files(tmp_path))) == (temporary, temporary + stored)
-    blobs = BlobStore(tmp_path)
+    blobs = FileBlobStore(tmp_path)
     blobs.prepare()
     assert [path.read_bytes() for path in files(tmp_path)] == [photo] * stored

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imageedit_server.core.errors import Reason, Refusal
-from imageedit_server.images.blobs.files import BlobStore
+from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.sandbox.confinement import GIB, Allowance
 from imageedit_server.sandbox.pool import WorkerPool
@@ -68,7 +68,7 @@ async def test_what_is_within_the_limits_passes_unfelt(bomb: bytes, library: Ima
 
 
 async def test_a_picture_that_takes_too_long_to_decode_is_refused(
-    blobs: BlobStore, pool: WorkerPool, tmp_path: Path
+    blobs: FileBlobStore, pool: WorkerPool, tmp_path: Path
 ) -> None:
     """A header that is honest, 16 MB, and minutes of CPU: the kernel ends it."""
     short = Allowance(cpu_seconds=1, wall_seconds=60, memory_bytes=GIB)
@@ -81,7 +81,7 @@ async def test_a_picture_that_takes_too_long_to_decode_is_refused(
 
 
 async def test_a_picture_that_takes_too_much_memory_to_decode_is_refused(
-    blobs: BlobStore, pool: WorkerPool, tmp_path: Path
+    blobs: FileBlobStore, pool: WorkerPool, tmp_path: Path
 ) -> None:
     tight = Allowance(cpu_seconds=10, wall_seconds=60, memory_bytes=GIB // 8)
     library = ImageLibrary(blobs, pool.within(tight), max_bytes=20_000_000, max_pixels=50_000_000)

@@ -25,7 +25,8 @@ from imageedit_server.engine import dispatcher, run
 from imageedit_server.engine.recorder import Recorder
 from imageedit_server.engine.resume import Step, next_step
 from imageedit_server.feed.local import LocalFeed
-from imageedit_server.images.blobs.files import BlobStore, Staged
+from imageedit_server.images.blobs.files import FileBlobStore
+from imageedit_server.images.blobs.staging import Staged
 from imageedit_server.providers.base import Prepared
 from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.store import attempts, claims, creation, decisions, log
@@ -174,7 +175,7 @@ def _note_vendor_id_late() -> None:
 def _note_upload_early() -> None:
     """The row is there before the file is in its place."""
 
-    async def late(self: BlobStore, staged: Staged) -> str:
+    async def late(self: FileBlobStore, staged: Staged) -> str:
         image_id = image_id_of(staged.sha256)
         staged.write_out()
         kept, target = Path(f"{staged.path}-late"), self.path(image_id)
@@ -182,19 +183,19 @@ def _note_upload_early() -> None:
         asyncio.get_running_loop().call_later(LATE_SECONDS, lambda: kept.rename(target))
         return image_id
 
-    BlobStore.commit = late  # type: ignore[method-assign]
+    FileBlobStore.commit = late  # type: ignore[method-assign]
 
 
 def _keep_leftovers() -> None:
-    prepare = BlobStore.prepare
+    prepare = FileBlobStore.prepare
 
-    def careless(self: BlobStore) -> None:
+    def careless(self: FileBlobStore) -> None:
         leftovers = {path: path.read_bytes() for path in self._temporary.glob("*")}
         prepare(self)
         for path, content in leftovers.items():
             path.write_bytes(content)
 
-    BlobStore.prepare = careless  # type: ignore[method-assign]
+    FileBlobStore.prepare = careless  # type: ignore[method-assign]
 
 
 def _believe_callbacks() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imageedit_server.core.image import Image
-from imageedit_server.images.blobs.files import BlobStore
+from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.store.creation import add_images
 from imageedit_server.store.decisions import change
 from imageedit_server.store.images import unreferenced
@@ -47,7 +47,7 @@ class House:
     def __init__(self, folder: Path, database: SqliteDatabase) -> None:
         self.database = database
         self.clock = HandClock()
-        self.blobs = BlobStore(folder / "images", self.clock)
+        self.blobs = FileBlobStore(folder / "images", self.clock)
         self.blobs.prepare()
         self.orphans = Orphans(database, self.blobs, self.clock)
         self._folder = folder

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from imageedit_server.core.errors import Reason, Refusal, invalid
 from imageedit_server.core.image import Image, image_id_of
-from imageedit_server.images.blobs.files import CHUNK_BYTES, BlobStore, Staged, StorageBroken
+from imageedit_server.images.blobs.disk import StorageBroken
+from imageedit_server.images.blobs.files import FileBlobStore
+from imageedit_server.images.blobs.staging import CHUNK_BYTES, Staged
 from imageedit_server.images.inspection import Inspection, InspectionFailed, inspect
 from imageedit_server.runtime.workers import Overran, WorkerDied, Workers, WorkersBroken
 
@@ -32,7 +34,7 @@ class ImageLibrary:
 
     def __init__(
         self,
-        blobs: BlobStore,
+        blobs: FileBlobStore,
         workers: Workers,
         *,
         max_bytes: int,
@@ -60,7 +62,7 @@ class ImageLibrary:
         try:
             async with self._blobs.stage(self._limited(chunks, field)) as staged:
                 _check_digest(staged, expected_sha256)
-                found = await self._inspect(staged.path if staged.content is None else staged.content, field)
+                found = await self._inspect(staged.picture, field)
                 yield Pending(_image(staged, found), partial(self._blobs.commit, staged))
         except StorageBroken as error:
             self._on_broken(error)

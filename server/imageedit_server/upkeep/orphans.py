@@ -3,7 +3,7 @@
 import logging
 from datetime import timedelta
 
-from imageedit_server.images.blobs.files import BlobStore
+from imageedit_server.images.blobs.base import BlobStore
 from imageedit_server.runtime.clock import Clock
 from imageedit_server.store.database import Database
 from imageedit_server.store.images import oldest_running, unreferenced
