@@ -98,8 +98,8 @@ class Server:
 async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Server]:
     """Build and start everything; stop it when the block ends.
 
-    Raises ``SettingsError``, ``StoreRefused``, ``ModelClash``, ``Unusable`` and ``CannotListen`` when it
-    cannot start.
+    Raises ``SettingsError``, ``StoreRefused``, ``ModelClash``, ``Unusable``, ``Unsupported`` and
+    ``CannotListen`` when it cannot start.
     """
     clock = clock or SystemClock()
     server = settings.server

@@ -19,6 +19,7 @@ from imageedit_server.outbound.redaction import redact
 from imageedit_server.process import serve
 from imageedit_server.providers.catalog import ModelClash
 from imageedit_server.runtime.listening import CannotListen
+from imageedit_server.runtime.versions import Unsupported
 from imageedit_server.settings import (
     LogSettings,
     Settings,
@@ -84,7 +85,7 @@ def serve_command(
         with asyncio.Runner() as runner:
             code = runner.run(serve(settings, _announce))
         gc.freeze()  # or the interpreter's last look at every object takes longer than the drain
-    except (SettingsError, StoreRefused, ModelClash, Unusable, CannotListen) as error:
+    except (SettingsError, StoreRefused, ModelClash, Unusable, Unsupported, CannotListen) as error:
         _refuse(str(error))
     except OSError as error:
         _refuse(f"cannot use {error.filename}: {error.strerror}")

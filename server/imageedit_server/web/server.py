@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from imageedit_server.runtime.listening import listen_on
+from imageedit_server.runtime.versions import ProvenVersions
 
+PROVEN = ProvenVersions(library="uvicorn", first="0.54", below="0.55")
 MAX_CONNECTIONS = 200
 HEAD_SECONDS = 10.0
 """How long a connection may take to send the head of its next request."""
@@ -89,8 +91,9 @@ class _Protocol(H11Protocol):
 async def http_door(host: str, port: int, app: Starlette) -> AsyncIterator[int]:
     """Serve ``app`` on ``host``:``port`` (0: any free port) until the block ends; yield the port.
 
-    Raises ``CannotListen``.
+    Raises ``CannotListen`` and ``Unsupported``.
     """
+    _check_uvicorn()
     listener = listen_on("server.http_listen", host, port)
     config = uvicorn.Config(
         app,
@@ -108,3 +111,13 @@ async def http_door(host: str, port: int, app: Starlette) -> AsyncIterator[int]:
     finally:
         server.should_exit = True
         await serving
+
+
+def _check_uvicorn() -> None:
+    """Look for all that is overridden or read above."""
+    protocol = ("connection_made", "connection_lost", "on_response_complete", "send_400_response")
+    cycle = ("disconnected", "message_event", "response_started", "response_complete")
+    PROVEN.require(uvicorn.Server, "capture_signals", "should_exit")
+    PROVEN.require(H11Protocol, *protocol, "loop", "transport", "connections", "cycle")
+    PROVEN.require(RequestResponseCycle, *cycle)
+    PROVEN.name_untested()
