@@ -54,8 +54,10 @@ from imageedit_server.settings import (
     TlsSettings,
     parse_address,
 )
+from imageedit_server.store.archive import Archive
 from imageedit_server.store.database import Database
 from imageedit_server.store.quotas import Quota
+from imageedit_server.store.sqlite.archive import SqliteArchive
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.telemetry.health import DiskSpace, Readiness
 from imageedit_server.telemetry.loop_lag import measure_loop_lag
@@ -106,7 +108,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
     async with AsyncExitStack() as stack:
         feed, draining = LocalFeed(), Draining()
         draining.listen(feed.wake_all)
-        database = SqliteDatabase(server.data_dir, publisher=feed)
+        database: Database = SqliteDatabase(server.data_dir, publisher=feed)
         await database.open()
         stack.push_async_callback(database.close)
         pool = WorkerPool()
@@ -199,8 +201,13 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         )
 
 
-async def _look_over(database: SqliteDatabase, clock: Clock) -> None:
+async def _look_over(database: Database, clock: Clock) -> None:
     await keep_doing(database.look_over, clock, "the check of the database", every_seconds=DAY_SECONDS)
+
+
+def archive_of(folder: Path) -> Archive:
+    """Return the stored data in a data folder, for an operator's look and copies."""
+    return SqliteArchive(folder)
 
 
 def open_catalog(settings: Settings, stack: AsyncExitStack) -> Catalog:

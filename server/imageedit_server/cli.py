@@ -27,7 +27,7 @@ from imageedit_server.settings import (
     keys_file_from_environment,
     settings_from_environment,
 )
-from imageedit_server.store.sqlite.file import StoreRefused
+from imageedit_server.store.database import StoreRefused
 from imageedit_server.telemetry import logs
 
 EXIT_BROKEN = 1

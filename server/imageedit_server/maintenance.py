@@ -8,14 +8,13 @@ from pathlib import Path
 
 from imageedit_server.access.keys import summary_of
 from imageedit_server.access.reload import Unusable
-from imageedit_server.bootstrap import certificates_of, defaults_of, keys_of, open_catalog
+from imageedit_server.bootstrap import archive_of, certificates_of, defaults_of, keys_of, open_catalog
 from imageedit_server.images.archive import copy_images, missing
 from imageedit_server.images.blobs.files import IMAGES_FOLDER
 from imageedit_server.providers.base import AccountRefused
 from imageedit_server.providers.catalog import Catalog, ModelClash
 from imageedit_server.settings import AuthSettings, ServerSettings, Settings, SettingsError, TlsSettings
-from imageedit_server.store.sqlite.archive import copy_database, faults_of, images_of
-from imageedit_server.store.sqlite.file import DATABASE_NAME, LOCK_NAME, StoreRefused
+from imageedit_server.store.database import StoreRefused
 
 REFUSALS = (SettingsError, ModelClash, Unusable)
 """What stops a start."""
@@ -79,11 +78,12 @@ def _look_at_defaults(server: ServerSettings, catalog: Catalog) -> str:
 
 def check_data(folder: Path) -> Iterator[Finding]:
     """Look at the database and the images in a data folder."""
-    if not (folder / DATABASE_NAME).exists():
+    archive = archive_of(folder)
+    if not archive.exists():
         yield Finding("data", f"There is none in {folder} yet.")
         return
     try:
-        faults, images = faults_of(folder), images_of(folder)
+        faults, images = archive.faults(), archive.images()
     except StoreRefused as refused:
         yield Finding("database", str(refused), ok=False)
         return
@@ -111,11 +111,12 @@ def backup(folder: Path, target: Path) -> Iterator[Finding]:
     of one moment, then the images that came meanwhile. Raises ``StoreRefused`` for a target that was ever
     served from: a server would lose its database, or what the copy had become by being served.
     """
-    if (target / LOCK_NAME).exists():
+    archive, copy = archive_of(folder), archive_of(target)
+    if copy.was_served():
         raise StoreRefused(f"{target} is the data dir of a server; choose another folder for the copy")
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    copied = copy_images(folder / IMAGES_FOLDER, target / IMAGES_FOLDER, images_of(folder))
-    copy_database(folder, target / DATABASE_NAME)
-    copied += copy_images(folder / IMAGES_FOLDER, target / IMAGES_FOLDER, images_of(target))
+    copied = copy_images(folder / IMAGES_FOLDER, target / IMAGES_FOLDER, archive.images())
+    archive.copy_to(target)
+    copied += copy_images(folder / IMAGES_FOLDER, target / IMAGES_FOLDER, copy.images())
     yield Finding("copied", f"The database and {copied} images.")
     yield from check_data(target)

@@ -12,7 +12,7 @@ from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.task import Outcome, Stage, State, Status
 from imageedit_server.store.attempts import Fact, begin_attempt, learn
-from imageedit_server.store.claims import Claims, Lease, claim, forget_leases, renew
+from imageedit_server.store.claims import Claims, Lease, claim, renew
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task, change, release
 from imageedit_server.store.log import LeaseLost
@@ -159,7 +159,7 @@ async def test_forgotten_leases_are_free_at_once(database: Database) -> None:
     first = await claimed_task(database)
     waiting = await claimed_task(database)
     await database.write(change, waiting.lease, same, NOW, not_before=LATER)
-    await database.write(forget_leases)
+    await database.recover()
     again = await claim_all(database, NOW)
     assert [each.task.task_id for each in again] == [first.task.task_id]  # the other one's time has not come
     assert again[0].lease.token > first.lease.token
@@ -260,7 +260,7 @@ async def test_deadlines_end_what_nobody_works_on(database: Database) -> None:
         error = (await database.read(find_task, task_id)).status.error
         return error.reason if error else ""
 
-    await database.write(forget_leases)
+    await database.recover()
     await database.write(renew, [busy.lease], NOW + LEASE)
     assert await claim_all(database, NOW + SECOND, most=0) == []
     assert await failure(queued.task_id) == FailureReason.DEADLINE_EXCEEDED
@@ -274,7 +274,7 @@ async def test_an_unknown_free_call_is_just_late(database: Database) -> None:
     claimed = await claimed_task(database, timeout=SECOND)
     free = replace(attempt(), billing=Billing.NOT_CHARGED)
     await database.write(begin_attempt, claimed.lease, free, "token", same)
-    await database.write(forget_leases)
+    await database.recover()
     await claim_all(database, NOW + SECOND)
     status = (await database.read(find_task, claimed.task.task_id)).status
     assert status.error == transitions.DEADLINE_EXCEEDED

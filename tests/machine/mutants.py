@@ -14,7 +14,7 @@ from imageedit_server.core.task import Outcome, State
 from imageedit_server.editing import callbacks, creating
 from imageedit_server.editing import tasks as editing_tasks
 from imageedit_server.editing.page_tokens import PageTokens
-from imageedit_server.engine import dispatcher, run
+from imageedit_server.engine import run
 from imageedit_server.engine.late import LateResults
 from imageedit_server.engine.polling import Polling
 from imageedit_server.engine.recorder import Recorder
@@ -26,6 +26,7 @@ from imageedit_server.store import attempts, claims, creation, decisions
 from imageedit_server.store.attempts import Fact
 from imageedit_server.store.log import LeaseLost, append_event
 from imageedit_server.store.queries import row_by_id, with_attempts
+from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.store.tables import ATTEMPT, IDEMPOTENCY, TASK
 from tests.machine.vendor import picture
 
@@ -273,7 +274,10 @@ def leaves_what_a_dead_process_had(patch: pytest.MonkeyPatch) -> None:
     def only_free(connection: Any, *given: Any) -> list[Any]:
         return [row for row in candidates(connection, *given) if _free(connection, row)]
 
-    patch.setattr(dispatcher, "forget_leases", lambda connection: None)
+    async def respect(self: SqliteDatabase) -> None:
+        """Leave every lease as it is."""
+
+    patch.setattr(SqliteDatabase, "recover", respect)
     patch.setattr(claims, "_candidates", only_free)
     patch.setattr(claims, "_expire", lambda connection, now: False)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from imageedit_server.bootstrap import running
 from imageedit_server.settings import load_settings
-from imageedit_server.store.sqlite.file import StoreRefused
+from imageedit_server.store.database import StoreRefused
 from tests.chaos.config import write_config
 from tests.powerloss.workload import Vendor
 from tests.process.servers import COMMAND, Server, Servers

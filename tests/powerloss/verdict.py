@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imageedit.v1 import task_pb2
 from imageedit_client import AsyncClient, ImageEditError, Pace
-from imageedit_server.store.sqlite.file import StoreRefused
+from imageedit_server.store.database import StoreRefused
 from tests.powerloss.launch import DATA, Start
 from tests.powerloss.workload import Created, Promises, Vendor, edit
 

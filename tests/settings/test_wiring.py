@@ -10,7 +10,7 @@ from imageedit_server.providers.catalog import ModelClash
 from imageedit_server.providers.registry import ADAPTERS
 from imageedit_server.runtime.listening import CannotListen
 from imageedit_server.settings import SettingsError, load_settings
-from imageedit_server.store.sqlite.file import StoreRefused
+from imageedit_server.store.database import StoreRefused
 from tests.rpc.serving import NarrowAdapter
 
 SERVER = '[server]\nlisten = "127.0.0.1:0"\nhttp_listen = "127.0.0.1:0"\ndata_dir = "DIR/data"\n'

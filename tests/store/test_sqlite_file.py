@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
+from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.sqlite import file
 from imageedit_server.store.sqlite.database import READERS, SqliteDatabase
-from imageedit_server.store.sqlite.file import StoreRefused
 from imageedit_server.store.tables import METADATA, SCHEMA_VERSION
 from tests.contracts.databases import open_sqlite
 from tests.store.making import create
@@ -213,7 +213,7 @@ OPEN = """
 import asyncio, sys
 from pathlib import Path
 from imageedit_server.store.sqlite.database import SqliteDatabase
-from imageedit_server.store.sqlite.file import StoreRefused
+from imageedit_server.store.database import StoreRefused
 
 async def main():
     database = SqliteDatabase(Path(sys.argv[1]))

@@ -21,7 +21,7 @@ from imageedit_server.core.image import image_id_of
 from imageedit_server.core.task import Attempt, Outcome, Stage, State, Task, TaskError
 from imageedit_server.editing import callbacks, creating
 from imageedit_server.editing.callbacks import Callbacks
-from imageedit_server.engine import dispatcher, run
+from imageedit_server.engine import run
 from imageedit_server.engine.recorder import Recorder
 from imageedit_server.engine.resume import Step, next_step
 from imageedit_server.feed.local import LocalFeed
@@ -31,6 +31,7 @@ from imageedit_server.providers.base import Prepared
 from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.store import attempts, claims, creation, decisions, log
 from imageedit_server.store.queries import row_by_id
+from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.store.sqlite.file import driver
 from imageedit_server.store.sqlite.group_commit import GroupCommit
 from imageedit_server.store.tables import ATTEMPT, TASK
@@ -243,7 +244,10 @@ def _forget_request_ids() -> None:
 
 
 def _wait_for_leases() -> None:
-    dispatcher.forget_leases = lambda connection: None  # type: ignore[attr-defined]
+    async def respect(self: SqliteDatabase) -> None:
+        """Leave every lease as it is."""
+
+    SqliteDatabase.recover = respect  # type: ignore[method-assign]
 
 
 BUGS: Mapping[str, Bug] = {

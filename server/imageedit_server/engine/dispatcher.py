@@ -21,7 +21,7 @@ from imageedit_server.engine.schedule import seconds_until
 from imageedit_server.providers.catalog import Catalog
 from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.store.attempts import called_late
-from imageedit_server.store.claims import Claimed, Lease, claim, forget_leases, open_providers, renew
+from imageedit_server.store.claims import Claimed, Lease, claim, open_providers, renew
 from imageedit_server.store.decisions import release
 from imageedit_server.telemetry.metrics import BREAKER_OPEN
 
@@ -68,8 +68,8 @@ class Dispatcher:
         tools.feed.listen(self._on_changes)
 
     async def serve(self) -> None:
-        """Recover what a former owner left, then work until cancelled. The file lock proves it dead (P7)."""
-        await self._forget_leases()
+        """Recover what a dead owner left (P7), then work until cancelled."""
+        await self._recover()
         self._gone = await self._tools.database.read(open_providers) - {NO_PROVIDER, *self._gates}
         for task_id in await self._tools.database.read(called_late):
             self._late.collect(task_id)
@@ -98,10 +98,10 @@ class Dispatcher:
         await asyncio.gather(*rest, self._late.stop(), return_exceptions=True)
         await self._let_go(leases)
 
-    async def _forget_leases(self) -> None:
+    async def _recover(self) -> None:
         while True:
             try:
-                await self._tools.database.record(forget_leases)
+                await self._tools.database.recover()
                 return
             except Refusal as refusal:  # a full disk passes (F19)
                 _log.warning("tasks of the last run cannot be taken over yet: %s", refusal)

@@ -1,4 +1,14 @@
-"""The seam to a database. The functions of this room run on every one that keeps these obligations."""
+"""The seam to a database. The functions of this room run on every one that keeps these obligations.
+
+What a database runs are units: small functions of a ``Connection``. A unit
+
+- runs as if alone: nothing that others do meanwhile shows in it,
+- may be run more than once before it is committed, each time with the same arguments, so it uses none of
+  them up,
+- reads no clock of its own: the time is one of its arguments,
+- has no effect but on its connection and on ``CHANGES``, which is empty whenever it begins,
+- keeps those who decide about a task apart: it locks the task before it reads it (``Dialect.lock_task``).
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -9,8 +19,22 @@ from sqlalchemy import Connection
 CHANGES = "changes"
 """Key of ``Connection.info``: the list of what the running unit changed."""
 
+MOST_RUNS = 5
+"""How often a unit is run before its caller is told that the store cannot keep up."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class StoreRefused(Exception):
+    """The data cannot be served; the message is the whole sentence for the operator."""
+
+
+class RunAgain(Exception):
+    """A unit found that what it had read is so no longer. What it wrote is undone, and it is run anew.
+
+    Never reaches a caller. A database whose engine tells it the same by an error of its own does the same.
+    """
 
 
 class Database(Protocol):
@@ -23,8 +47,37 @@ class Database(Protocol):
     broken: asyncio.Future[BaseException]
     """Done when the data can no longer be trusted; the process must end."""
 
+    async def open(self) -> None:
+        """Get ready to serve, whatever schema the data has. Raises ``StoreRefused``.
+
+        Must leave data that it refuses as they are, and hold on to nothing then.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Make durable what was asked for, then let go of everything."""
+        ...
+
+    async def recover(self) -> None:
+        """Let go of the leases of every owner that is known to be dead; others run out by themselves (P7).
+
+        Must leave alone what a server that lives works on. May be refused like any ``record``.
+        """
+        ...
+
+    async def look_over(self) -> None:
+        """Look for damage that no reader met; ``broken`` is done where there is some (F23).
+
+        Must not hold up what is asked for meanwhile, and must end soon when it is cancelled.
+        """
+        ...
+
     def trouble(self) -> str:
         """Return why nothing can be stored now, empty when it can. Must find out alone when that passed."""
+        ...
+
+    def alarm(self) -> str:
+        """Return what an operator should look at although everything is served, empty for nothing."""
         ...
 
     async def write(
@@ -32,9 +85,10 @@ class Database(Protocol):
     ) -> T:
         """Run ``unit`` in a transaction and return its result once it is durable (P1).
 
-        Must raise what ``unit`` raises, after undoing what it wrote. Must refuse with STORE_BUSY when it
-        cannot keep up, with STORAGE_FULL when there is no room. When the caller is cancelled the unit is
-        committed or not, never half (P30).
+        Must raise what ``unit`` raises, after undoing what it wrote; but for ``RunAgain``, after which it is
+        run anew, up to ``MOST_RUNS`` times. Must refuse with STORE_BUSY when it cannot keep up, with
+        STORAGE_FULL when there is no room. When the caller is cancelled the unit is committed or not, never
+        half (P30).
         """
         ...
 

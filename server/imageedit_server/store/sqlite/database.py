@@ -20,12 +20,13 @@ from sqlalchemy.exc import DBAPIError
 
 from imageedit_server.core.change import Publisher, Unheard
 from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.store.claims import forget_leases
+from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.sqlite.errors import BUSY, busy, for_caller, is_untrusted, name_of
 from imageedit_server.store.sqlite.file import (
     DATABASE_NAME,
     LOCK_NAME,
     WAL_LIMIT_BYTES,
-    StoreRefused,
     driver,
     open_reader,
     open_writer,
@@ -95,6 +96,10 @@ class SqliteDatabase:
         for connection in (*self._reader_connections, self._writer):
             connection.close()
         os.close(self._lock)
+
+    async def recover(self) -> None:
+        """Forget every lease: the lock on the file proves the former owner dead (P7)."""
+        await self.record(forget_leases)
 
     async def write(
         self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs

@@ -11,6 +11,7 @@ from typing import cast
 from sqlalchemy import URL, Connection, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.tables import METADATA, SCHEMA_VERSION
 from imageedit_server.telemetry.metrics import SQLITE_OUTDATED, show_build
 
@@ -25,10 +26,6 @@ WAL_LIMIT_BYTES = 64 * 1024 * 1024
 WAL_RESET_FIXED = (3, 51, 3)
 
 _log = logging.getLogger(__name__)
-
-
-class StoreRefused(Exception):
-    """The data cannot be served; the message is the whole sentence for the operator."""
 
 
 def take_lock(path: Path) -> int:
