@@ -16,7 +16,7 @@ SOURCES = ("server", "clients/python", "generated", "tests/tools")
 PLANTED = {
     "server/imageedit_server/core/planted.py": "import google, httpx, uvicorn, sqlmodel, grpc, typer",
     "server/imageedit_server/runtime/planted.py": "import httpx",
-    "server/imageedit_server/store/planted.py": "import imageedit_server.engine, prometheus_client",
+    "server/imageedit_server/store/planted.py": "import imageedit_server.engine, prometheus_client, sqlite3",
     "clients/python/imageedit_client/planted.py": "import imageedit_server",
 }
 

@@ -1,6 +1,5 @@
 """Every ``Database``: facts about attempts are written once, by whoever learnt them (P6, P8, F46, F57)."""
 
-import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -34,6 +33,7 @@ from imageedit_server.store.attempts import (
 )
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task, change
+from imageedit_server.store.dialect import Taken
 from imageedit_server.store.queries import find_task, get_image, get_task
 from imageedit_server.store.retention import forget_tasks
 from imageedit_server.store.tables import ATTEMPT
@@ -199,7 +199,7 @@ async def test_one_vendor_id_names_one_attempt(database: Database) -> None:
 async def test_a_token_names_one_attempt(database: Database) -> None:
     await submitted(database, token="t")
     other = await claimed_task(database)
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(Taken):
         await database.write(begin_attempt, other.lease, attempt(), "t", lambda s: s)
 
 

@@ -1,6 +1,7 @@
 """The SQLite writer: it groups commits, gives up waiting, and stops when the disk lied (P29, F21, F22)."""
 
 import asyncio
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -18,12 +19,15 @@ from imageedit_server.core.request import Input
 from imageedit_server.core.task import State, Status
 from imageedit_server.feed.local import LocalFeed
 from imageedit_server.store import claims
+from imageedit_server.store.attempts import called_late
+from imageedit_server.store.backlog import backlog
 from imageedit_server.store.claims import claim
 from imageedit_server.store.creation import create_task
 from imageedit_server.store.decisions import cancel_task
+from imageedit_server.store.images import oldest_running
 from imageedit_server.store.log import LeaseLost, append_event, update_row
 from imageedit_server.store.queries import get_image, get_task, list_tasks, row_by_id
-from imageedit_server.store.retention import forget_tasks
+from imageedit_server.store.retention import forget_images, forget_tasks
 from imageedit_server.store.sqlite import database as sqlite_database
 from imageedit_server.store.sqlite import group_commit
 from imageedit_server.store.sqlite.database import SqliteDatabase
@@ -414,16 +418,56 @@ class Counted(Exception):
     """Takes a figure out of a unit, and what the unit did back."""
 
 
+def plans_of(connection: Connection, unit: Callable[[Connection], object]) -> list[str]:
+    """Return what EXPLAIN QUERY PLAN says of every statement of a unit."""
+    statements: list[str] = []
+    driver(connection).set_trace_callback(statements.append)
+    unit(connection)
+    driver(connection).set_trace_callback(None)
+    return [
+        row[3]
+        for statement in statements
+        if statement.startswith(("SELECT", "UPDATE", "DELETE"))
+        for row in driver(connection).execute(f"EXPLAIN QUERY PLAN {statement}")
+    ]
+
+
+def claim_something(connection: Connection) -> None:
+    claim(connection, now=NOW, lease_until=NOW + LEASE, free_by_provider={"p": 5}, most=5)
+
+
 async def test_the_queue_is_walked_along_its_index(database: SqliteDatabase) -> None:
     """What EXPLAIN QUERY PLAN says of the walk."""
+    plans = await database.write(plans_of, claim_something)
+    assert "SEARCH task USING INDEX task_queue (provider=? AND tenant>? AND tenant<?)" in plans
 
-    def plan(connection: Connection) -> list[str]:
-        walk = claims._QUEUED
-        rows = driver(connection).execute(f"EXPLAIN QUERY PLAN {walk._sql}", [0] * len(walk._names))
-        return [row[3] for row in rows]
 
-    expected = "SEARCH task USING INDEX task_queue (provider=? AND tenant>? AND tenant<?)"
-    assert await database.read(plan) == [expected]
+@pytest.mark.parametrize(
+    ("unit", "indexes"),
+    [
+        (claim_something, {"task_queue", "task_running", "task_deadline", "task_waits"}),
+        (backlog, {"task_queue", "task_running"}),
+        (claims.open_providers, {"task_deadline"}),
+        (oldest_running, {"task_running"}),
+        (called_late, {"task_called_late"}),
+        (lambda connection: forget_tasks(connection, State.FAILED, NOW, 5), {"task_ended"}),
+        (lambda connection: forget_images(connection, NOW, None, 5), {"image_age"}),
+        (lambda connection: listed(connection, ""), {"task_by_tenant"}),
+        (lambda connection: listed(connection, "u"), {"task_by_user"}),
+    ],
+)
+async def test_what_looks_for_tasks_walks_an_index(
+    database: SqliteDatabase, unit: Callable[[Connection], object], indexes: set[str]
+) -> None:
+    """Partial ones only serve who asks in their words."""
+    plans = await database.write(plans_of, unit)
+    used = {name for plan in plans for name in re.findall(r"USING (?:COVERING )?INDEX (\w+)", plan)}
+    assert indexes <= used
+    assert [plan for plan in plans if plan.startswith("SCAN") and "INDEX" not in plan] == []
+
+
+def listed(connection: Connection, user_id: str) -> None:
+    list_tasks(connection, TENANT, user_id=user_id, states=[State.QUEUED], before=9, most=3)
 
 
 async def test_what_a_change_leads_to_is_committed_with_it(database: SqliteDatabase, feed: LocalFeed) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
-from sqlite3 import IntegrityError
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, false, func, insert, or_, select, update
@@ -21,10 +20,12 @@ from imageedit_server.store.claims import Lease
 from imageedit_server.store.creation import add_images, link_images
 from imageedit_server.store.database import CHANGES
 from imageedit_server.store.decisions import change, owned_row
+from imageedit_server.store.dialect import Taken
 from imageedit_server.store.log import LeaseLost, append_event
 from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.statements import PreparedInsert, PreparedSelect, PreparedUpdate
-from imageedit_server.store.tables import ATTEMPT, CALLED_LATE, TASK, to_micros
+from imageedit_server.store.states import CALLED_LATE
+from imageedit_server.store.tables import ATTEMPT, TASK, to_micros
 
 CALLBACK_LIFE = timedelta(days=7)
 """How long after a task's end its callbacks are heard (PROMISES §7)."""
@@ -106,7 +107,7 @@ def learn(connection: Connection, key: AttemptKey, fact: Fact) -> None:
         _learning(fact.outcome, *sorted(values)).run(
             connection, of_task_id=key.task_id, of_number=key.number, **values
         )
-    except IntegrityError:
+    except Taken:
         raise VendorTaskTaken from None
 
 

@@ -4,8 +4,9 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select
 
+from imageedit_server.store.states import IS_QUEUED, IS_RUNNING
 from imageedit_server.store.tables import TASK, from_micros
 
 
@@ -34,14 +35,10 @@ def backlog(connection: Connection) -> list[Backlog]:
     ]
 
 
-_RUNNING = (
-    select(TASK.c.provider, func.count().label("tasks"))
-    .where(text("state = 'RUNNING'"))
-    .group_by(TASK.c.provider)
-)
+_RUNNING = select(TASK.c.provider, func.count().label("tasks")).where(IS_RUNNING).group_by(TASK.c.provider)
 _QUEUED = (
     select(TASK.c.provider, func.count().label("tasks"), func.min(TASK.c.number).label("first"))
-    .where(text("state = 'QUEUED'"))
+    .where(IS_QUEUED)
     .group_by(TASK.c.provider)
 )
 

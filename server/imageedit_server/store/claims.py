@@ -7,14 +7,15 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, bindparam, func, or_, select, text, update
+from sqlalchemy import Connection, Integer, Row, bindparam, func, or_, select, update
 
 from imageedit_server.core import transitions
 from imageedit_server.core.task import State, Task
 from imageedit_server.store.log import append_event, update_row
 from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.statements import PreparedSelect
-from imageedit_server.store.tables import TASK, WAITS, from_micros, to_micros
+from imageedit_server.store.states import IS_OPEN, IS_QUEUED, IS_RUNNING, WAITS
+from imageedit_server.store.tables import TASK, from_micros, to_micros
 
 LAST = "\U0010ffff"
 """After every tenant's name."""
@@ -79,10 +80,7 @@ def claim(
 
 def open_providers(connection: Connection) -> set[str]:
     """Return every provider that has unfinished tasks, also those that nobody configured any more."""
-    rows = connection.execute(
-        select(TASK.c.provider).where(text("state IN ('QUEUED', 'RUNNING')")).distinct()
-    )
-    return set(rows.scalars())
+    return set(connection.execute(select(TASK.c.provider).where(IS_OPEN).distinct()).scalars())
 
 
 def renew(connection: Connection, leases: Iterable[Lease], lease_until: datetime) -> None:
@@ -99,7 +97,7 @@ def renew(connection: Connection, leases: Iterable[Lease], lease_until: datetime
 
 def forget_leases(connection: Connection) -> None:
     """Let go of every lease: the file lock proves that their owners are dead (P7)."""
-    connection.execute(update(TASK).where(text("state = 'RUNNING'")).values(lease_until=None))
+    connection.execute(update(TASK).where(IS_RUNNING).values(lease_until=None))
 
 
 def _candidates(
@@ -187,14 +185,13 @@ def _number(row: Any) -> int:
     return int(row.number)
 
 
-_OPEN = text("state IN ('QUEUED', 'RUNNING')")
 _CANDIDATE = select(TASK.c.number, TASK.c.task_id, TASK.c.provider, TASK.c.tenant, TASK.c.state)
 
 _UNOWNED = tuple(  # one walk each: SQLite uses no index for what OR joins
     PreparedSelect(
-        _CANDIDATE.where(
-            text("state = 'RUNNING'"), not_owned, TASK.c.not_before <= bindparam("now", type_=Integer)
-        ).limit(bindparam("most"))
+        _CANDIDATE.where(IS_RUNNING, not_owned, TASK.c.not_before <= bindparam("now", type_=Integer)).limit(
+            bindparam("most")
+        )
     )
     for not_owned in (TASK.c.lease_until.is_(None), TASK.c.lease_until <= bindparam("now", type_=Integer))
 )
@@ -202,7 +199,7 @@ _UNOWNED = tuple(  # one walk each: SQLite uses no index for what OR joins
 
 _QUEUED = PreparedSelect(
     _CANDIDATE.where(
-        text("state = 'QUEUED'"),
+        IS_QUEUED,
         TASK.c.provider == bindparam("provider"),
         TASK.c.tenant > bindparam("after"),
         TASK.c.tenant <= bindparam("until"),
@@ -229,14 +226,14 @@ def _lease(connection: Connection, row: Row[Any], now: datetime, lease_until: da
 _OVERDUE = PreparedSelect(
     select(TASK.c.task_id)
     .where(
-        _OPEN,
+        IS_OPEN,
         TASK.c.deadline <= bindparam("now"),
         or_(TASK.c.lease_until.is_(None), TASK.c.lease_until <= bindparam("now")),
     )
     .limit(MOST_OVERDUE)
 )
 _NEXT_DEADLINE = PreparedSelect(
-    select(func.min(TASK.c.deadline).label("due")).where(_OPEN, TASK.c.deadline > bindparam("now"))
+    select(func.min(TASK.c.deadline).label("due")).where(IS_OPEN, TASK.c.deadline > bindparam("now"))
 )
 _NEXT_END_OF_WAIT = PreparedSelect(
     select(func.min(TASK.c.not_before).label("due")).where(WAITS, TASK.c.not_before > bindparam("now"))

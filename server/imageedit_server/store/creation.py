@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, Insert, bindparam, case, insert, select
 
 from imageedit_server.core.errors import Reason, Refusal, image_not_found
 from imageedit_server.core.image import Image
@@ -15,7 +15,7 @@ from imageedit_server.store import codec
 from imageedit_server.store.log import insert_event
 from imageedit_server.store.queries import get_task, has_image
 from imageedit_server.store.quotas import NO_QUOTA, Quota, check_images, check_task
-from imageedit_server.store.statements import PreparedInsert, PreparedSelect
+from imageedit_server.store.statements import PreparedInsert, PreparedSelect, PreparedUpsert
 from imageedit_server.store.tables import IDEMPOTENCY, IMAGE, TASK, TASK_IMAGE, to_micros
 
 
@@ -88,8 +88,8 @@ def find_by_request_id(
     return get_task(connection, tenant, row.task_id)
 
 
-_LINK_IMAGE = PreparedInsert(upsert(TASK_IMAGE).on_conflict_do_nothing())
-_INSERT_TASK = PreparedInsert(insert(TASK))
+_LINK_IMAGE = PreparedUpsert(TASK_IMAGE, lambda new: new.on_conflict_do_nothing())
+_INSERT_TASK = PreparedInsert(insert(TASK).returning(TASK.c.number))
 _INSERT_IDEMPOTENCY = PreparedInsert(insert(IDEMPOTENCY))
 _BY_REQUEST_ID = PreparedSelect(
     select(IDEMPOTENCY.c.body_sha256, TASK.c.task_id)
@@ -122,13 +122,17 @@ def add_images(
         )
 
 
-_new_image = upsert(IMAGE)
-_ADD_IMAGE = PreparedInsert(
-    _new_image.on_conflict_do_update(
+def _given_again(new: Any) -> Insert:
+    """An image that the tenant has keeps its place, and is as young as the last time it was given."""
+    before, now = IMAGE.c.create_time, new.excluded.create_time
+    again: Insert = new.on_conflict_do_update(
         index_elements=(IMAGE.c.tenant, IMAGE.c.image_id),
-        set_={"create_time": func.max(IMAGE.c.create_time, _new_image.excluded.create_time)},
+        set_={"create_time": case((before > now, before), else_=now)},
     )
-)
+    return again
+
+
+_ADD_IMAGE = PreparedUpsert(IMAGE, _given_again)
 
 
 def link_images(connection: Connection, tenant: str, number: int, images: Iterable[Image]) -> None:
@@ -144,9 +148,8 @@ def _check_inputs(connection: Connection, new: NewTask) -> None:
 
 
 def _insert_task(connection: Connection, new: NewTask) -> int:
-    return _INSERT_TASK.run(
+    return _INSERT_TASK.number(
         connection,
-        number=None,
         task_id=new.task_id,
         tenant=new.tenant,
         user_id=new.request.user_id,

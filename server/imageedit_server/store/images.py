@@ -3,11 +3,12 @@
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select
 
+from imageedit_server.store.states import IS_RUNNING
 from imageedit_server.store.tables import IMAGE, TASK, from_micros
 
-_OLDEST_RUNNING = select(func.min(TASK.c.create_time)).where(text("state = 'RUNNING'"))  # as its index says
+_OLDEST_RUNNING = select(func.min(TASK.c.create_time)).where(IS_RUNNING)
 
 
 def unreferenced(connection: Connection, image_ids: Collection[str]) -> list[str]:

@@ -1,24 +1,24 @@
 """The tables, as SQLModel declares them. Times are microseconds since the epoch, in UTC.
 
+Integers have 64 bits and texts compare by code point on every engine, as SQLite does by itself: microseconds
+need the one, turns and pages that are compared in Python too need the other.
+
 A change of these tables is a new ``SCHEMA_VERSION``.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import DDL, Index, Table, event, text
+from sqlalchemy import BigInteger, Boolean, Index, Integer, String, Table, Text
+from sqlalchemy.types import TypeEngine
 from sqlmodel import Field, SQLModel
+
+from imageedit_server.store.states import CALLED_LATE, HAS_ENDED, IS_OPEN, IS_QUEUED, IS_RUNNING, WAITS, where
 
 SCHEMA_VERSION = 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-
-
-WAITS = text("state IN ('QUEUED', 'RUNNING') AND not_before > 0")
-"""What is true of tasks that were made to wait; a query must say it in these words to find its index."""
-
-CALLED_LATE = text("end_time IS NOT NULL AND not_before > 0")
-"""What is true of finished tasks whose vendor called back and whose result is not collected yet."""
 
 
 def to_micros(time: datetime) -> int:
@@ -43,14 +43,12 @@ class TaskRow(SQLModel, table=True):
     __table_args__ = (
         Index("task_by_tenant", "tenant", "state", "number"),
         Index("task_by_user", "tenant", "user_id", "state", "number"),
-        Index(
-            "task_queue", "provider", "tenant", "number", "not_before", sqlite_where=text("state = 'QUEUED'")
-        ),
-        Index("task_running", "lease_until", "not_before", sqlite_where=text("state = 'RUNNING'")),
-        Index("task_deadline", "deadline", sqlite_where=text("state IN ('QUEUED', 'RUNNING')")),
-        Index("task_waits", "not_before", sqlite_where=WAITS),
-        Index("task_called_late", "not_before", sqlite_where=CALLED_LATE),
-        Index("task_ended", "state", "end_time", sqlite_where=text("end_time IS NOT NULL")),
+        Index("task_queue", "provider", "tenant", "number", "not_before", **where(IS_QUEUED)),
+        Index("task_running", "lease_until", "not_before", **where(IS_RUNNING)),
+        Index("task_deadline", "deadline", **where(IS_OPEN)),
+        Index("task_waits", "not_before", **where(WAITS)),
+        Index("task_called_late", "not_before", **where(CALLED_LATE)),
+        Index("task_ended", "state", "end_time", **where(HAS_ENDED)),
         {"sqlite_autoincrement": True},
     )
 
@@ -175,35 +173,15 @@ TASK_IMAGE: Table = METADATA.tables["task_image"]
 IDEMPOTENCY: Table = METADATA.tables["idempotency"]
 USAGE: Table = METADATA.tables["usage"]
 
-_SQLITE_GUARDS = (
-    """CREATE TRIGGER task_ends_once BEFORE UPDATE ON task
-       WHEN OLD.state NOT IN ('QUEUED', 'RUNNING') AND (NEW.seq <> OLD.seq OR NEW.state <> OLD.state)
-       BEGIN SELECT RAISE(ABORT, 'a finished task does not change'); END""",
-    """CREATE TRIGGER event_without_gap BEFORE INSERT ON task_event
-       WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM task_event WHERE task = NEW.task)
-         OR NEW.seq <> (SELECT seq FROM task WHERE number = NEW.task)
-       BEGIN SELECT RAISE(ABORT, 'an event must have the next seq, that of its task'); END""",
-    """CREATE TRIGGER event_stays BEFORE UPDATE ON task_event
-       BEGIN SELECT RAISE(ABORT, 'an event does not change'); END""",
-    """CREATE TRIGGER vendor_task_id_stays BEFORE UPDATE OF vendor_task_id ON attempt
-       WHEN OLD.vendor_task_id IS NOT NULL AND NEW.vendor_task_id IS NOT OLD.vendor_task_id
-       BEGIN SELECT RAISE(ABORT, 'a vendor task id does not change'); END""",
-)
-_SQLITE_SUMS = (
-    """CREATE TRIGGER usage_of_new_task AFTER INSERT ON task WHEN NEW.state = 'QUEUED'
-       BEGIN INSERT INTO usage (tenant, queued_tasks, stored_bytes) VALUES (NEW.tenant, 1, 0)
-         ON CONFLICT (tenant) DO UPDATE SET queued_tasks = queued_tasks + 1; END""",
-    """CREATE TRIGGER usage_of_changed_task AFTER UPDATE OF state ON task
-       WHEN (NEW.state = 'QUEUED') <> (OLD.state = 'QUEUED')
-       BEGIN UPDATE usage SET queued_tasks = queued_tasks + (NEW.state = 'QUEUED') - (OLD.state = 'QUEUED')
-         WHERE tenant = NEW.tenant; END""",
-    """CREATE TRIGGER usage_of_deleted_task AFTER DELETE ON task WHEN OLD.state = 'QUEUED'
-       BEGIN UPDATE usage SET queued_tasks = queued_tasks - 1 WHERE tenant = OLD.tenant; END""",
-    """CREATE TRIGGER usage_of_new_image AFTER INSERT ON image
-       BEGIN INSERT INTO usage (tenant, queued_tasks, stored_bytes) VALUES (NEW.tenant, 0, NEW.size_bytes)
-         ON CONFLICT (tenant) DO UPDATE SET stored_bytes = stored_bytes + NEW.size_bytes; END""",
-    """CREATE TRIGGER usage_of_deleted_image AFTER DELETE ON image
-       BEGIN UPDATE usage SET stored_bytes = stored_bytes - OLD.size_bytes WHERE tenant = OLD.tenant; END""",
-)
-for _trigger in (*_SQLITE_GUARDS, *_SQLITE_SUMS):
-    event.listen(METADATA, "after_create", DDL(_trigger).execute_if(dialect="sqlite"))
+
+def _everywhere(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    if isinstance(type_, Boolean):
+        return type_
+    if isinstance(type_, Integer):
+        return BigInteger().with_variant(Integer(), "sqlite")
+    return String().with_variant(Text(collation="C"), "postgresql")
+
+
+for _table in METADATA.sorted_tables:
+    for _column in _table.columns:
+        _column.type = _everywhere(_column.type)

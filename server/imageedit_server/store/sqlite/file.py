@@ -12,7 +12,10 @@ from sqlalchemy import URL, Connection, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from imageedit_server.store.database import StoreRefused
-from imageedit_server.store.tables import METADATA, SCHEMA_VERSION
+from imageedit_server.store.dialect import DIALECT
+from imageedit_server.store.sqlite.dialect import SqliteDialect
+from imageedit_server.store.sqlite.schema import create_schema
+from imageedit_server.store.tables import SCHEMA_VERSION
 from imageedit_server.telemetry.metrics import SQLITE_OUTDATED, show_build
 
 DATABASE_NAME = "imageedit.sqlite3"
@@ -53,7 +56,7 @@ def open_writer(path: Path, synchronous: str) -> Connection:
     connection = open_connection(path, synchronous)
     cursor = driver(connection)
     if cursor.execute("PRAGMA user_version").fetchone()[0] == 0:
-        _create_schema(connection, cursor)
+        _fill(connection, cursor)
     _show_version()
     return connection
 
@@ -115,9 +118,11 @@ def open_connection(path: Path, synchronous: str) -> Connection:
             raise
 
     try:
-        return engine.connect()
+        connection = engine.connect()
     except DBAPIError as error:
         raise StoreRefused(f"{path} is not a database of this service: {error.orig}") from None
+    connection.info[DIALECT] = SqliteDialect(driver(connection))
+    return connection
 
 
 def _check_ours(path: Path, cursor: sqlite3.Connection) -> None:
@@ -143,9 +148,9 @@ def _check_pragmas(cursor: sqlite3.Connection, synchronous: str) -> None:
         )
 
 
-def _create_schema(connection: Connection, cursor: sqlite3.Connection) -> None:
+def _fill(connection: Connection, cursor: sqlite3.Connection) -> None:
     cursor.execute("BEGIN IMMEDIATE")
-    METADATA.create_all(connection)
+    create_schema(connection)
     cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     cursor.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     cursor.execute("COMMIT")
