@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 
 from imageedit_server.store.queries import events_after
+from imageedit_server.store.sqlite.file import driver, open_reader
 from imageedit_server.wire.messages import watch_message
 from tests.history.checker import Entry, Log
 from tests.history.recorder import content_of, state_name
@@ -45,14 +46,5 @@ def _entries(file: sqlite3.Connection, connection: Connection, number: int, task
 
 @contextmanager
 def _reading(data_dir: Path) -> Iterator[tuple[sqlite3.Connection, Connection]]:
-    """One moment of the file, seen by plain SQLite and through the store's own queries."""
-    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(data_dir / FILE))
-    try:
-        with engine.connect() as connection:
-            file = connection.connection.driver_connection
-            assert isinstance(file, sqlite3.Connection)
-            file.execute("PRAGMA query_only = ON")
-            file.execute("BEGIN")
-            yield file, connection
-    finally:
-        engine.dispose()
+    with closing(open_reader(data_dir / FILE, "FULL")) as connection:
+        yield driver(connection), connection
