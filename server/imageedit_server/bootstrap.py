@@ -24,7 +24,7 @@ from imageedit_server.access.watches import WatchBudget
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Refusal
 from imageedit_server.core.request import Kind
-from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases
+from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases, Watching
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine.dispatcher import Dispatcher
@@ -253,7 +253,7 @@ def _use_cases(
     limits = settings.limits
     quota = Quota(queued_tasks=limits.queued_tasks, stored_bytes=limits.stored_bytes)
     tokens = PageTokens(secret_in(settings.server.data_dir / PAGE_KEY_NAME))
-    tasks = Tasks(database, feed, clock, tokens, draining=draining)
+    tasks = Tasks(database, clock, tokens)
     pictures = Pictures(database, library, clock, draining=draining, quota=quota)
     creating = Creating(
         database=database,
@@ -270,6 +270,7 @@ def _use_cases(
     return UseCases(
         creating=creating,
         tasks=tasks,
+        watching=Watching(database, feed, tasks, draining=draining),
         pictures=pictures,
         callbacks=Callbacks(database, catalog, clock),
         catalog=catalog,

@@ -22,7 +22,7 @@ from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.request import Content, Draft, Kind
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO
 from imageedit_server.core.task import TRANSITIONS, Event, Stage, State, Task
-from imageedit_server.editing import Callbacks, Creating, Heartbeat, Pictures, Tasks
+from imageedit_server.editing import Callbacks, Creating, Heartbeat, Pictures, Tasks, Watching
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine import dispatcher as dispatcher_module
@@ -312,7 +312,8 @@ class House:
         self.library = ImageLibrary(blobs, InlineWorkers(), max_bytes=100_000, max_pixels=10_000)
         self.catalog = self._catalog()
         tokens = PageTokens(b"key of the house")
-        self.tasks = Tasks(self.database, self.feed, self.clock, tokens, draining=self.draining)
+        self.tasks = Tasks(self.database, self.clock, tokens)
+        self.watching = Watching(self.database, self.feed, self.tasks, draining=self.draining)
         self.pictures = Pictures(self.database, self.library, self.clock, draining=self.draining)
         self.callbacks = Callbacks(self.database, self.catalog, self.clock)
         self.creating = Creating(
@@ -419,7 +420,7 @@ class House:
         return await self._until(task_id, lambda task: stage in (task.status.stage, task.status.state))
 
     async def _until(self, task_id: str, condition: Callable[[Task], bool]) -> Task:
-        async for item in self.tasks.watch(TENANT, task_id, 0):
+        async for item in self.watching.watch(TENANT, task_id, 0):
             if not isinstance(item, Heartbeat) and condition(item.task):
                 return await self.get(task_id)
         raise AssertionError(f"ended as {(await self.get(task_id)).status}")

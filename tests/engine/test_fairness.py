@@ -39,7 +39,7 @@ class Office:
     async def seconds(self, tenant: str, provider: str) -> float:
         """Create a task and return how long it took."""
         task_id = await self.create(tenant, provider)
-        async for _ in self.house.tasks.watch(tenant, task_id, 0):
+        async for _ in self.house.watching.watch(tenant, task_id, 0):
             pass
         status = (await self.house.tasks.get(tenant, task_id)).status
         created = (await self.house.tasks.get(tenant, task_id)).create_time

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imageedit_server.core.task import Event
-from imageedit_server.editing.tasks import Heartbeat, Tasks
+from imageedit_server.editing.watching import Heartbeat, Watching
 from tests.history.checker import violations
 from tests.history.logs import read_logs
 from tests.history.recorder import Recorder
@@ -108,7 +108,7 @@ def watches_another(watch: Watch) -> Watch:
     """The task that was asked for first."""
     first: list[str] = []
 
-    def any_task(self: Tasks, tenant: str, task_id: str, seq: int) -> Stream:
+    def any_task(self: Watching, tenant: str, task_id: str, seq: int) -> Stream:
         first.append(task_id)
         return watch(self, tenant, first[0], seq)
 
@@ -131,8 +131,8 @@ async def test_nothing_is_wrong_with_ours(tmp_path: Path) -> None:
 async def test_a_broken_stream_is_seen(
     bug: Callable[[Stream], Stream], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = Tasks.watch
-    monkeypatch.setattr(Tasks, "watch", lambda *arguments: bug(honest(*arguments)))
+    honest = Watching.watch
+    monkeypatch.setattr(Watching, "watch", lambda *arguments: bug(honest(*arguments)))
     grace_seconds = 1 if bug is never_ends else 20
     assert STREAM_BUGS[bug] in await broken(tmp_path, grace_seconds=grace_seconds)
 
@@ -141,7 +141,7 @@ async def test_a_broken_stream_is_seen(
 async def test_a_broken_resume_is_seen(
     bug: Callable[[Watch], Watch], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Tasks, "watch", bug(Tasks.watch))
+    monkeypatch.setattr(Watching, "watch", bug(Watching.watch))
     assert WATCH_BUGS[bug] in await broken(tmp_path)
 
 

@@ -11,7 +11,7 @@ from imageedit_server.core import transitions
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason, task_not_found
 from imageedit_server.core.task import Outcome, State
-from imageedit_server.editing import callbacks, creating
+from imageedit_server.editing import callbacks, creating, watching
 from imageedit_server.editing import tasks as editing_tasks
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine import run
@@ -223,12 +223,12 @@ def stores_what_only_validates(patch: pytest.MonkeyPatch) -> None:
 def repeats_an_event_on_resume(patch: pytest.MonkeyPatch) -> None:
     """Resuming gives the event that the client has already."""
 
-    watch = editing_tasks.Tasks.watch
+    watch = watching.Watching.watch
 
     def from_there(self: Any, tenant: str, task_id: str, after_seq: int) -> Any:
         return watch(self, tenant, task_id, after_seq - (after_seq > 0))
 
-    patch.setattr(editing_tasks.Tasks, "watch", from_there)
+    patch.setattr(watching.Watching, "watch", from_there)
 
 
 @mutant
@@ -296,15 +296,15 @@ def lets_progress_fall(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def ends_a_watch_in_silence(patch: pytest.MonkeyPatch) -> None:
     """A watch ends OK where a heartbeat was due."""
-    watch = editing_tasks.Tasks.watch
+    watch = watching.Watching.watch
 
     async def until_silence(self: Any, *given: Any) -> Any:
         async for item in watch(self, *given):
-            if isinstance(item, editing_tasks.Heartbeat):
+            if isinstance(item, watching.Heartbeat):
                 return
             yield item
 
-    patch.setattr(editing_tasks.Tasks, "watch", until_silence)
+    patch.setattr(watching.Watching, "watch", until_silence)
 
 
 @mutant

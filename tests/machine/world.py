@@ -39,6 +39,7 @@ class SteppingHouse(House):
         return UseCases(
             creating=self.creating,
             tasks=self.tasks,
+            watching=self.watching,
             pictures=self.pictures,
             callbacks=self.callbacks,
             catalog=self.catalog,

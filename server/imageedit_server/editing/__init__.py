@@ -3,7 +3,8 @@
 from imageedit_server.editing.callbacks import Callbacks
 from imageedit_server.editing.creating import Creating
 from imageedit_server.editing.pictures import Pictures
-from imageedit_server.editing.tasks import Heartbeat, Tasks
+from imageedit_server.editing.tasks import Tasks
 from imageedit_server.editing.use_cases import UseCases
+from imageedit_server.editing.watching import Heartbeat, Watching
 
-__all__ = ["Callbacks", "Creating", "Heartbeat", "Pictures", "Tasks", "UseCases"]
+__all__ = ["Callbacks", "Creating", "Heartbeat", "Pictures", "Tasks", "UseCases", "Watching"]

@@ -6,6 +6,7 @@ from imageedit_server.editing.callbacks import Callbacks
 from imageedit_server.editing.creating import Creating
 from imageedit_server.editing.pictures import Pictures
 from imageedit_server.editing.tasks import Tasks
+from imageedit_server.editing.watching import Watching
 from imageedit_server.providers.catalog import Catalog
 
 
@@ -15,6 +16,7 @@ class UseCases:
 
     creating: Creating
     tasks: Tasks
+    watching: Watching
     pictures: Pictures
     callbacks: Callbacks
     catalog: Catalog

@@ -47,6 +47,7 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
     ) -> None:
         self._creating = use_cases.creating
         self._tasks = use_cases.tasks
+        self._watching = use_cases.watching
         self._pictures = use_cases.pictures
         self._catalog = use_cases.catalog
         self._watches = watches
@@ -103,7 +104,7 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
         life = asyncio.timeout(lifetime())
         try:
             with self._watches.spend(context.peer(), self._tenant()), PatientStream(context) as stream:
-                events = self._tasks.watch(self._tenant(), request.task_id, seq)
+                events = self._watching.watch(self._tenant(), request.task_id, seq)
                 async with life, aclosing(events) as items:
                     async for item in items:
                         await stream.write(self._watch_answers.of(item))
