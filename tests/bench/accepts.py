@@ -18,7 +18,7 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2, task_pb2
 from tests.bench.bench import Bench, Stub, connected
 from tests.bench.figures import Figure, Goal, Turn, compared, counted
-from tests.bench.processes import Served
+from tests.servers.processes import Server
 
 REQUEST_BYTES = 500
 ENOUGH_CALLERS = 64
@@ -59,7 +59,7 @@ async def _fill(stub: Stub, image_id: str) -> pb.EditImageResponse:
     return await stub.EditImage(edit(image_id))
 
 
-async def _turn(server: Served, stub: Stub, image_id: str, callers: int, seconds: float) -> Turn:
+async def _turn(server: Server, stub: Stub, image_id: str, callers: int, seconds: float) -> Turn:
     """Let so many callers ask again and again, each as soon as it was answered."""
     accepted = 0
     busy, started = server.processor_seconds(), time.perf_counter()

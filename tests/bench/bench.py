@@ -11,7 +11,9 @@ import grpc
 from google.protobuf.message import Message
 
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
-from tests.bench.processes import Served, module, serving
+from tests.bench.processes import module, serving
+from tests.servers.processes import Server
+from tests.servers.programs import serve_arguments
 
 if TYPE_CHECKING:
     from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceAsyncStub
@@ -109,20 +111,19 @@ class Bench:
         folder.mkdir()
         return folder
 
-    def ours(self, config: str = "", folder: Path | None = None) -> AbstractAsyncContextManager[Served]:
+    def ours(self, config: str = "", folder: Path | None = None) -> AbstractAsyncContextManager[Server]:
         """Serve with these settings; ``folder`` holds the data of a server that ran before."""
         folder = folder or self.new_folder()
         (folder / "config.toml").write_text(config)
-        listen = [*("--listen", "127.0.0.1:0"), *("--http-listen", "127.0.0.1:0")]
-        where = [*("--config", str(folder / "config.toml")), *("--data-dir", str(folder / "data"))]
-        return serving([str(self.server), "serve", *where, *listen], folder / "server.log")
+        arguments = serve_arguments(folder / "config.toml", folder / "data")
+        return serving([str(self.server), *arguments], folder / "server.log")
 
-    def bare(self, **prepared: Message) -> AbstractAsyncContextManager[Served]:
+    def bare(self, **prepared: Message) -> AbstractAsyncContextManager[Server]:
         """Serve the baseline, which answers the ``prepared`` messages: ``accepted``, ``event``."""
         folder = self.new_folder()
         for name, message in prepared.items():
             (folder / name).write_bytes(message.SerializeToString())
-        return serving(module("bare", str(folder)), folder / "server.log")
+        return serving(module("bare", str(folder)), folder / "server.log", doors=["grpc"])
 
     @property
     def python(self) -> Path:

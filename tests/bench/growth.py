@@ -75,9 +75,7 @@ async def _fill(bench: Bench, tasks: int) -> _Stored:
     claims = bench.scale.samples * (bench.scale.rounds + 1)
     numbers = [tasks, EVENTS, tasks // 10 + claims + 1]
     bench.say(f"growth: storing {tasks:,} tasks")
-    await run_to_end(
-        module("stored", str(folder / "data"), *map(str, numbers), python=bench.python), folder / "stored.log"
-    )
+    await run_to_end(module("stored", str(folder / "data"), *map(str, numbers), python=bench.python))
     return _Stored(folder, tasks)
 
 
@@ -140,4 +138,4 @@ async def _median_ms(call: Callable[[], Awaitable[None]], samples: int) -> float
 
 async def _claim_ms(bench: Bench, folder: Path) -> float:
     command = module("claiming", str(folder / "data"), str(bench.scale.samples), python=bench.python)
-    return 1000 * float(await run_to_end(command, folder / "claiming.log"))
+    return 1000 * float(await run_to_end(command))

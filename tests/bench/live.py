@@ -22,8 +22,8 @@ from tests.bench.accepts import edit, upload
 from tests.bench.bare import ticking
 from tests.bench.bench import Bench, Stub, connected
 from tests.bench.figures import Figure, Goal, Turn, compared, counted, percentile
-from tests.bench.processes import Served
 from tests.bench.streams import Arrivals, all_first, all_rest, watching
+from tests.servers.processes import Server
 
 RATE_GOAL = Goal(bound=0.7)
 LATENCY_GOAL = Goal(bound=50, at_most=True)
@@ -92,7 +92,7 @@ async def measure(bench: Bench) -> list[Figure]:
     return figures
 
 
-async def _paced(bench: Bench, house: "_House", bare: Served) -> list[Figure]:
+async def _paced(bench: Bench, house: "_House", bare: Server) -> list[Figure]:
     rhythm: list[float] = []
 
     async def ours() -> Heard:
@@ -112,7 +112,7 @@ async def _paced(bench: Bench, house: "_House", bare: Served) -> list[Figure]:
     return _latencies(f"{counted(house.watchers, 'watcher')} of one task", *heard)
 
 
-async def _many(bench: Bench, house: "_House", bare: Served) -> list[Figure]:
+async def _many(bench: Bench, house: "_House", bare: Server) -> list[Figure]:
     """The baseline tells about as many events per second, each stream on its own."""
     per_second = house.at_a_time * (STEPS + EVENTS_BESIDE_STEPS)
     seconds = PACE_SECONDS * bench.scale.live_events
@@ -125,7 +125,7 @@ async def _many(bench: Bench, house: "_House", bare: Served) -> list[Figure]:
     return _latencies(f"{counted(house.watchers, 'watcher')} of as many tasks", *heard)
 
 
-async def _flood(bench: Bench, house: "_House", bare: Served) -> list[Figure]:
+async def _flood(bench: Bench, house: "_House", bare: Server) -> list[Figure]:
     """Both begin when every watcher has its first message."""
     sudden = [CALM_SECONDS, *[0.0] * (FLOOD_EVENTS - 1)]
     ours, baseline = await bench.alternate(
@@ -156,7 +156,7 @@ def _latencies(name: str, ours: Sequence[Heard], baseline: Sequence[Heard]) -> l
 
 @dataclass(frozen=True)
 class _House:
-    server: Served
+    server: Server
     stub: Stub
     image_id: str
     watchers: int
@@ -204,7 +204,7 @@ class _House:
         return str((await self.stub.EditImage(edit(self.image_id, model))).task.task_id)
 
 
-async def _bare(server: Served, streams: Sequence[str]) -> Heard:
+async def _bare(server: Server, streams: Sequence[str]) -> Heard:
     opened = time.time_ns()
     async with watching(server.address, streams) as watchers:
         await all_first(watchers)

@@ -12,8 +12,8 @@ from tests.bench.accepts import edit, upload
 from tests.bench.bare import idle
 from tests.bench.bench import Bench, Stub, connected
 from tests.bench.figures import Figure, Goal
-from tests.bench.processes import Served
 from tests.bench.streams import all_first, watching
+from tests.servers.processes import Server
 
 GOAL = Goal(bound=1.5, at_most=True)
 FIRST_WATCHES = 10
@@ -68,7 +68,7 @@ async def _bare(bench: Bench, event: pb.WatchTaskResponse) -> float:
         return await _kib_per_watch(bare, idle(), 0, bench.scale.idle_watches)
 
 
-async def _kib_per_watch(server: Served, task: str, after_seq: int, watches: int) -> float:
+async def _kib_per_watch(server: Server, task: str, after_seq: int, watches: int) -> float:
     """Open watches of the last event, and see how much the server grew."""
     async with watching(server.address, [task] * FIRST_WATCHES, after_seq) as first:
         await all_first(first)

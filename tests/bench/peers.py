@@ -12,7 +12,6 @@ import secrets
 import socket
 import tempfile
 import time
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -29,8 +28,10 @@ from imageedit.v1 import image_pb2
 from tests.bench.__main__ import SERVER, progress, run, tell
 from tests.bench.bench import FULL, Bench, Stub, connected
 from tests.bench.figures import Figure, Goal, counted
-from tests.bench.processes import MIB, PATIENCE_SECONDS, Served, failed, module, running, serving
+from tests.bench.processes import MIB, failed, module, serving, silent
 from tests.bench.transfers import noise
+from tests.servers.processes import Server
+from tests.servers.programs import PATIENCE_SECONDS
 
 GOAL = Goal(bound=5)
 CALLERS = (1, 16)
@@ -76,7 +77,7 @@ async def measure(bench: Bench, python: Path) -> list[Figure]:
     folder = bench.new_folder()
     (folder / "picture.png").write_bytes(picture)
     vendor_command = module("vendor", str(folder / "picture.png"))
-    async with serving(vendor_command, folder / "vendor.log") as vendor:
+    async with serving(vendor_command, folder / "vendor.log", doors=["http"]) as vendor:
         figures = await _starts(bench, vendor.address, python)
         config = OURS.format(vendor=vendor.address, key=KEY, model=MODEL)
         async with (
@@ -153,9 +154,9 @@ async def _starts(bench: Bench, vendor: str, python: Path) -> list[Figure]:
     return [Figure(measurement="peers", name="command to ready", unit="s", ours=ours, baseline=other)]
 
 
-async def _start_seconds(server: AbstractAsyncContextManager[Served]) -> float:
+async def _start_seconds(server: AbstractAsyncContextManager[Server]) -> float:
     async with server as served:
-        return served.start_seconds
+        return served.ready_seconds
 
 
 # The contenders
@@ -206,28 +207,27 @@ async def _edit_http(http: httpx.AsyncClient, address: str, picture: bytes) -> b
 
 
 @asynccontextmanager
-async def litellm(bench: Bench, vendor: str, python: Path) -> AsyncIterator[Served]:
+async def litellm(bench: Bench, vendor: str, python: Path) -> AsyncIterator[Server]:
     """Run LiteLLM's proxy with one worker; it is ready when it says that it lives."""
     folder = bench.new_folder()
     (folder / "config.yaml").write_text(LITELLM.format(vendor=vendor, key=KEY, model=MODEL))
     address = f"127.0.0.1:{_free_port()}"
     command = [str(python.with_name("litellm")), "--config", str(folder / "config.yaml")]
     command += ["--host", "127.0.0.1", "--port", address.partition(":")[2], "--num_workers", "1"]
-    started = time.perf_counter()
-    log = folder / "litellm.log"
-    async with running(command, log, silent=True, environment=LITELLM_ENVIRONMENT) as process:
-        await _lives(f"http://{address}/health/liveliness", process, log)
-        yield Served(process, address, time.perf_counter() - started)
+    async with silent(command, folder / "litellm.log", LITELLM_ENVIRONMENT) as server:
+        await _lives(f"http://{address}/health/liveliness", server)
+        server.serves(http=address)
+        yield server
 
 
-async def _lives(url: str, process: Process, log: Path) -> None:
+async def _lives(url: str, server: Server) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS), httpx.AsyncClient() as http:
-        while process.returncode is None:
+        while server.process.returncode is None:
             with suppress(httpx.TransportError):
                 if (await http.get(url)).status_code == 200:
                     return
             await asyncio.sleep(0.02)
-    raise failed(["litellm"], log)
+    raise failed(["litellm"], server.stderr())
 
 
 def _free_port() -> int:

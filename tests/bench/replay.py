@@ -12,9 +12,10 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from tests.bench.bare import burst
 from tests.bench.bench import Bench, connected
 from tests.bench.figures import Figure, Goal, Turn, compared, counted
-from tests.bench.processes import Served, module, run_to_end
+from tests.bench.processes import module, run_to_end
 from tests.bench.stored import task_id
 from tests.bench.streams import all_rest, watching
+from tests.servers.processes import Server
 
 GOAL = Goal(bound=0.7)
 
@@ -32,8 +33,7 @@ async def _deliver(bench: Bench, watchers: int) -> list[Figure]:
     folder = bench.new_folder()
     bench.say(f"watch: storing {watchers} tasks of {events} events")
     await run_to_end(
-        module("stored", str(folder / "data"), str(watchers), str(events), "0", python=bench.python),
-        folder / "stored.log",
+        module("stored", str(folder / "data"), str(watchers), str(events), "0", python=bench.python)
     )
     one, many = [task_id(1)] * watchers, [task_id(number) for number in range(1, watchers + 1)]
     async with (
@@ -61,7 +61,7 @@ async def _middle(address: str, events: int) -> pb.WatchTaskResponse:
         return event
 
 
-async def _turn(server: Served, tasks: Sequence[str], events: int) -> Turn:
+async def _turn(server: Server, tasks: Sequence[str], events: int) -> Turn:
     busy, started = server.processor_seconds(), time.perf_counter()
     async with watching(server.address, tasks) as watchers:
         await all_rest(watchers)

@@ -9,7 +9,8 @@ from functools import partial
 
 from tests.bench.bench import Bench
 from tests.bench.figures import Figure, Goal
-from tests.bench.processes import MIB, Served
+from tests.bench.processes import MIB
+from tests.servers.processes import Server
 
 SECONDS_GOAL = Goal(bound=1.5, at_most=True)
 MEMORY_GOAL = Goal(bound=120, at_most=True)
@@ -43,6 +44,6 @@ async def measure(bench: Bench) -> list[Figure]:
     ]
 
 
-async def _start(server: AbstractAsyncContextManager[Served]) -> _Start:
+async def _start(server: AbstractAsyncContextManager[Server]) -> _Start:
     async with server as served:
-        return _Start(served.start_seconds, served.memory_bytes() / MIB)
+        return _Start(served.ready_seconds, served.memory_bytes() / MIB)

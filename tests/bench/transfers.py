@@ -17,7 +17,8 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from tests.bench.accepts import small_picture, upload
 from tests.bench.bench import Bench, Stub, connected
 from tests.bench.figures import Figure, Goal
-from tests.bench.processes import MIB, Served
+from tests.bench.processes import MIB
+from tests.servers.processes import Server
 
 UP_GOAL = Goal(bound=0.5)
 DOWN_GOAL = Goal(bound=0.8)
@@ -77,7 +78,7 @@ async def _down(stub: Stub, image_id: str, size: int) -> float:
     return size / MIB / (time.perf_counter() - started)
 
 
-async def _growth(server: Served, stub: Stub, picture: bytes) -> float:
+async def _growth(server: Server, stub: Stub, picture: bytes) -> float:
     """Return how much higher the peak of the server's memory is for ``picture`` than for a small one."""
     peaks = []
     for content in (small_picture(), picture):

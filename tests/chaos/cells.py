@@ -22,10 +22,10 @@ import pytest
 from imageedit_client import AsyncClient, Task, TaskEvent
 from imageedit_server.outbound.addresses import parse_allow
 from imageedit_server.settings import providers as provider_settings
-from tests.chaos.config import Table, base_tables, place_of
-from tests.chaos.doorway import Doorway
 from tests.chaos.service import Connects, Service, serving
 from tests.chaos.words import billing_of, broken_log, outcomes_of, stage_of, state_of
+from tests.servers.config import Table, base_tables, place_of
+from tests.servers.doorway import Doorway
 
 AT_ONCE = 40
 """Most of them wait most of their time."""

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from imageedit_client import AsyncClient, Task
-from imageedit_server.bootstrap import Server, running
+from imageedit_server.bootstrap import Server
 from imageedit_server.outbound.network import Network
 from imageedit_server.providers.base import Context
 from imageedit_server.providers.kie.adapter import KieAdapter, KieOptions
 from imageedit_server.providers.registry import ADAPTERS
-from imageedit_server.settings import load_settings
-from tests.chaos.config import Table, write_config
-from tests.chaos.doorway import Doorway, doorway
+from tests.servers.config import Table, write_config
+from tests.servers.doorway import Doorway, doorway
+from tests.servers.here import serving_here
 
 PATIENCE_SECONDS = 60.0
 STEP_SECONDS = 0.005
@@ -58,12 +58,14 @@ async def serving(
     try:
         async with doorway() as door:
             config = write_config(folder, tables(door) if callable(tables) else tables)
-            given = {"listen": "127.0.0.1:0", "http_listen": "127.0.0.1:0", "data_dir": folder / "data"}
-            settings = load_settings(config, {}, given)
+            data_dir = folder / "data"
             with _no_accidents():
-                async with running(settings) as server, AsyncClient(server.grpc_address) as client:
+                async with (
+                    serving_here(config, data_dir) as server,
+                    AsyncClient(server.grpc_address) as client,
+                ):
                     door.target = server.http_address
-                    yield Service(server, client, folder / "data", door)
+                    yield Service(server, client, data_dir, door)
     finally:
         del ADAPTERS[KIE_ACCOUNT]
 

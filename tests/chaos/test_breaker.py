@@ -10,14 +10,14 @@ import pytest
 
 from imageedit_client import AsyncClient, Task
 from imageedit_server.engine import dispatcher, gates
-from tests.chaos.config import Table, base_tables
-from tests.chaos.doorway import Doorway
 from tests.chaos.kie_cells import KieAccount
 from tests.chaos.matrix import HEADING
 from tests.chaos.pictures import photo
 from tests.chaos.service import PATIENCE_SECONDS, Service, eventually, reach, serving
 from tests.chaos.words import billing_of, outcomes_of, stage_of, state_of
 from tests.figures import Figures
+from tests.servers.config import Table, base_tables
+from tests.servers.doorway import Doorway
 from tests.vendors.kie.behaviours import data, page, replies
 from tests.vendors.kie.server import KieVendor
 from tests.vendors.serving import Line, Response, Wire

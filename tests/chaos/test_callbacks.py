@@ -15,11 +15,11 @@ import pytest_asyncio
 
 from imageedit_client import AsyncClient, Task
 from imageedit_server.web import callbacks as web_callbacks
-from tests.chaos.config import Table, base_tables
-from tests.chaos.doorway import Doorway
 from tests.chaos.kie_cells import KieAccount
 from tests.chaos.service import PATIENCE_SECONDS, Service, eventually, reach, serving
 from tests.chaos.words import billing_of, outcomes_of, stage_of, state_of
+from tests.servers.config import Table, base_tables
+from tests.servers.doorway import Doorway
 from tests.vendors.kie.behaviours import data, on_the_wire, only_id, page
 from tests.vendors.kie.server import KieVendor
 from tests.vendors.serving import hang

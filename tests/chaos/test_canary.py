@@ -14,12 +14,12 @@ import httpx
 import pytest
 
 from imageedit_client import AsyncClient, ImageEditError, ImageSource, Task
-from tests.chaos.config import Table, base_tables
 from tests.chaos.kie_cells import KieAccount
 from tests.chaos.openai_cells import RELAY, OpenaiAccount
 from tests.chaos.pictures import photo
-from tests.chaos.process import Server, home
 from tests.chaos.suitme_cells import SuitmeAccount
+from tests.servers.config import Table, base_tables
+from tests.servers.homes import Server, home
 from tests.vendors.kie.behaviours import busy, page, says
 from tests.vendors.kie.behaviours import data as kie_data
 from tests.vendors.openai.behaviours import error, on_the_wire

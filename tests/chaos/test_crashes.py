@@ -12,15 +12,15 @@ import pytest_asyncio
 
 from imageedit_client import AsyncClient, Pace, Task
 from tests.chaos.cells import SUCCEEDS, Account, Expected, failed, resubmitted, unknown
-from tests.chaos.config import Table, base_tables
 from tests.chaos.kie_cells import KieAccount
 from tests.chaos.matrix import HEADING
 from tests.chaos.openai_cells import GPT_IMAGE, RELAY, OpenaiAccount
-from tests.chaos.process import Server, home
 from tests.chaos.service import eventually
 from tests.chaos.suitme_cells import SuitmeAccount
 from tests.chaos.words import billing_of, broken_log, outcomes_of, state_of
 from tests.figures import Figures
+from tests.servers.config import Table, base_tables
+from tests.servers.homes import Server, home
 from tests.vendors.kie.behaviours import on_the_wire as kie_on_the_wire
 from tests.vendors.openai.behaviours import on_the_wire as openai_on_the_wire
 from tests.vendors.serving import hang

@@ -13,12 +13,12 @@ import pytest_asyncio
 from imageedit_client import AsyncClient, ImageSource, InvalidArgument, Task
 from imageedit_server.outbound.errors import NameUnresolved
 from imageedit_server.outbound.network import Network
-from tests.chaos.config import base_tables
 from tests.chaos.limits import shorten
 from tests.chaos.pictures import HUGE_PNG, JPEG, NO_RESULTS, PNG, SHARES, encoded, noise, photo
 from tests.chaos.service import Connects, Service, serving
 from tests.chaos.words import billing_of, state_of
 from tests.outbound.corpus import URLS
+from tests.servers.config import base_tables
 from tests.vendors.serving import (
     Answer,
     Request,

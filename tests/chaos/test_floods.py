@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from imageedit_client import AsyncClient
-from tests.chaos.config import Table, base_tables
 from tests.chaos.kie_cells import KieAccount
 from tests.chaos.matrix import HEADING
 from tests.chaos.openai_cells import RELAY, OpenaiAccount
-from tests.chaos.process import home
 from tests.chaos.words import state_of
 from tests.figures import Figures
+from tests.servers.config import Table, base_tables
+from tests.servers.homes import home
 from tests.vendors.kie.behaviours import on_the_wire
 from tests.vendors.openai.behaviours import on_the_wire as relay_on_the_wire
 from tests.vendors.serving import Line

@@ -33,9 +33,9 @@ from imageedit.v1 import image_pb2, task_pb2
 from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from imageedit_server.bootstrap import running
 from imageedit_server.settings import load_settings
-from tests.chaos.config import Table, base_tables, write_config
-from tests.chaos.doorway import Doorway, doorway
-from tests.process.servers import Server, Servers
+from tests.servers.config import Table, base_tables, write_config
+from tests.servers.doorway import Doorway, doorway
+from tests.servers.processes import Server, Servers
 from tests.vendors import serving
 from tests.vendors.kie import behaviours as kie
 from tests.vendors.kie.server import KieVendor

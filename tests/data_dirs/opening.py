@@ -20,9 +20,9 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import task_pb2
 from imageedit_server.bootstrap import running
 from imageedit_server.settings import load_settings
-from tests.chaos.config import Table, base_tables, write_config
-from tests.chaos.doorway import Doorway, doorway
 from tests.rpc.calls import Outcome, call
+from tests.servers.config import Table, base_tables, write_config
+from tests.servers.doorway import Doorway, doorway
 from tests.vendors.kie.server import KieVendor
 from tests.vendors.openai.server import OpenaiVendor, Personality
 from tests.vendors.suitme.server import SuitmeVendor

@@ -3,19 +3,20 @@
 Run by `make demo`. What the server keeps goes to a temporary folder; what is to be seen goes to `demo/`.
 """
 
-import subprocess
+import asyncio
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter
 
 from imageedit_client import Client, Task, TaskEvent, succeeded
+from tests.servers.processes import NotReady, Servers
+from tests.servers.programs import ROOT, serve_arguments
 
-ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "tests" / "photos" / "grace_hopper.jpg"
 OUT = ROOT / "demo"
 
@@ -33,13 +34,19 @@ GAP = 12
 
 def main() -> None:
     """Run the demo."""
+    asyncio.run(_main())
+
+
+async def _main() -> None:
     OUT.mkdir(exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory() as data_dir,
-        server(Path(data_dir)) as address,
-        Client(address) as client,
-    ):
-        print(f"server  {address}, data in {data_dir}")
+    with tempfile.TemporaryDirectory() as folder:
+        async with server(Path(folder)) as address:
+            print(f"server  {address}, data in {folder}")
+            await asyncio.to_thread(_edit, address)
+
+
+def _edit(address: str) -> None:
+    with Client(address) as client:
         photo = client.upload(PHOTO)
         print(f"upload  {PHOTO.name}: {photo.width}x{photo.height} {photo.media_type} {photo.image_id[:19]}…")
         masked = edit_with_mask(client, photo.image_id)
@@ -50,32 +57,18 @@ def main() -> None:
         print(f"saved   {path.relative_to(ROOT)}")
 
 
-@contextmanager
-def server(data_dir: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Run the real server on free ports; yield its address once it says ready."""
-    command = [str(Path(sys.executable).with_name("imageedit-server")), "serve"]
-    command += [
-        "--data-dir",
-        str(data_dir),
-        "--listen",
-        "127.0.0.1:0",
-        "--http-listen",
-        "127.0.0.1:0",
-        *options,
-    ]
-    log = data_dir / "server.log"
-    with (
-        log.open("wb") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment) as process,
-    ):
+@asynccontextmanager
+async def server(
+    folder: Path, config: Path | None = None, *, environment: Mapping[str, str] | None = None, **listen: str
+) -> AsyncIterator[str]:
+    """Run the real server, on free ports unless told; yield its address once it says ready."""
+    async with Servers(folder) as servers:
+        arguments = serve_arguments(config, folder / "data", **listen)
+        started = await servers.run(*arguments, environment=environment)
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline().decode()
-            if not line.startswith("ready "):
-                sys.exit(f"The server did not start:\n{log.read_text()}")
-            yield line.split()[1].removeprefix("grpc=")
-        finally:
-            process.terminate()
+            yield (await started.ready()).grpc
+        except NotReady as error:
+            sys.exit(f"The server did not start:\n{error}")
 
 
 def edit_with_mask(client: Client, image_id: str) -> Task:

@@ -6,7 +6,6 @@ would know the real ones.
 """
 
 import asyncio
-import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -19,7 +18,8 @@ from typing import Any
 from PIL import Image
 
 from imageedit_client import Client, SeedreamOptions, Task
-from tests.demo.run import OUT, PHOTO, ROOT, follow, portrait_mask, save, server, side_by_side
+from tests.demo.run import OUT, PHOTO, follow, portrait_mask, save, server, side_by_side
+from tests.servers.programs import ROOT
 from tests.vendors.kie.server import KieVendor
 from tests.vendors.openai.server import OpenaiVendor, Personality
 from tests.vendors.suitme.server import SuitmeVendor
@@ -51,7 +51,7 @@ async def _main() -> None:
     OUT.mkdir(exist_ok=True)
     async with vendors() as running:
         with tempfile.TemporaryDirectory() as folder:
-            await asyncio.to_thread(_edit_with_all, Path(folder), running)
+            await _edit_with_all(Path(folder), running)
         print(f"\ncharges in the vendors' ledgers: {running.charges()}")
 
 
@@ -68,7 +68,7 @@ async def vendors() -> AsyncIterator[Vendors]:
         )
 
 
-def _edit_with_all(folder: Path, running: Vendors) -> None:
+async def _edit_with_all(folder: Path, running: Vendors) -> None:
     config = folder / "imageedit.toml"
     http = f"127.0.0.1:{_free_port()}"
     config.write_text(_config(running, http))
@@ -78,8 +78,12 @@ def _edit_with_all(folder: Path, running: Vendors) -> None:
         "DALLE_API_KEY": running.dalle.api_key,
         "SUITME_API_KEY": running.suitme.api_key,
     }
-    options = ("--config", str(config), "--http-listen", http)
-    with server(folder, *options, environment={**os.environ, **keys}) as address, Client(address) as client:
+    async with server(folder, config, environment=keys, http_listen=http) as address:
+        await asyncio.to_thread(_show_all, address)
+
+
+def _show_all(address: str) -> None:
+    with Client(address) as client:
         tasks = dict(_tasks(client))
         pictures = [save(client, task, page) for page, task in tasks.items()]
     sheet = side_by_side([PHOTO, *pictures], "vendors.png")

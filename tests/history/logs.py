@@ -46,5 +46,8 @@ def _entries(file: sqlite3.Connection, connection: Connection, number: int, task
 
 @contextmanager
 def _reading(data_dir: Path) -> Iterator[tuple[sqlite3.Connection, Connection]]:
+    """One moment of the file, seen by plain SQLite and through the store's own queries."""
     with closing(open_reader(data_dir / FILE, "FULL")) as connection:
-        yield driver(connection), connection
+        file = driver(connection)
+        file.execute("BEGIN")
+        yield file, connection

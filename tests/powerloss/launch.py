@@ -9,14 +9,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from imageedit_server.bootstrap import running
-from imageedit_server.settings import load_settings
 from imageedit_server.store.database import StoreRefused
-from tests.chaos.config import write_config
 from tests.powerloss.workload import Vendor
-from tests.process.servers import COMMAND, Server, Servers
+from tests.servers.config import write_config
+from tests.servers.here import serving_here
+from tests.servers.processes import NotReady, Server, Servers
+from tests.servers.programs import COMMAND, ROOT, serve_arguments
 
-ROOT = Path(__file__).parents[2]
 SHIM = Path(__file__).with_name("shim.c")
 COMPILERS = ("cc", "gcc", "clang")
 DATA = "var/data"
@@ -75,8 +74,7 @@ def _build(control: str, *options: str) -> Command:
 @asynccontextmanager
 async def in_this_process(disk: Path, vendor: Vendor) -> AsyncIterator[str]:
     """Serve with everything that the program has."""
-    given = {"listen": "127.0.0.1:0", "http_listen": "127.0.0.1:0", "data_dir": disk / DATA}
-    async with running(load_settings(_config(disk, vendor), {}, given)) as server:
+    async with serving_here(_config(disk, vendor), disk / DATA) as server:
         yield server.grpc_address
 
 
@@ -90,20 +88,14 @@ async def as_process(disk: Path, vendor: Vendor, command: Command | None = None)
 @asynccontextmanager
 async def process(disk: Path, vendor: Vendor, command: Command) -> AsyncIterator[Server]:
     """Start a program, wait until it serves, and leave nothing of it behind."""
-    servers = Servers(disk.parent)
-    listen = ("--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
-    where = ("--config", str(_config(disk, vendor)), "--data-dir", str(disk / DATA))
-    try:
-        server = await servers.run(
-            "serve", *where, *listen, command=command.words, environment=command.environment
-        )
+    arguments = serve_arguments(_config(disk, vendor), disk / DATA)
+    async with Servers(disk.parent) as servers:
+        server = await servers.run(*arguments, command=command.words, environment=command.environment)
         try:
             await server.ready()
-        except AssertionError as error:
+        except NotReady as error:
             raise StoreRefused(str(error)) from error
         yield server
-    finally:
-        await servers.kill_all()
 
 
 def _config(disk: Path, vendor: Vendor) -> Path:

@@ -16,7 +16,7 @@ from tests.powerloss.disk import KEEPS, Disk, files_of
 from tests.powerloss.journal import Op
 from tests.powerloss.launch import How, in_this_process, process
 from tests.powerloss.workload import Promises, Vendor, Workload
-from tests.process.servers import Server
+from tests.servers.processes import Server
 
 TURNING_POINTS = (Op.SYNC, Op.RENAME, Op.REMOVE)
 

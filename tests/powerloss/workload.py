@@ -13,7 +13,7 @@ from PIL import Image
 
 from imageedit.v1 import task_pb2
 from imageedit_client import AsyncClient
-from tests.chaos.config import Table, base_tables
+from tests.servers.config import Table, base_tables
 from tests.vendors.kie.server import KieVendor, Task
 
 SIDE = 24

@@ -5,17 +5,15 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from tests.process.servers import Place, Servers
+from tests.servers.places import Place
+from tests.servers.processes import Servers
 
 
 @pytest_asyncio.fixture
 async def servers(tmp_path: Path) -> AsyncIterator[Servers]:
     """Starts servers; kills what is left of them."""
-    servers = Servers(tmp_path)
-    try:
+    async with Servers(tmp_path) as servers:
         yield servers
-    finally:
-        await servers.kill_all()
 
 
 @pytest_asyncio.fixture

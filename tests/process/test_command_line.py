@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,11 +9,10 @@ import pytest
 import pytest_asyncio
 from PIL import Image, ImageChops, ImageStat
 
-from tests.process.servers import Place, Server, Servers
 from tests.rpc.pictures import PHOTO_FILE
-
-COMMAND = Path(sys.executable).with_name("imageedit")
-
+from tests.servers.places import Place
+from tests.servers.processes import Server, Servers
+from tests.servers.programs import CLIENT_COMMAND, run_to_end
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -23,32 +21,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """A server with the providers local and scripted."""
     folder = tmp_path_factory.mktemp("server")
-    servers = Servers(folder)
-    try:
+    async with Servers(folder) as servers:
         yield await servers.start(Place(folder=folder))
-    finally:
-        await servers.kill_all()
 
 
 async def imageedit(server: Server, *arguments: str | Path, folder: Path) -> tuple[int, str, str]:
     """Run the command in ``folder``; return its exit code, stdout and stderr."""
-    process = await asyncio.create_subprocess_exec(
-        *(COMMAND, "--address", server.grpc, *arguments),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=folder,
-    )
-    try:
-        async with asyncio.timeout(60):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode is not None
-    assert b"Traceback" not in err
-    return process.returncode, out.decode(), err.decode()
+    ran = await run_to_end(CLIENT_COMMAND, "--address", server.grpc, *arguments, cwd=folder)
+    assert "Traceback" not in ran.err
+    return ran.code, ran.out, ran.err
 
 
 async def test_a_photo_is_edited(server: Server, tmp_path: Path) -> None:

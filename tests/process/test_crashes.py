@@ -7,9 +7,10 @@ from pathlib import Path
 from imageedit.v1 import task_pb2
 from imageedit_client import AsyncClient, Pace
 from tests.figures import Figures
-from tests.process.servers import Place, Servers
 from tests.process.watching import SUCCEEDED, Story, assert_paid_once, assert_told_once, follow
 from tests.rpc.pictures import PNG
+from tests.servers.places import Place
+from tests.servers.processes import Servers
 
 TASKS = 100
 KILLED = -9

@@ -13,10 +13,11 @@ import pytest
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2
 from imageedit_client import AsyncClient
-from tests.process.servers import Place, Server, Servers
 from tests.rpc.calls import call
 from tests.rpc.pictures import PNG
 from tests.rpc.waiting import eventually
+from tests.servers.places import Place
+from tests.servers.processes import Server, Servers
 
 SIZE = "8m"
 OWN_MOUNTS = ["unshare", "--mount", "--map-root-user"]

@@ -10,8 +10,9 @@ import pytest
 
 from imageedit_client import AsyncClient, Task
 from imageedit_server.store.sqlite.file import DATABASE_NAME
-from tests.process.servers import Place, Servers
 from tests.rpc.pictures import PNG
+from tests.servers.places import Place
+from tests.servers.processes import Servers
 from tests.vendors.kie.server import KieVendor
 from tests.vendors.openai.server import OpenaiVendor
 from tests.vendors.suitme.server import SuitmeVendor

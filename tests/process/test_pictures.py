@@ -14,10 +14,11 @@ import pytest
 from imageedit.v1 import task_pb2
 from imageedit_client import AsyncClient, InvalidArgument
 from tests.images.pictures import PHOTO
-from tests.process.servers import Place, Server, Servers
 from tests.rpc.pictures import PNG
 from tests.rpc.waiting import eventually
 from tests.sandbox.bombs import BOMBS, HARMLESS
+from tests.servers.places import Place
+from tests.servers.processes import Server, Servers
 
 MAX_BYTES = 20 * 1024 * 1024
 """``images.max_bytes``."""

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 
 from imageedit_client import AsyncClient, Client, Pace
 from tests.figures import Figures
-from tests.process.servers import PATIENCE_SECONDS, Place, Server, Servers, Standby
 from tests.process.watching import SUCCEEDED, Story, assert_paid_once, assert_told_once, follow
 from tests.rpc.pictures import PHOTO_FILE, PNG
+from tests.servers.places import Place
+from tests.servers.processes import Server, Servers, Standby
+from tests.servers.programs import PATIENCE_SECONDS
 
 RESTARTS = 3
 CALLERS = 4

@@ -10,7 +10,8 @@ import pytest
 from imageedit.v1 import task_pb2
 from imageedit_client import AsyncClient
 from tests.images.pictures import PHOTO
-from tests.process.servers import Place, Server, Servers
+from tests.servers.places import Place
+from tests.servers.processes import Server, Servers
 
 MARK = secrets.token_hex(8)
 VARIABLES = (

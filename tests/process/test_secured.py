@@ -12,12 +12,13 @@ from pathlib import Path
 
 from imageedit_client import AsyncClient, ImageEditError
 from tests.outbound.servers import CERTS
-from tests.process.servers import COMMAND, Place, Server, Servers
 from tests.rpc import http2
 from tests.rpc.callers import hash_of
 from tests.rpc.waiting import eventually
+from tests.servers.places import Place
+from tests.servers.processes import Server, Servers
+from tests.servers.programs import CLIENT_COMMAND, COMMAND, run_to_end
 
-IMAGEEDIT = Path(sys.executable).with_name("imageedit")
 BUF = Path(sys.executable).with_name("buf")
 SERVICE = "imageedit.v1.ImageEditService"
 KEY = re.compile(r"imageedit_[A-Za-z0-9_-]{43}")
@@ -46,18 +47,9 @@ class SecuredPlace(Place):
 
 async def run(*command: str | Path, **environment: str) -> tuple[int, str, str]:
     """Run a command to its end; return its exit code, stdout and stderr."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment,
-    )
-    async with asyncio.timeout(60):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    assert b"Traceback" not in err
-    return process.returncode, out.decode(), err.decode()
+    ran = await run_to_end(*command, variables=environment)
+    assert "Traceback" not in ran.err
+    return ran.code, ran.out, ran.err
 
 
 async def new_key(config: Path, tenant: str) -> str:
@@ -74,7 +66,7 @@ async def new_key(config: Path, tenant: str) -> str:
 async def models(server: Server, *options: str | Path, **environment: str) -> tuple[int, str, str]:
     """Call through TLS with the command line."""
     address = server.grpc.replace("127.0.0.1", "localhost")
-    return await run(IMAGEEDIT, "--address", address, *options, "models", **environment)
+    return await run(CLIENT_COMMAND, "--address", address, *options, "models", **environment)
 
 
 async def test_from_no_key_to_a_revoked_one(servers: Servers, tmp_path: Path) -> None:

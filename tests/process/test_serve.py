@@ -15,9 +15,10 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2
 from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from imageedit_client import AsyncClient
-from tests.process.servers import Place, Server, Servers
 from tests.rpc.calls import call, outcome_of
 from tests.rpc.pictures import PNG
+from tests.servers.places import Place
+from tests.servers.processes import Server, Servers
 
 CANARY = "canary-77aa51"
 GRACE_SECONDS = 20.0

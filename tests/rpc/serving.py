@@ -14,15 +14,15 @@ import grpc
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
-from imageedit_server.bootstrap import Server, running
+from imageedit_server.bootstrap import Server
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.request import Kind
 from imageedit_server.feed.base import Feed
 from imageedit_server.providers.base import Context
 from imageedit_server.providers.registry import ADAPTERS
 from imageedit_server.providers.scripted import ScriptedAdapter, ScriptedOptions
-from imageedit_server.settings import Settings, load_settings
 from tests.rpc.waiting import eventually
+from tests.servers.here import serving_here
 
 if TYPE_CHECKING:
     from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceAsyncStub
@@ -35,8 +35,6 @@ MAX_PIXELS = 1_000_000
 
 CONFIG = f"""
 [server]
-listen = "127.0.0.1:0"
-http_listen = "127.0.0.1:0"
 default_model = "scripted/ok"
 default_model_edit_model = "scripted/ok"
 
@@ -147,9 +145,10 @@ async def serving(
     """Serve with ``CONFIG`` and ``tables``, which name the providers; only then is ``narrow`` an adapter."""
     ADAPTERS["narrow"] = NarrowAdapter
     try:
-        settings = _settings(data_dir, tables, environment or {})
+        config = _config(data_dir, tables)
         async with AsyncExitStack() as stack:
-            server = await stack.enter_async_context(running(settings))
+            serving = serving_here(config, data_dir / "data", environment)
+            server = await stack.enter_async_context(serving)
             channel = await stack.enter_async_context(open_channel(server.grpc_address))
             served = Served(server, channel, data_dir / "data")
             stack.callback(served.reader.close)
@@ -158,11 +157,11 @@ async def serving(
         ADAPTERS.pop("narrow", None)
 
 
-def _settings(data_dir: Path, tables: Sequence[str], environment: Mapping[str, str]) -> Settings:
+def _config(data_dir: Path, tables: Sequence[str]) -> Path:
     data_dir.mkdir(parents=True, exist_ok=True)
     config = data_dir / "config.toml"
     config.write_text("\n".join((CONFIG, *tables)))
-    return load_settings(config, environment, {"data_dir": data_dir / "data"})
+    return config
 
 
 def open_channel(address: str, *options: tuple[str, int]) -> grpc.aio.Channel:

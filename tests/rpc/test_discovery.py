@@ -18,6 +18,7 @@ from tests.rpc.calls import METHODS
 from tests.rpc.pictures import PNG
 from tests.rpc.serving import SCRIPTED, SERVICE, Served, serving
 from tests.rpc.world import World
+from tests.servers.programs import run_to_end
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -99,22 +100,8 @@ async def _reflect(served: Served, request: ServerReflectionRequest) -> list[Ser
 
 async def buf(*arguments: str | Path, stdin: str = "") -> tuple[int, str, str]:
     """Run ``buf``; return its exit code, stdout and stderr."""
-    process = await asyncio.create_subprocess_exec(
-        BUF,
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(60):
-            out, err = await process.communicate(stdin.encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    ran = await run_to_end(BUF, *arguments, stdin=stdin)
+    return ran.code, ran.out, ran.err
 
 
 async def curl(served: Served, method: str, request: object) -> tuple[int, list[dict[str, object]], str]:

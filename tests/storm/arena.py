@@ -16,14 +16,16 @@ import grpc
 from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from imageedit_client import AsyncClient, Pace
 from imageedit_client.connection import Connection
-from tests.chaos.config import base_tables, write_config
-from tests.chaos.doorway import Doorway, doorway
 from tests.history.recorder import Recorder
+from tests.servers.config import base_tables, write_config
+from tests.servers.doorway import Doorway, doorway
+from tests.servers.forks import ForkedServer, ForkedServers
+from tests.servers.processes import KILLED
+from tests.servers.programs import serve_arguments
 from tests.storm import kills
 from tests.storm.checks import Found, check_files, check_log, check_served, check_tasks
 from tests.storm.kills import MOMENTS, Kill
 from tests.storm.load import KINDS, Caller, Promises
-from tests.storm.nursery import KILLED, Life, Nursery
 from tests.storm.vendors import Vendors
 
 WINDOW_SECONDS = 3.0
@@ -78,13 +80,18 @@ class Arena:
     """Use once: ``await Arena(...).run()``."""
 
     def __init__(
-        self, folder: Path, storm: Storm, nursery: Nursery, *, told: Callable[[str], None] = lambda _: None
+        self,
+        folder: Path,
+        storm: Storm,
+        servers: ForkedServers,
+        *,
+        told: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._folder = folder
         self._data = folder / "data"
         self._log = folder / "server.log"
         self._storm = storm
-        self._nursery = nursery
+        self._servers = servers
         self._told = told
         self._dice = Random(storm.seed)
         self._vendors = Vendors(Random(f"{storm.seed} vendors"))
@@ -185,12 +192,9 @@ class Arena:
             self._find("crashed", f"the server ended with {code} before {kill.point}")
         self._report.kills[kill.point] += 1
 
-    async def _start(self, kill: Kill) -> Life:
-        life = await self._nursery.bear(
-            [
-                *("serve", "--config", str(self._config), "--data-dir", str(self._data)),
-                *("--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"),
-            ],
+    async def _start(self, kill: Kill) -> ForkedServer:
+        life = await self._servers.start(
+            serve_arguments(self._config, self._data),
             self._log,
             failpoint=kill.failpoint if kill.point else "",
             bug=self._storm.bug,
@@ -204,7 +208,7 @@ class Arena:
                 door.target = address
         return life
 
-    async def _moment(self, kill: Kill, life: Life) -> None:
+    async def _moment(self, kill: Kill, life: ForkedServer) -> None:
         """Wait for the moment to kill."""
         async with asyncio.timeout(self._storm.patience_seconds):
             match kill.point:
@@ -225,7 +229,7 @@ class Arena:
 
     # After the storm
 
-    async def _drain(self, life: Life, working: Sequence[asyncio.Task[None]]) -> None:
+    async def _drain(self, life: ForkedServer, working: Sequence[asyncio.Task[None]]) -> None:
         """Let the callers finish, ask the server about everything, and stop it in good order."""
         _, late = await asyncio.wait(working, timeout=self._storm.patience_seconds)
         if late:

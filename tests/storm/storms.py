@@ -9,11 +9,11 @@ from pathlib import Path
 from random import Random
 from statistics import quantiles
 
+from tests.servers.forks import ForkedServers
 from tests.storm.arena import Arena, Report, Storm
 from tests.storm.bugs import BUGS
 from tests.storm.checks import CHECKS
 from tests.storm.kills import Kill, fault_of, plan
-from tests.storm.nursery import Nursery
 
 BUG_PATIENCE_SECONDS = 10.0
 
@@ -57,7 +57,7 @@ async def live_through(
     places = asyncio.Semaphore(at_once)
     begun = time.monotonic()
 
-    async with Nursery() as nursery:
+    async with ForkedServers(bugs="tests.storm.bugs") as servers:
 
         async def one(storm: Storm) -> Report:
             async with places:
@@ -66,7 +66,7 @@ async def live_through(
                 report = await Arena(
                     place,
                     storm,
-                    nursery,
+                    servers,
                     told=lambda line: told(f"{time.monotonic() - begun:7.1f} s  {name}: {line}"),
                 ).run()
                 for found in report.found:

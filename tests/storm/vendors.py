@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Self
 
-from tests.chaos.config import Table
+from tests.servers.config import Table
 from tests.storm.load import KIE, RELAY, SUITME
 from tests.vendors.kie.behaviours import on_the_wire as kie_wire
 from tests.vendors.kie.behaviours import replies

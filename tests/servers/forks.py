@@ -1,35 +1,36 @@
-"""Real server processes: started, killed, and never left behind."""
+"""Servers that are forks of one process: a tenth of the cost of a start, where hundreds are killed.
+
+Only where a server comes from differs from ``processes``: what it is called with, inherits and says is the
+same.
+"""
 
 import asyncio
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-ROOT = Path(__file__).parents[2]
-COMMAND = Path(sys.executable).with_name("imageedit-server")
-READY = re.compile(r"ready grpc=(\S+) http=(\S+)")
-PATIENCE_SECONDS = 60.0
-KILLED = -signal.SIGKILL
+from tests.servers.processes import READY
+from tests.servers.programs import COMMAND, PATIENCE_SECONDS, ROOT, environment
+
 UNTOLD = 256
 """No exit code: the one who should have told it was gone."""
 
 
 @dataclass
-class Life:
-    """A server process from its birth to its death. ``addresses`` is done when it serves, or dead."""
+class ForkedServer:
+    """A server process from its start to its end. ``addresses`` is done when it serves, or is dead."""
 
     lines: asyncio.StreamReader
-    born: float = field(default_factory=time.monotonic)
+    begun: float = field(default_factory=time.monotonic)
     pid: int = 0
     ready_seconds: float = 0.0
 
@@ -37,22 +38,23 @@ class Life:
         loop = asyncio.get_running_loop()
         self.addresses: asyncio.Future[tuple[str, str] | None] = loop.create_future()
         self.ended: asyncio.Future[int] = loop.create_future()
-        self._was_born = asyncio.Event()
+        self._has_pid = asyncio.Event()
         self._listening = asyncio.create_task(self._listen())
 
     async def _listen(self) -> None:
         code = UNTOLD
         while raw := await self.lines.readline():
-            line = raw.decode().strip()
-            word, _, rest = line.partition(" ")
+            line = raw.decode()
+            word, _, rest = line.strip().partition(" ")
             if word == "pid":
                 self.pid = int(rest)
-                self._was_born.set()
+                self._has_pid.set()
             elif word == "ended":
                 code = int(rest)
-            elif ready := READY.fullmatch(line):
-                self.ready_seconds = time.monotonic() - self.born
-                self.addresses.set_result((ready[1], ready[2]))
+            elif READY.fullmatch(line):
+                self.ready_seconds = time.monotonic() - self.begun
+                doors = dict(each.split("=") for each in rest.split())
+                self.addresses.set_result((doors["grpc"], doors["http"]))
         self.pid = 0
         if not self.addresses.done():
             self.addresses.set_result(None)
@@ -66,7 +68,7 @@ class Life:
     async def send(self, number: signal.Signals) -> None:
         """Send it a signal, if it lives."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await self._was_born.wait()
+            await self._has_pid.wait()
         if self.pid:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -77,14 +79,20 @@ class Life:
             return await asyncio.shield(self.ended)
 
 
-class Nursery:
-    """Starts servers: forks, or fresh interpreters. When the block ends, none of the forks lives."""
+class ForkedServers:
+    """Starts servers: forks, or fresh interpreters. When the block ends, none of them lives.
+
+    ``bugs`` is a module whose ``plant`` is called with the name of a bug before a fork with one serves.
+    """
+
+    def __init__(self, bugs: str = "") -> None:
+        self._bugs = bugs
 
     async def __aenter__(self) -> Self:
         self._channel, theirs = socket.socketpair()
         with theirs:
-            self._forker = subprocess.Popen(  # noqa: ASYNC220  it does not wait
-                [sys.executable, "-m", "tests.storm.forker", str(theirs.fileno())],
+            self._fork_server = subprocess.Popen(  # noqa: ASYNC220  it does not wait
+                [sys.executable, "-m", "tests.servers.fork_server", str(theirs.fileno()), self._bugs],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 cwd=ROOT,
@@ -93,12 +101,12 @@ class Nursery:
 
     async def __aexit__(self, *_error: object) -> None:
         self._channel.close()
-        self._forker.kill()
-        await asyncio.to_thread(self._forker.wait)
+        self._fork_server.kill()
+        await asyncio.to_thread(self._fork_server.wait)
 
-    async def bear(
+    async def start(
         self, arguments: Sequence[str], log: Path, *, failpoint: str = "", bug: str = "", cold: bool = False
-    ) -> Life:
+    ) -> ForkedServer:
         """Start ``imageedit-server`` with these arguments.
 
         ``cold``: in a fresh interpreter, as an operator would; it cannot have a ``bug``.
@@ -107,7 +115,7 @@ class Nursery:
         with log.open("ab") as err:
             order = {
                 "arguments": [str(COMMAND), *arguments],
-                "environment": _environment(failpoint),
+                "environment": environment(failpoint),
                 "bug": bug,
                 "cold": cold,
             }
@@ -117,10 +125,4 @@ class Nursery:
         await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(lines), os.fdopen(reading, "rb")
         )
-        return Life(lines)
-
-
-def _environment(failpoint: str) -> Mapping[str, str]:
-    """The environment of this process, without what would be a setting."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("IMAGEEDIT_")}
-    return {**ours, "IMAGEEDIT_FAILPOINT": failpoint}
+        return ForkedServer(lines)

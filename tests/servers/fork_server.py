@@ -1,9 +1,10 @@
-"""The process that bears server processes: everything is imported once, and each server is a fork of that.
+"""The process whose forks are servers: everything is imported once, and each server is a fork of that.
 
-Runs as ``python -m tests.storm.forker FD``: orders and the descriptors of a server's stdout and stderr come
-in on the socket FD. A fork costs a tenth of a fresh interpreter, so that a storm is made of kills and not of
-imports. A minder between the two waits for the server and says on its stdout how it ended, on a line of its
-own. Whoever dies takes its children along.
+Runs as ``python -m tests.servers.fork_server FD BUGS``: orders and the descriptors of a server's stdout and
+stderr come in on the socket FD; BUGS is a module that can plant a bug in a fork, or empty. A fork costs a
+tenth of a fresh interpreter, so that a storm is made of kills and not of imports. A minder between the two
+waits for the server and says on its stdout how it ended, on a line of its own. Whoever dies takes its
+children along.
 """
 
 import ctypes
@@ -13,43 +14,47 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 import imageedit_server.cli
 from imageedit_server.runtime import failpoints
-from tests.storm.bugs import plant
 
 PR_SET_PDEATHSIG = 1
 MAX_ORDER_BYTES = 64 * 1024
+
+Plant = Callable[[str], None]
 
 
 def main() -> None:
     """Fork for every order, until the harness is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the minders
-    with socket.socket(fileno=int(sys.argv[1])) as channel:
+    descriptor, bugs = sys.argv[1:]
+    planting = importlib.import_module(bugs).plant if bugs else _no_bug
+    with socket.socket(fileno=int(descriptor)) as channel:
         while True:
             order, descriptors, _, _ = socket.recv_fds(channel, MAX_ORDER_BYTES, 2)
             if not order:
                 return
             if os.fork() == 0:
                 channel.close()
-                _mind(json.loads(order), *descriptors)
-            for descriptor in descriptors:
-                os.close(descriptor)
+                _mind(json.loads(order), planting, *descriptors)
+            for each in descriptors:
+                os.close(each)
 
 
-def _mind(order: dict[str, object], out: int, err: int) -> NoReturn:
+def _mind(order: dict[str, object], plant: Plant, out: int, err: int) -> NoReturn:
     _die_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     server = os.fork()
     if server == 0:
-        _serve(order, out, err)
+        _serve(order, plant, out, err)
     _, status = os.waitpid(server, 0)
     os.write(out, f"\nended {os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
 
-def _serve(order: dict[str, object], out: int, err: int) -> NoReturn:
+def _serve(order: dict[str, object], plant: Plant, out: int, err: int) -> NoReturn:
     _die_with_parent()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(out, 1)
@@ -74,6 +79,10 @@ def _serve(order: dict[str, object], out: int, err: int) -> NoReturn:
     finally:
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else 1)
+
+
+def _no_bug(name: str) -> None:
+    assert not name, name
 
 
 def _die_with_parent() -> None:

@@ -1,0 +1,19 @@
+"""A whole server in this process, with everything that the program has: store, doors, engine, workers."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from imageedit_server.bootstrap import Server, running
+from imageedit_server.settings import load_settings
+from tests.servers.programs import ANY_PORT
+
+
+@asynccontextmanager
+async def serving_here(
+    config: Path, data_dir: Path, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Server]:
+    """Serve on free ports until the block ends."""
+    given = {"listen": ANY_PORT, "http_listen": ANY_PORT, "data_dir": data_dir}
+    async with running(load_settings(config, environment or {}, given)) as server:
+        yield server
