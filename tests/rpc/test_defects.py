@@ -8,7 +8,7 @@ import pytest
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2
-from imageedit_server.editing import Pictures, Tasks
+from imageedit_server.editing import Pictures, Tasks, Watching
 from tests.rpc.calls import assert_presentable, call
 from tests.rpc.serving import Served
 from tests.rpc.world import World
@@ -26,7 +26,7 @@ def broken(*_arguments: object, **_options: object) -> None:
     ("method", "place"),
     [
         ("GetTask", (Tasks, "get")),
-        ("WatchTask", (Tasks, "watch")),
+        ("WatchTask", (Watching, "watch")),
         ("UploadImage", (Pictures, "upload")),
         ("DownloadImage", (Pictures, "find")),
     ],
