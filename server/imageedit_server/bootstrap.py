@@ -1,11 +1,12 @@
 """The one wiring diagram: the only place that reads settings and names concrete classes.
 
-One exit stack holds everything that must be closed; read backwards, it is the order of the shutdown.
+``running`` builds from below: storage, the work on it, the doors to that, and what serves by itself. One exit
+stack holds everything that must be closed; read backwards, it is the order of the shutdown.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,9 +42,10 @@ from imageedit_server.outbound.fetch import GuardedFetch
 from imageedit_server.providers.base import Connect, Context
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.providers.registry import ADAPTERS
-from imageedit_server.rpc.server import grpc_door
+from imageedit_server.rpc.server import GrpcDoor, grpc_door
 from imageedit_server.runtime.clock import Clock, SystemClock
 from imageedit_server.runtime.files import secret_in
+from imageedit_server.runtime.tasks import cancel, settle, settle_when_one_ends
 from imageedit_server.sandbox.pool import INSPECTION, WorkerPool
 from imageedit_server.settings import (
     AuthSettings,
@@ -79,7 +81,7 @@ RESULT_MAX_BYTES = 64 * 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Server:
     """A server that serves. ``broken`` is done when it must not go on.
 
@@ -103,102 +105,169 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
     Raises ``SettingsError``, ``StoreRefused``, ``ModelClash``, ``Unusable``, ``Unsupported`` and
     ``CannotListen`` when it cannot start.
     """
-    clock = clock or SystemClock()
-    server = settings.server
     async with AsyncExitStack() as stack:
-        feed, draining = LocalFeed(), Draining()
-        draining.listen(feed.wake_all)
-        database: Database = SqliteDatabase(server.data_dir, publisher=feed)
-        await database.open()
-        stack.push_async_callback(database.close)
-        pool = WorkerPool()
-        stack.push_async_callback(pool.aclose)
-        blobs = FileBlobStore(server.data_dir / IMAGES_FOLDER, clock)
-        await asyncio.to_thread(blobs.prepare)
-        library, results_library = (
-            ImageLibrary(
-                blobs,
-                pool.within(INSPECTION),
-                max_bytes=max_bytes,
-                max_pixels=settings.images.max_pixels,
-                on_broken=partial(_settle, database.broken),
-            )
-            for max_bytes in (settings.images.max_bytes, RESULT_MAX_BYTES)
+        storage = await _open_storage(settings, clock or SystemClock(), stack)
+        work = _build_work(settings, storage, stack)
+        doors = await _open_doors(settings, storage, work, stack)
+        services = _start_services(settings, storage, work, doors)
+        for service in services:
+            stack.push_async_callback(cancel, service)
+        settle_when_one_ends(storage.database.broken, *services)
+        yield Server(
+            grpc_address=doors.grpc_address,
+            http_address=doors.http_address,
+            broken=storage.database.broken,
+            drain=partial(_drain, settings, storage, work, doors),
+            use_cases=work.use_cases,
+            feed=storage.feed,
+            draining=storage.draining,
         )
-        fetch = GuardedFetch(settings.fetch.allow)
-        catalog = _catalog(settings, clock, pool, _connector(stack))
-        use_cases = _use_cases(
-            settings, database, feed, draining=draining, library=library, catalog=catalog, clock=clock
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Storage:
+    """What outlives the process, and what goes between those that write, work and watch in it."""
+
+    database: Database
+    blobs: FileBlobStore
+    feed: Feed
+    draining: Draining
+    clock: Clock
+
+
+async def _open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack) -> _Storage:
+    data_dir = settings.server.data_dir
+    feed, draining = LocalFeed(), Draining()
+    draining.listen(feed.wake_all)
+    database: Database = SqliteDatabase(data_dir, publisher=feed)
+    await database.open()
+    stack.push_async_callback(database.close)
+    blobs = FileBlobStore(data_dir / IMAGES_FOLDER, clock)
+    await asyncio.to_thread(blobs.prepare)
+    feed.listen(report)
+    return _Storage(database=database, blobs=blobs, feed=feed, draining=draining, clock=clock)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Work:
+    """What callers can ask for, and what moves their tasks forward."""
+
+    use_cases: UseCases
+    dispatcher: Dispatcher
+
+
+def _build_work(settings: Settings, storage: _Storage, stack: AsyncExitStack) -> _Work:
+    pool = WorkerPool()
+    stack.push_async_callback(pool.aclose)
+    catalog = _catalog(settings, storage.clock, pool, _connector(stack))
+    library, results_library = (
+        ImageLibrary(
+            storage.blobs,
+            pool.within(INSPECTION),
+            max_bytes=max_bytes,
+            max_pixels=settings.images.max_pixels,
+            on_broken=partial(settle, storage.database.broken),
         )
-        dispatcher = Dispatcher(
-            Tools(
-                database=database,
-                feed=feed,
-                draining=draining,
-                inputs=Inputs(library, fetch, max_bytes=settings.images.max_bytes),
-                results=Results(results_library, fetch, clock, max_bytes=RESULT_MAX_BYTES),
-                clock=clock,
-                public_url=server.public_url.rstrip("/"),
-                unknown_window=timedelta(seconds=settings.engine.unknown_window_seconds),
-            ),
+        for max_bytes in (settings.images.max_bytes, RESULT_MAX_BYTES)
+    )
+    return _Work(
+        use_cases=_use_cases(settings, storage, library, catalog),
+        dispatcher=Dispatcher(
+            _tools(settings, storage, library, results_library),
             catalog,
             concurrency=settings.engine.concurrency,
             lease_seconds=settings.engine.lease_seconds,
-        )
-        disk = DiskSpace(server.data_dir, settings.store.min_free_bytes)
-        readiness = Readiness(
-            [draining.trouble, database.trouble, disk.trouble, dispatcher.trouble], [database.alarm]
-        )
-        feed.listen(report)
+        ),
+    )
 
-        async def measure() -> None:
-            await measure_backlog(database, clock.now())
 
-        http = parse_address(server.http_listen)
-        http_port = await stack.enter_async_context(
-            http_door(http.host, http.port, http_app(readiness.reason, use_cases.callbacks.receive, measure))
-        )
-        grpc = parse_address(server.listen)
-        certificates = certificates_of(settings.tls)
-        keys = keys_of(settings.auth)
-        _warn_of_useless(settings.auth, keys, certificates)
-        _warn_of_plaintext(settings)
-        admission = _admission(keys, settings.limits)
-        door = await stack.enter_async_context(
-            grpc_door(grpc.host, grpc.port, use_cases, admission, certificates)
-        )
-        engine = asyncio.create_task(dispatcher.serve(), name="engine")
-        retention = Retention(database, clock, settings.retention.keep())
-        serving = asyncio.create_task(door.ended(), name="gRPC server")
-        services = (
-            serving,
-            engine,
-            asyncio.create_task(_look_again(admission.callers, keys, certificates), name="credentials"),
-            asyncio.create_task(retention.serve(), name="retention"),
-            asyncio.create_task(Orphans(database, blobs, clock).serve(), name="orphan sweep"),
-            asyncio.create_task(_look_over(database, clock), name="integrity"),
-            asyncio.create_task(readiness.follow(door.health.announce), name="readiness"),
-            asyncio.create_task(measure_loop_lag(), name="loop lag"),
-        )
-        for service in services:
-            stack.push_async_callback(cancel, service)
-        broken = _first_of(database.broken, *services)
+def _tools(
+    settings: Settings, storage: _Storage, library: ImageLibrary, results_library: ImageLibrary
+) -> Tools:
+    fetch = GuardedFetch(settings.fetch.allow)
+    return Tools(
+        database=storage.database,
+        feed=storage.feed,
+        draining=storage.draining,
+        inputs=Inputs(library, fetch, max_bytes=settings.images.max_bytes),
+        results=Results(results_library, fetch, storage.clock, max_bytes=RESULT_MAX_BYTES),
+        clock=storage.clock,
+        public_url=settings.server.public_url.rstrip("/"),
+        unknown_window=timedelta(seconds=settings.engine.unknown_window_seconds),
+    )
 
-        async def drain() -> int | None:
-            await door.health.enter_graceful_shutdown()  # callers are sent elsewhere before they are refused
-            draining.begin()
-            left = None
-            with suppress(TimeoutError, Refusal):  # a store that answers no more must not hold up the end
-                async with asyncio.timeout(server.drain_seconds + LET_GO_SECONDS):
-                    await dispatcher.drain(server.drain_seconds)
-                    left = await count_open(database)
-            serving.cancel()
-            await door.server.stop(CALLS_GRACE_SECONDS)
-            return left
 
-        yield Server(
-            f"{grpc.host}:{door.port}", f"{http.host}:{http_port}", broken, drain, use_cases, feed, draining
-        )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Doors:
+    """Where calls come in, who may, and whether they are wanted."""
+
+    http_address: str
+    grpc_address: str
+    grpc: GrpcDoor
+    access: "_Access"
+    readiness: Readiness
+    serving: asyncio.Task[None]
+    """Ends when the gRPC door takes no calls any more."""
+
+
+async def _open_doors(settings: Settings, storage: _Storage, work: _Work, stack: AsyncExitStack) -> _Doors:
+    readiness = _readiness(settings, storage, work)
+    app = http_app(
+        readiness.reason,
+        work.use_cases.callbacks.receive,
+        lambda: measure_backlog(storage.database, storage.clock.now()),
+    )
+    http, grpc = parse_address(settings.server.http_listen), parse_address(settings.server.listen)
+    http_port = await stack.enter_async_context(http_door(http.host, http.port, app))
+    access = _open_access(settings)
+    door = await stack.enter_async_context(
+        grpc_door(grpc.host, grpc.port, work.use_cases, access.admission, access.certificates)
+    )
+    return _Doors(
+        http_address=f"{http.host}:{http_port}",
+        grpc_address=f"{grpc.host}:{door.port}",
+        grpc=door,
+        access=access,
+        readiness=readiness,
+        serving=asyncio.create_task(door.ended(), name="gRPC server"),
+    )
+
+
+def _readiness(settings: Settings, storage: _Storage, work: _Work) -> Readiness:
+    database = storage.database
+    disk = DiskSpace(settings.server.data_dir, settings.store.min_free_bytes)
+    troubles = [storage.draining.trouble, database.trouble, disk.trouble, work.dispatcher.trouble]
+    return Readiness(troubles, [database.alarm])
+
+
+def _start_services(
+    settings: Settings, storage: _Storage, work: _Work, doors: _Doors
+) -> Sequence[asyncio.Task[None]]:
+    database, clock = storage.database, storage.clock
+    started = {
+        "engine": work.dispatcher.serve(),
+        "credentials": _look_again(doors.access),
+        "retention": Retention(database, clock, settings.retention.keep()).serve(),
+        "orphan sweep": Orphans(database, storage.blobs, clock).serve(),
+        "integrity": _look_over(database, clock),
+        "readiness": doors.readiness.follow(doors.grpc.health.announce),
+        "loop lag": measure_loop_lag(),
+    }
+    return [doors.serving, *(asyncio.create_task(each, name=name) for name, each in started.items())]
+
+
+async def _drain(settings: Settings, storage: _Storage, work: _Work, doors: _Doors) -> int | None:
+    drain_seconds = settings.server.drain_seconds
+    await doors.grpc.health.enter_graceful_shutdown()  # callers are sent elsewhere before they are refused
+    storage.draining.begin()
+    left = None
+    with suppress(TimeoutError, Refusal):  # a store that answers no more must not hold up the end
+        async with asyncio.timeout(drain_seconds + LET_GO_SECONDS):
+            await work.dispatcher.drain(drain_seconds)
+            left = await count_open(storage.database)
+    doors.serving.cancel()
+    await doors.grpc.server.stop(CALLS_GRACE_SECONDS)
+    return left
 
 
 async def _look_over(database: Database, clock: Clock) -> None:
@@ -240,18 +309,10 @@ def _connector(stack: AsyncExitStack) -> Connect:
     return connect
 
 
-def _use_cases(
-    settings: Settings,
-    database: Database,
-    feed: Feed,
-    *,
-    draining: Draining,
-    library: ImageLibrary,
-    catalog: Catalog,
-    clock: Clock,
-) -> UseCases:
+def _use_cases(settings: Settings, storage: _Storage, library: ImageLibrary, catalog: Catalog) -> UseCases:
     limits = settings.limits
     quota = Quota(queued_tasks=limits.queued_tasks, stored_bytes=limits.stored_bytes)
+    database, clock, draining = storage.database, storage.clock, storage.draining
     tokens = PageTokens(secret_in(settings.server.data_dir / PAGE_KEY_NAME))
     tasks = Tasks(database, clock, tokens)
     pictures = Pictures(database, library, clock, draining=draining, quota=quota)
@@ -270,7 +331,7 @@ def _use_cases(
     return UseCases(
         creating=creating,
         tasks=tasks,
-        watching=Watching(database, feed, tasks, draining=draining),
+        watching=Watching(database, storage.feed, tasks, draining=draining),
         pictures=pictures,
         callbacks=Callbacks(database, catalog, clock),
         catalog=catalog,
@@ -297,6 +358,22 @@ def _served(setting: str, name: str, kind: Kind, catalog: Catalog) -> str:
     others = ", ".join(model.name for model in catalog.models() if kind in model.kinds)
     remedy = f"set it to one of {others}" if others else "enable a provider that has a model for such tasks"
     raise SettingsError(f"{setting}: {name!r} {trouble}; {remedy}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Access:
+    """Who may call, with the files that say so; None where callers need no key, and for plaintext."""
+
+    admission: Admission
+    keys: Reloaded[Keys] | None
+    certificates: Certificates | None
+
+
+def _open_access(settings: Settings) -> _Access:
+    keys, certificates = keys_of(settings.auth), certificates_of(settings.tls)
+    _warn_of_useless(settings.auth, keys, certificates)
+    _warn_of_plaintext(settings)
+    return _Access(admission=_admission(keys, settings.limits), keys=keys, certificates=certificates)
 
 
 def keys_of(auth: AuthSettings) -> Reloaded[Keys] | None:
@@ -348,40 +425,12 @@ def _warn_of_plaintext(settings: Settings) -> None:
         )
 
 
-async def _look_again(
-    callers: Callers | None, keys: Reloaded[Keys] | None, certificates: Certificates | None
-) -> None:
+async def _look_again(access: _Access) -> None:
     """Take up keys and certificates that were changed, and end what was open under a key that is gone."""
+    keys, certificates, callers = access.keys, access.certificates, access.admission.callers
     while True:
         await asyncio.sleep(RELOAD_SECONDS)
         if certificates is not None:
             await asyncio.to_thread(certificates.look)
         if keys is not None and await asyncio.to_thread(keys.look) and callers is not None:
             callers.cut_off()
-
-
-def _first_of(
-    broken: asyncio.Future[BaseException], *services: asyncio.Task[None]
-) -> asyncio.Future[BaseException]:
-    """Done when the store broke or one of the services ended, which none does by itself."""
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            _settle(broken, task.exception() or RuntimeError(f"{task.get_name()} ended"))
-
-    for service in services:
-        service.add_done_callback(ended)
-    return broken
-
-
-def _settle(broken: asyncio.Future[BaseException], error: BaseException) -> None:
-    if not broken.done():
-        broken.set_result(error)
-
-
-async def cancel(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and wait for its end; what it broke off with is logged."""
-    task.cancel()
-    await asyncio.wait([task])
-    if not task.cancelled() and (error := task.exception()):
-        _log.error("%s broke off", task.get_name(), exc_info=error)

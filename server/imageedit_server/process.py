@@ -7,7 +7,8 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from imageedit_server.bootstrap import cancel, running
+from imageedit_server.bootstrap import running
+from imageedit_server.runtime.tasks import cancel
 from imageedit_server.settings import Settings
 
 _log = logging.getLogger(__name__)
