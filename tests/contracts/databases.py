@@ -5,14 +5,18 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from imageedit_server.core.change import Publisher
-from imageedit_server.store.database import Database
+from imageedit_server.store.database import CHANGES, Database
 from imageedit_server.store.sqlite.database import SqliteDatabase
+from imageedit_server.store.sqlite.file import driver
+
+T = TypeVar("T")
 
 PATIENCE_SECONDS = 90
 
@@ -40,9 +44,11 @@ class Member:
 
 
 @asynccontextmanager
-async def open_sqlite(folder: Path, publisher: Publisher | None = None) -> AsyncIterator[SqliteDatabase]:
+async def open_sqlite(
+    folder: Path, publisher: Publisher | None = None, *, of: type[SqliteDatabase] = SqliteDatabase
+) -> AsyncIterator[SqliteDatabase]:
     """Open a SQLite database and close it."""
-    database = SqliteDatabase(folder, publisher=publisher)
+    database = of(folder, publisher=publisher)
     await database.open()
     try:
         yield database
@@ -73,6 +79,30 @@ def _free_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
 
 
+class TwiceDatabase(SqliteDatabase):
+    """Runs every unit twice, as a database may: what the first run did is undone."""
+
+    async def _submit(self, unit: Callable[[Connection], T], *, patient: bool) -> T:
+        return await super()._submit(partial(_run_twice, unit), patient=patient)
+
+
+def _run_twice(unit: Callable[[Connection], T], connection: Connection) -> T:
+    cursor = driver(connection)
+    cursor.execute("SAVEPOINT first")
+    try:
+        unit(connection)
+    except Exception:
+        if not cursor.in_transaction:  # SQLite undid everything, what others wrote too
+            raise
+    cursor.execute("ROLLBACK TO first")
+    cursor.execute("RELEASE first")
+    connection.info[CHANGES].clear()
+    return unit(connection)
+
+
+open_twice = partial(open_sqlite, of=TwiceDatabase)
+
 DATABASES = {
     "sqlite": Member(open_sqlite, held_up_sqlite, _fill_sqlite, _free_sqlite),
+    "sqlite, every unit twice": Member(open_twice, held_up_sqlite, _fill_sqlite, _free_sqlite),
 }

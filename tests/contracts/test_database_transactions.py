@@ -101,15 +101,16 @@ async def test_a_unit_that_fails_takes_nothing_with_it(member: Member, database:
 async def test_units_run_in_the_order_in_which_they_were_asked_for(
     member: Member, database: Database
 ) -> None:
-    order: list[int] = []
-
-    def note(_: Connection, number: int) -> None:
-        order.append(number)
-
     async with member.held_up(database):
-        futures = await ask(*(database.record(note, number) for number in range(50)))
+        futures = await ask(
+            *(database.record(create_task, new_task(user_id=str(number))) for number in range(50))
+        )
     await asyncio.gather(*futures)
-    assert order == list(range(50))
+
+    def users(connection: Connection) -> list[str]:
+        return list(connection.execute(select(TASK.c.user_id).order_by(TASK.c.number)).scalars())
+
+    assert await database.read(users) == [str(number) for number in range(50)]
 
 
 async def test_a_caller_that_goes_away_leaves_all_or_nothing(database: Database) -> None:

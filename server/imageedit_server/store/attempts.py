@@ -20,8 +20,8 @@ from imageedit_server.store.claims import Lease
 from imageedit_server.store.creation import add_images, link_images
 from imageedit_server.store.database import CHANGES
 from imageedit_server.store.decisions import change, owned_row
-from imageedit_server.store.dialect import Taken
-from imageedit_server.store.log import LeaseLost, append_event
+from imageedit_server.store.dialect import Taken, lock_task
+from imageedit_server.store.log import LeaseLost, append_event, locked_row
 from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.statements import PreparedInsert, PreparedSelect, PreparedUpdate
 from imageedit_server.store.states import CALLED_LATE
@@ -147,6 +147,7 @@ def learn_and_change(
 
     The fact is written also without the lease; then no decision is made, and None returned.
     """
+    lock_task(connection, lease.task_id)
     learn(connection, key, fact)
     try:
         return change(connection, lease, step, now)
@@ -162,15 +163,12 @@ def call_back(
     The vendor's id is learnt from it where a crash made us forget it. Nothing else is believed. The token of
     a task that ended ``CALLBACK_LIFE`` ago is none any more.
     """
-    found = connection.execute(
-        select(TASK, ATTEMPT.c.number.label("attempt"))
-        .join(ATTEMPT, ATTEMPT.c.task == TASK.c.number)
-        .where(ATTEMPT.c.token_sha256 == token_sha256, ATTEMPT.c.provider == provider)
-    ).one_or_none()
+    named = _BY_TOKEN.first(connection, token_sha256=token_sha256, provider=provider)
+    found = named and locked_row(connection, named.task_id)
     if found is None or (found.end_time is not None and found.end_time < to_micros(now - CALLBACK_LIFE)):
         return False
     fact = Fact(outcome=Outcome.ACCEPTED, vendor_task_id=vendor_task_id)
-    learn(connection, AttemptKey(found.task_id, found.attempt), fact)
+    learn(connection, AttemptKey(found.task_id, named.number), fact)
     called_at = to_micros(now)
     if found.end_time is not None:
         called_at = max(called_at, found.not_before + 1)  # so that no call is taken for an earlier one
@@ -186,8 +184,7 @@ def add_late_images(
 
     Does nothing for a task that was forgotten meanwhile.
     """
-    named = select(TASK.c.tenant, TASK.c.number).where(TASK.c.task_id == key.task_id)
-    task = connection.execute(named).one_or_none()
+    task = locked_row(connection, key.task_id)
     if task is None:
         return
     add_images(connection, task.tenant, images, now)
@@ -234,6 +231,11 @@ _NAMED = (
     ATTEMPT.c.task
     == select(TASK.c.number).where(TASK.c.task_id == bindparam("of_task_id")).scalar_subquery(),
     ATTEMPT.c.number == bindparam("of_number"),
+)
+_BY_TOKEN = PreparedSelect(
+    select(TASK.c.task_id, ATTEMPT.c.number)
+    .join(ATTEMPT, ATTEMPT.c.task == TASK.c.number)
+    .where(ATTEMPT.c.token_sha256 == bindparam("token_sha256"), ATTEMPT.c.provider == bindparam("provider"))
 )
 _INSERT = PreparedInsert(insert(ATTEMPT))
 _ADD_LATE = PreparedUpdate(update(ATTEMPT).where(*_NAMED).values(late_images=bindparam("late_images")))

@@ -7,10 +7,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, or_, select, update
 
 from imageedit_server.core import transitions
 from imageedit_server.core.task import State, Task
+from imageedit_server.store.dialect import lock_task
 from imageedit_server.store.log import append_event, update_row
 from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.statements import PreparedSelect
@@ -73,9 +74,11 @@ def claim(
     rows: list[Any] = []
     if most > 0:
         rows = _candidates(connection, now, free_by_provider, submits_by_provider, most, turn)
-    claimed = tuple(_lease(connection, row, now, lease_until) for row in rows)
-    next_due = now if more_overdue else _next_due(connection, now)
-    return Claims(claimed, next_due, _last_turn(rows, turn))
+    _lock(connection, rows)
+    leased = (_lease(connection, row, now, lease_until) for row in rows)
+    claimed = tuple(each for each in leased if each is not None)
+    more = more_overdue or len(claimed) < len(rows)
+    return Claims(claimed, now if more else _next_due(connection, now), _last_turn(rows, turn))
 
 
 def open_providers(connection: Connection) -> set[str]:
@@ -83,7 +86,7 @@ def open_providers(connection: Connection) -> set[str]:
     return set(connection.execute(select(TASK.c.provider).where(IS_OPEN).distinct()).scalars())
 
 
-def renew(connection: Connection, leases: Iterable[Lease], lease_until: datetime) -> None:
+def renew(connection: Connection, leases: Sequence[Lease], lease_until: datetime) -> None:
     """Keep leases; those that were lost meanwhile stay lost."""
     rows = [{"id": lease.task_id, "token": lease.token, "until": to_micros(lease_until)} for lease in leases]
     if rows:
@@ -210,9 +213,17 @@ _QUEUED = PreparedSelect(
 )
 
 
-def _lease(connection: Connection, row: Row[Any], now: datetime, lease_until: datetime) -> Claimed:
+def _lock(connection: Connection, rows: Iterable[Any]) -> None:
+    """Lock what was found, oldest first like everybody. It may have changed since: look at it again."""
+    for row in sorted(rows, key=_number):
+        lock_task(connection, row.task_id)
+
+
+def _lease(connection: Connection, row: Any, now: datetime, lease_until: datetime) -> Claimed | None:
+    """Lease a locked task; None when somebody else took it, or made it wait, since it was found."""
     current = row_by_id(connection, row.task_id)
-    assert current is not None
+    if current is None or current.state != row.state or _is_busy(current, now):
+        return None
     owned = {"lease_token": current.lease_token + 1, "lease_until": to_micros(lease_until)}
     lease = Lease(current.task_id, current.lease_token + 1)
     if State(current.state) is State.RUNNING:
@@ -224,7 +235,7 @@ def _lease(connection: Connection, row: Row[Any], now: datetime, lease_until: da
 
 
 _OVERDUE = PreparedSelect(
-    select(TASK.c.task_id)
+    select(TASK.c.number, TASK.c.task_id)
     .where(
         IS_OPEN,
         TASK.c.deadline <= bindparam("now"),
@@ -243,11 +254,20 @@ _NEXT_END_OF_WAIT = PreparedSelect(
 def _expire(connection: Connection, now: datetime) -> bool:
     """Fail open tasks past their deadline that nobody works on; say whether there may be more."""
     overdue = _OVERDUE.all(connection, now=to_micros(now))
+    _lock(connection, overdue)
     for task in overdue:
         row = row_by_id(connection, task.task_id)
-        assert row is not None
-        append_event(connection, row, lambda status: transitions.expire(status, now), now)
+        if row is not None and not State(row.state).terminal and not _is_owned(row, now):
+            append_event(connection, row, lambda status: transitions.expire(status, now), now)
     return len(overdue) == MOST_OVERDUE
+
+
+def _is_busy(row: Any, now: datetime) -> bool:
+    return _is_owned(row, now) or bool(row.not_before > to_micros(now))
+
+
+def _is_owned(row: Any, now: datetime) -> bool:
+    return row.lease_until is not None and bool(row.lease_until > to_micros(now))
 
 
 def _next_due(connection: Connection, now: datetime) -> datetime | None:

@@ -1,6 +1,6 @@
 """New tasks and images, and what their request_ids stand for."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,8 @@ from imageedit_server.core.image import Image
 from imageedit_server.core.request import Request
 from imageedit_server.core.task import Status, Task
 from imageedit_server.store import codec
+from imageedit_server.store.database import RunAgain
+from imageedit_server.store.dialect import Taken, dialect_of
 from imageedit_server.store.log import insert_event
 from imageedit_server.store.queries import get_task, has_image
 from imageedit_server.store.quotas import NO_QUOTA, Quota, check_images, check_task
@@ -34,7 +36,7 @@ class NewTask:
 
 
 def create_task(
-    connection: Connection, new: NewTask, images: Iterable[Image] = (), quota: Quota = NO_QUOTA
+    connection: Connection, new: NewTask, images: Sequence[Image] = (), quota: Quota = NO_QUOTA
 ) -> Task:
     """Store a new task with its event 1, or answer the one that its request_id already stands for.
 
@@ -44,6 +46,8 @@ def create_task(
     existing = find_by_request_id(connection, new.tenant, new.method, new.request.request_id, new.body_sha256)
     if existing is not None:
         return existing
+    if quota != NO_QUOTA:
+        dialect_of(connection).lock_usage(new.tenant)
     check_task(connection, new.tenant, quota, images)
     add_images(connection, new.tenant, images, new.create_time)
     _check_inputs(connection, new)
@@ -60,14 +64,7 @@ def create_task(
     )
     insert_event(connection, number, task, new.create_time)
     if new.request.request_id:
-        _INSERT_IDEMPOTENCY.run(
-            connection,
-            tenant=new.tenant,
-            method=new.method,
-            request_id=new.request.request_id,
-            body_sha256=new.body_sha256,
-            task=number,
-        )
+        _take_request_id(connection, new, number)
     return task
 
 
@@ -103,9 +100,11 @@ _BY_REQUEST_ID = PreparedSelect(
 
 
 def add_images(
-    connection: Connection, tenant: str, images: Iterable[Image], now: datetime, quota: Quota = NO_QUOTA
+    connection: Connection, tenant: str, images: Sequence[Image], now: datetime, quota: Quota = NO_QUOTA
 ) -> None:
     """Give the tenant the right to images whose bytes are durable already. Raises QUOTA_EXCEEDED."""
+    if quota.stored_bytes:
+        dialect_of(connection).lock_usage(tenant)
     check_images(connection, tenant, quota, images)
     for image in images:
         _ADD_IMAGE.run(
@@ -135,10 +134,25 @@ def _given_again(new: Any) -> Insert:
 _ADD_IMAGE = PreparedUpsert(IMAGE, _given_again)
 
 
-def link_images(connection: Connection, tenant: str, number: int, images: Iterable[Image]) -> None:
+def link_images(connection: Connection, tenant: str, number: int, images: Sequence[Image]) -> None:
     """Say that the task of this number needs images, so that they stay as long as it does."""
     for image in images:
         _LINK_IMAGE.run(connection, tenant=tenant, image_id=image.image_id, task=number)
+
+
+def _take_request_id(connection: Connection, new: NewTask, number: int) -> None:
+    """Let the request_id stand for the task. Raises ``RunAgain`` when another one was quicker (P3)."""
+    try:
+        _INSERT_IDEMPOTENCY.run(
+            connection,
+            tenant=new.tenant,
+            method=new.method,
+            request_id=new.request.request_id,
+            body_sha256=new.body_sha256,
+            task=number,
+        )
+    except Taken:  # the next run finds that task
+        raise RunAgain from None
 
 
 def _check_inputs(connection: Connection, new: NewTask) -> None:

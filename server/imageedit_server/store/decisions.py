@@ -1,6 +1,6 @@
 """Decisions about a task. They are fenced: without the task's lease they touch nothing (P8)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +12,8 @@ from imageedit_server.core.image import Image
 from imageedit_server.core.task import State, Status, Task
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.creation import add_images, link_images
-from imageedit_server.store.log import UNOWNED, LeaseLost, append_event
-from imageedit_server.store.queries import row_by_id, with_attempts
+from imageedit_server.store.log import UNOWNED, LeaseLost, append_event, locked_row
+from imageedit_server.store.queries import with_attempts
 from imageedit_server.store.statements import PreparedUpdate
 from imageedit_server.store.tables import TASK, to_micros
 
@@ -24,7 +24,7 @@ def change(
     step: Callable[[Status], Status],
     now: datetime,
     *,
-    images: Iterable[Image] = (),
+    images: Sequence[Image] = (),
     not_before: datetime | None = None,
 ) -> Task:
     """Apply a decision of the task's owner. Raises ``LeaseLost`` when it owns the task no more.
@@ -33,7 +33,6 @@ def change(
     ``images`` are given to the tenant in the same transaction.
     """
     row = owned_row(connection, lease)
-    images = tuple(images)
     add_images(connection, row.tenant, images, now)
     link_images(connection, row.tenant, row.number, images)
     owner: dict[str, Any] = {}
@@ -43,8 +42,8 @@ def change(
 
 
 def owned_row(connection: Connection, lease: Lease) -> Any:
-    """Return the row of an open task that the lease is for. Raises ``LeaseLost``."""
-    row = row_by_id(connection, lease.task_id)
+    """Lock an open task that the lease is for; return its row. Raises ``LeaseLost``."""
+    row = locked_row(connection, lease.task_id)
     if row is None or row.lease_token != lease.token or State(row.state).terminal:
         raise LeaseLost
     return row
@@ -64,7 +63,7 @@ _RELEASE = PreparedUpdate(
 
 def cancel_task(connection: Connection, tenant: str, task_id: str, now: datetime) -> Task:
     """End a task for its caller, whoever works on it; a finished one is answered as it is."""
-    row = row_by_id(connection, task_id)
+    row = locked_row(connection, task_id)
     if row is None or row.tenant != tenant:
         raise task_not_found()
     if State(row.state).terminal:

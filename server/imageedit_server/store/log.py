@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Row, bindparam, insert, update
 from imageedit_server.core.change import Change
 from imageedit_server.core.task import TRANSITIONS, Event, State, Status, Task
 from imageedit_server.store import codec
-from imageedit_server.store.database import CHANGES
-from imageedit_server.store.queries import with_attempts
+from imageedit_server.store.database import CHANGES, RunAgain
+from imageedit_server.store.dialect import lock_task
+from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.statements import PreparedInsert, PreparedUpdate
 from imageedit_server.store.tables import EVENT, TASK, to_micros
 
@@ -26,6 +27,15 @@ class LeaseLost(Exception):
     """The task belongs to somebody else now, or is finished. The decision was not made."""
 
 
+def locked_row(connection: Connection, task_id: str) -> Any | None:
+    """Lock a task, then read it as ``row_by_id`` does: how a unit begins that decides about it.
+
+    Never in one statement: after a wait for the lock, an engine would join the new task with its old event.
+    """
+    lock_task(connection, task_id)
+    return row_by_id(connection, task_id)
+
+
 def append_event(
     connection: Connection,
     row: Row[Any],
@@ -35,7 +45,7 @@ def append_event(
 ) -> Task:
     """Apply ``step`` to the task in ``row``. ``owner`` are the lease columns to set if it stays RUNNING.
 
-    Raises ``LeaseLost`` when the row is no longer as it was read.
+    Raises ``RunAgain`` when the row is no longer as it was read.
     """
     before = with_attempts(connection, row)
     status = step(before.status)
@@ -51,11 +61,14 @@ def append_event(
 
 
 def update_row(connection: Connection, row: Row[Any], values: Mapping[str, Any]) -> None:
-    """Set columns of a task, if it is still as ``row`` says. Raises ``LeaseLost``."""
+    """Set columns of a task, if it is still as ``row`` says (P8). Raises ``RunAgain``.
+
+    That never happens to who locked it before reading. Whether the lease was lost, the next run will see.
+    """
     statement = _update_of(*sorted(values))
     read = {"read_number": row.number, "read_seq": row.seq, "read_token": row.lease_token}
     if statement.run(connection, **read, **values) != 1:
-        raise LeaseLost
+        raise RunAgain
 
 
 @cache

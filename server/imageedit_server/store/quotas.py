@@ -4,7 +4,7 @@
 costs the same with a million rows as with none.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select
@@ -33,7 +33,7 @@ _USAGE = PreparedSelect(
 )
 
 
-def check_task(connection: Connection, tenant: str, quota: Quota, images: Iterable[Image] = ()) -> None:
+def check_task(connection: Connection, tenant: str, quota: Quota, images: Sequence[Image] = ()) -> None:
     """Raise QUOTA_EXCEEDED when the tenant may not have another task, with the ``images`` that come with it.
 
     Results of tasks are never refused, since they are paid for. So there is no new task, of any kind, for
@@ -53,7 +53,7 @@ def check_task(connection: Connection, tenant: str, quota: Quota, images: Iterab
     check_images(connection, tenant, quota, images)
 
 
-def check_images(connection: Connection, tenant: str, quota: Quota, images: Iterable[Image]) -> None:
+def check_images(connection: Connection, tenant: str, quota: Quota, images: Sequence[Image]) -> None:
     """Raise QUOTA_EXCEEDED when ``images`` are too much. What the tenant has already takes no room."""
     if not quota.stored_bytes:
         return

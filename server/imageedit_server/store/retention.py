@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, select, tuple_
 
 from imageedit_server.core.task import State
-from imageedit_server.store.queries import row_by_id, with_attempts
+from imageedit_server.store.log import locked_row
+from imageedit_server.store.queries import with_attempts
 from imageedit_server.store.tables import ATTEMPT, EVENT, IDEMPOTENCY, IMAGE, TASK, TASK_IMAGE, to_micros
 
 _IS_NEEDED = exists().where(TASK_IMAGE.c.tenant == IMAGE.c.tenant, TASK_IMAGE.c.image_id == IMAGE.c.image_id)
@@ -36,7 +37,8 @@ def forget_tasks(connection: Connection, state: State, ended_before: datetime, m
     ).scalars()
     found = task_ids.all()
     for task_id in found:
-        _forget_task(connection, row_by_id(connection, task_id), ended_before)
+        if row := locked_row(connection, task_id):
+            _forget_task(connection, row, ended_before)
     return len(found)
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from imageedit_server.core.change import Change, Publisher
-from imageedit_server.store.database import CHANGES
+from imageedit_server.store.database import CHANGES, MOST_RUNS, RunAgain
 from imageedit_server.store.sqlite.errors import BUSY, FULL, busy, for_caller, is_untrusted, name_of
 from imageedit_server.store.sqlite.file import MAX_WAIT_SECONDS, driver
 from imageedit_server.telemetry.metrics import STORE_COMMIT_SECONDS, STORE_GROUP_UNITS, STORE_WAIT_SECONDS
@@ -160,6 +160,13 @@ class GroupCommit:
         if not waiting.patient and time.monotonic() - waiting.since > MAX_WAIT_SECONDS:
             waiting.error = busy()
             return
+        for _ in range(MOST_RUNS):
+            self._run_once(waiting)
+            if not isinstance(waiting.error, RunAgain):
+                return
+        waiting.error = busy()
+
+    def _run_once(self, waiting: _Waiting) -> None:
         waiting.error, waiting.changes = None, []
         self._connection.info[CHANGES] = waiting.changes
         self._cursor.execute("SAVEPOINT unit")
