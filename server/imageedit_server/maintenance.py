@@ -83,10 +83,12 @@ def check_data(folder: Path) -> Iterator[Finding]:
         yield Finding("data", f"There is none in {folder} yet.")
         return
     try:
-        faults, images = archive.faults(), archive.images()
+        pending, faults, images = archive.pending(), archive.faults(), archive.images()
     except StoreRefused as refused:
         yield Finding("database", str(refused), ok=False)
         return
+    if pending:
+        yield Finding("schema", pending)
     yield from _found("database", faults, "It is sound.")
     lost = [
         f"The bytes of {image_id} are gone or cut short."

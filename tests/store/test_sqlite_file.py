@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import Connection
 
 from imageedit_server.store.database import StoreRefused
+from imageedit_server.store.migrations import SCHEMA_VERSION
 from imageedit_server.store.sqlite import file
 from imageedit_server.store.sqlite.database import READERS, SqliteDatabase
-from imageedit_server.store.tables import METADATA, SCHEMA_VERSION
+from imageedit_server.store.tables import METADATA
 from tests.contracts.databases import open_sqlite
 from tests.store.making import create
 

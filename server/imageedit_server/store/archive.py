@@ -15,6 +15,13 @@ class Archive(Protocol):
         """Whether a server was ever started on the folder, so that no copy may go there."""
         ...
 
+    def pending(self) -> str:
+        """Say in a sentence what the next start does to the data's schema, empty for nothing.
+
+        Raises ``StoreRefused``.
+        """
+        ...
+
     def faults(self) -> list[str]:
         """Return what is wrong with the data, in sentences. Raises ``StoreRefused``."""
         ...

@@ -3,7 +3,7 @@
 Integers have 64 bits and texts compare by code point on every engine, as SQLite does by itself: microseconds
 need the one, turns and pages that are compared in Python too need the other.
 
-A change of these tables is a new ``SCHEMA_VERSION``.
+A change of these tables is a step in ``migrations`` too; what was there keeps its place.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,8 @@ from sqlmodel import Field, SQLModel
 
 from imageedit_server.store.states import CALLED_LATE, HAS_ENDED, IS_OPEN, IS_QUEUED, IS_RUNNING, WAITS, where
 
-SCHEMA_VERSION = 1
+INTEGER = BigInteger().with_variant(Integer(), "sqlite")
+TEXT = String().with_variant(Text(collation="C"), "postgresql")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -84,7 +85,8 @@ class AttemptRow(SQLModel, table=True):
     """One paid call. Facts are written once and never changed back.
 
     ``token_sha256`` is the hash of the secret in the callback URL; ``result_urls`` is a JSON list of what the
-    vendor answered, so that a restart can fetch it; ``late_images`` is a JSON list.
+    vendor answered, so that a restart can fetch it; ``late_images`` is a JSON list. ``cancel`` is how the
+    vendor answered when we asked it to stop, null while we did not.
     """
 
     __tablename__ = "attempt"
@@ -107,6 +109,7 @@ class AttemptRow(SQLModel, table=True):
     end_time: int | None
     result_urls: str | None
     late_images: str
+    cancel: str | None
 
 
 class ImageRow(SQLModel, table=True):
@@ -164,6 +167,13 @@ class UsageRow(SQLModel, table=True):
     stored_bytes: int
 
 
+def _everywhere(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return what a column has on every engine in place of what SQLModel gave it."""
+    if isinstance(type_, Boolean):
+        return type_
+    return INTEGER if isinstance(type_, Integer) else TEXT
+
+
 METADATA = SQLModel.metadata
 TASK: Table = METADATA.tables["task"]
 EVENT: Table = METADATA.tables["task_event"]
@@ -172,15 +182,6 @@ IMAGE: Table = METADATA.tables["image"]
 TASK_IMAGE: Table = METADATA.tables["task_image"]
 IDEMPOTENCY: Table = METADATA.tables["idempotency"]
 USAGE: Table = METADATA.tables["usage"]
-
-
-def _everywhere(type_: TypeEngine[Any]) -> TypeEngine[Any]:
-    if isinstance(type_, Boolean):
-        return type_
-    if isinstance(type_, Integer):
-        return BigInteger().with_variant(Integer(), "sqlite")
-    return String().with_variant(Text(collation="C"), "postgresql")
-
 
 for _table in METADATA.sorted_tables:
     for _column in _table.columns:

@@ -6,8 +6,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from imageedit_server.store.database import StoreRefused
+from imageedit_server.store.migrations import SCHEMA_VERSION, steps_from
 from imageedit_server.store.sqlite.copying import copy_database
-from imageedit_server.store.sqlite.file import DATABASE_NAME, LOCK_NAME, driver, open_reader
+from imageedit_server.store.sqlite.file import DATABASE_NAME, LOCK_NAME, driver, open_reader, schema_of
 
 _UNSOUND_LOGS = """
     SELECT task_id FROM task WHERE
@@ -29,6 +30,13 @@ class SqliteArchive:
 
     def was_served(self) -> bool:
         return (self._folder / LOCK_NAME).exists()
+
+    def pending(self) -> str:
+        with self._reading() as cursor:
+            schema = schema_of(cursor)
+        if not steps_from(schema):
+            return ""
+        return f"It is schema {schema}; the next start takes it to {SCHEMA_VERSION}, with a copy first."
 
     def faults(self) -> list[str]:
         with self._reading() as cursor:

@@ -13,9 +13,10 @@ from sqlalchemy.exc import DBAPIError
 
 from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.dialect import DIALECT
+from imageedit_server.store.migrations import SCHEMA_VERSION
 from imageedit_server.store.sqlite.dialect import SqliteDialect
+from imageedit_server.store.sqlite.migrating import migrate
 from imageedit_server.store.sqlite.schema import create_schema
-from imageedit_server.store.tables import SCHEMA_VERSION
 from imageedit_server.telemetry.metrics import SQLITE_OUTDATED, show_build
 
 DATABASE_NAME = "imageedit.sqlite3"
@@ -51,14 +52,26 @@ def driver(connection: Connection) -> sqlite3.Connection:
 
 
 def open_writer(path: Path, synchronous: str) -> Connection:
-    """Open the connection that writes; give a new file its schema. Raises ``StoreRefused``."""
+    """Open the connection that writes; give the file the schema of this server. Raises ``StoreRefused``."""
     _make_private(path)
     connection = open_connection(path, synchronous)
     cursor = driver(connection)
-    if cursor.execute("PRAGMA user_version").fetchone()[0] == 0:
-        _fill(connection, cursor)
+    try:
+        schema = schema_of(cursor)
+        if schema == 0:
+            _fill(connection, cursor)
+        else:
+            migrate(connection, cursor, path, schema)
+    except BaseException:
+        connection.close()
+        raise
     _show_version()
     return connection
+
+
+def schema_of(cursor: sqlite3.Connection) -> int:
+    """Return the number of the schema that a file has, 0 for none."""
+    return int(cursor.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _make_private(path: Path) -> None:
@@ -127,7 +140,7 @@ def open_connection(path: Path, synchronous: str) -> Connection:
 
 def _check_ours(path: Path, cursor: sqlite3.Connection) -> None:
     owner = cursor.execute("PRAGMA application_id").fetchone()[0]
-    version = cursor.execute("PRAGMA user_version").fetchone()[0]
+    version = schema_of(cursor)
     empty = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if owner != APPLICATION_ID and not empty:
         raise StoreRefused(f"{path} belongs to another program; choose another data dir")

@@ -1,0 +1,42 @@
+"""How older data become what this server knows: numbered steps, the same for every database.
+
+Plain steps, not Alembic: its generator sees no triggers, its copies of tables drop them, and what is left
+is a number and an order. SQLite keeps the number in the header of the file, so that a step and its number are
+one commit; a server database keeps it in a table of one row. A step is a function of a ``Connection`` in
+SQLAlchemy's words, so both run the same one: SQLite when it opens the file, under its lock and after a copy,
+a server database when its operator says so.
+
+A new step is a module beside this one and a line in ``MIGRATIONS``. Steps that were released never change.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from imageedit_server.store.migrations import to_2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Migration:
+    """One step. Whoever applies it makes its changes and the number ``schema`` one commit.
+
+    ``guards`` are all indexes and triggers that must be there afterwards, by their names: a step that loses
+    one, as copies of tables do, must not be committed.
+    """
+
+    schema: int
+    change: Callable[[Connection], None]
+    guards: frozenset[str]
+
+
+MIGRATIONS = (Migration(schema=2, change=to_2.change, guards=to_2.GUARDS),)
+"""Every step, oldest first. Schema 1 is the first there was."""
+
+SCHEMA_VERSION = MIGRATIONS[-1].schema
+"""The schema of new data, and the newest that this server knows."""
+
+
+def steps_from(schema: int) -> tuple[Migration, ...]:
+    """Return the steps that are pending for data of ``schema``, in their order."""
+    return tuple(step for step in MIGRATIONS if step.schema > schema)
