@@ -13,7 +13,8 @@ from imageedit_server.core import transitions
 from imageedit_server.core.change import Change
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.core.task import Attempt, Outcome, Stage, State, TaskError
+from imageedit_server.core.failure import Failure
+from imageedit_server.core.task import Attempt, Outcome, Stage, State
 from imageedit_server.feed.base import Feed
 from imageedit_server.store.attempts import (
     CALLBACK_LIFE,
@@ -51,7 +52,7 @@ from tests.store.making import (
     submitted,
 )
 
-ERROR = TaskError(
+ERROR = Failure(
     reason=FailureReason.PROVIDER_REJECTED, message="no", provider_code="422", provider_message="x" * 500
 )
 

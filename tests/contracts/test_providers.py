@@ -21,6 +21,7 @@ from PIL import Image as Pillow
 from pydantic import ValidationError
 
 from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import EXTENSIONS, Image, Transparency
 from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import MaskUse, Model
@@ -36,7 +37,6 @@ from imageedit_server.providers.base import (
     Callback,
     CallbackRefused,
     Context,
-    Failed,
     Finished,
     InputImage,
     Job,
@@ -308,9 +308,9 @@ async def submit(adapter: Adapter, job: Job) -> Accepted | Finished:
     return await adapter.submit(await adapter.prepare(job), Reports())
 
 
-async def finish(adapter: Adapter, vendor_task_id: str) -> Finished | Failed | Running:
+async def finish(adapter: Adapter, vendor_task_id: str) -> Finished | Failure | Running:
     """Poll until it is over, or for long enough."""
-    standing: Finished | Failed | Running = Running()
+    standing: Finished | Failure | Running = Running()
     for _ in range(MAX_POLLS):
         standing = await adapter.poll(vendor_task_id, Reports())
         if not isinstance(standing, Running):
@@ -590,7 +590,7 @@ async def test_a_vendor_that_is_not_there_did_nothing(paid: Bench) -> None:
     for job in given:
         with pytest.raises(NotProcessed) as raised:
             await submit(adapter, job)
-        assert raised.value.reason is FailureReason.PROVIDER_UNAVAILABLE
+        assert raised.value.failure.reason is FailureReason.PROVIDER_UNAVAILABLE
     assert len(paid.vendor.ledger) == charged
 
 
@@ -613,7 +613,8 @@ async def test_a_key_that_the_vendor_does_not_know_is_final_and_stays_secret(pai
     for job in given:
         with pytest.raises((Refused, PrepareError)) as raised:
             await submit(adapter, job)
-        assert getattr(raised.value, "reason", None) is FailureReason.PROVIDER_CREDENTIALS
+        assert isinstance(raised.value, Refused | PrepareError)
+        assert raised.value.failure.reason is FailureReason.PROVIDER_CREDENTIALS
         assert "nobody-may-see" not in f"{raised.value!r} {vars(raised.value)}"
     assert len(paid.vendor.ledger) == charged
 
@@ -632,7 +633,7 @@ async def test_cancel_of_the_unknown_does_nothing(bench: Bench, vendor_task_id: 
 async def test_nothing_unknown_ever_succeeded(bench: Bench, vendor_task_id: str) -> None:
     """Any exception of a poll means: ask again later. An invented end would not."""
     said = await poll_or_error(bench.adapter, vendor_task_id)
-    assert not isinstance(said, Finished | Failed)
+    assert not isinstance(said, Finished | Failure)
     assert API_KEY not in str(said)
     assert list(bench.vendor.ledger) == []
 

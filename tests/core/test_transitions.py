@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from imageedit_server.core import transitions
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image, image_id_of
 from imageedit_server.core.task import (
     OPEN_STATES,
@@ -22,13 +23,12 @@ from imageedit_server.core.task import (
     Stage,
     State,
     Status,
-    TaskError,
     new_task_id,
 )
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 IMAGE = Image(image_id=image_id_of("0" * 64), media_type="image/png", width=1, height=1, size_bytes=1)
-ERROR = TaskError(reason=FailureReason.PROVIDER_FAILED, message="x")
+ERROR = Failure(reason=FailureReason.PROVIDER_FAILED, message="x")
 
 STEPS: dict[str, Callable[[Status], Status]] = {
     "start": lambda status: transitions.start(status, NOW),
@@ -115,7 +115,7 @@ def test_a_warning_is_said_once() -> None:
     assert status.warnings == ("a", "b", "c")
 
 
-def attempt(outcome: Outcome, billing: Billing, error: TaskError | None = None) -> Attempt:
+def attempt(outcome: Outcome, billing: Billing, error: Failure | None = None) -> Attempt:
     return Attempt(number=1, provider="p", outcome=outcome, billing=billing, submit_time=NOW, error=error)
 
 

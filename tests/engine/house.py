@@ -18,6 +18,7 @@ from PIL import Image as Pillow
 from imageedit_server.core.charge import FREE
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.request import Content, Draft, Kind
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO
@@ -41,7 +42,6 @@ from imageedit_server.providers.base import (
     Adapter,
     Callback,
     Context,
-    Failed,
     Finished,
     Job,
     Output,
@@ -93,7 +93,7 @@ class Door:
 
 
 Submit = Callable[[Job, Report], Awaitable[Accepted | Finished]]
-Poll = Callable[[str, Report], Awaitable[Running | Finished | Failed]]
+Poll = Callable[[str, Report], Awaitable[Running | Finished | Failure]]
 Prepare = Callable[[Job], Awaitable[Prepared]]
 
 
@@ -177,7 +177,7 @@ class Puppet(Adapter):
         self.vendor.callback_urls.append(job.callback_url)
         return await self.vendor.submit(job, report)
 
-    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failed:
+    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failure:
         self.vendor.polled.append(vendor_task_id)
         return await self.vendor.poll(vendor_task_id, report)
 

@@ -13,13 +13,12 @@ from imageedit_server.providers.base import (
     Accepted,
     Finished,
     Job,
-    NotProcessed,
     Output,
     Prepared,
-    Refused,
     Report,
     Running,
 )
+from imageedit_server.providers.outcomes import not_processed, refused
 from tests.engine.house import (
     DONE,
     PUBLIC_URL,
@@ -65,7 +64,7 @@ async def test_in_the_queue(tmp_path: Path, vendor: Vendor) -> None:
 
 async def test_while_it_waits_to_be_tried_again(house: House, vendor: Vendor) -> None:
     async def submit(job: Job, report: Report) -> Accepted:
-        raise NotProcessed(FailureReason.PROVIDER_RATE_LIMITED, "Not now.", retry_after_seconds=100)
+        raise not_processed(FailureReason.PROVIDER_RATE_LIMITED, "Not now.", retry_after=100)
 
     vendor.submit = submit
     task_id = await house.create()
@@ -117,12 +116,12 @@ async def is_finished(job: Job, report: Report) -> Finished:
 
 @ends(Outcome.NOT_PROCESSED, Billing.NOT_CHARGED)
 async def is_refused(job: Job, report: Report) -> Accepted:
-    raise Refused(FailureReason.PROVIDER_REJECTED, "No.")
+    raise refused(FailureReason.PROVIDER_REJECTED, "No.")
 
 
 @ends(Outcome.NOT_PROCESSED, Billing.NOT_CHARGED)
 async def is_not_processed(job: Job, report: Report) -> Accepted:
-    raise NotProcessed(FailureReason.PROVIDER_RATE_LIMITED, "Not now.")
+    raise not_processed(FailureReason.PROVIDER_RATE_LIMITED, "Not now.")
 
 
 @ends(Outcome.UNKNOWN, Billing.MAY_HAVE_BEEN_CHARGED)

@@ -9,17 +9,18 @@ import pytest
 from imageedit_server.core import transitions
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.core.task import Outcome, Stage, State, Task, TaskError
+from imageedit_server.core.failure import Failure
+from imageedit_server.core.task import Outcome, Stage, State, Task
 from imageedit_server.providers.base import (
     Accepted,
     Finished,
     Job,
-    NotProcessed,
     Output,
     Prepared,
     Report,
     Running,
 )
+from imageedit_server.providers.outcomes import not_processed
 from tests.engine.house import MINUTE, PUBLIC_URL, House, Vendor, accept, finish_now
 
 DEADLINE = 5 * MINUTE
@@ -29,7 +30,7 @@ async def for_ever() -> None:
     await asyncio.get_running_loop().create_future()
 
 
-def at_deadline(task: Task, error: TaskError, billing: Billing) -> None:
+def at_deadline(task: Task, error: Failure, billing: Billing) -> None:
     assert task.status.state is State.FAILED
     assert task.status.error == error
     assert task.status.billing is billing
@@ -156,7 +157,7 @@ async def test_while_it_waits_to_be_tried_again(house: House, vendor: Vendor) ->
     """A wait that would end after the deadline ends the task now, with what it would have waited for."""
 
     async def submit(job: Job, report: Report) -> Accepted:
-        raise NotProcessed(FailureReason.PROVIDER_RATE_LIMITED, "Not now.", retry_after_seconds=599)
+        raise not_processed(FailureReason.PROVIDER_RATE_LIMITED, "Not now.", retry_after=599)
 
     vendor.submit = submit
     started = house.clock.now()

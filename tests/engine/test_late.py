@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from imageedit_server.core.errors import FailureReason, Refusal
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Outcome, Stage, State
 from imageedit_server.engine import late
-from imageedit_server.providers.base import Failed, Finished, Report, Running
+from imageedit_server.providers.base import Finished, Report, Running
 from imageedit_server.store.attempts import called_late
 from imageedit_server.store.retention import forget_tasks
 from tests.engine.house import DONE, PUBLIC_URL, RESULT_ID, TENANT, Door, House, Vendor
 
-FAILED = Failed(reason=FailureReason.PROVIDER_FAILED, message="not yet", retryable=True)
+FAILED = Failure(reason=FailureReason.PROVIDER_FAILED, message="not yet", retryable=True)
 LONG = timedelta(days=100)
 
 
@@ -61,11 +62,11 @@ async def marked(house: House) -> list[str]:
     return found
 
 
-def held(vendor: Vendor, answer: Finished | Failed) -> Door:
+def held(vendor: Vendor, answer: Finished | Failure) -> Door:
     """Let a poll wait at a door, and then bring ``answer``."""
     door = Door()
 
-    async def poll(vendor_task_id: str, report: Report) -> Finished | Failed:
+    async def poll(vendor_task_id: str, report: Report) -> Finished | Failure:
         await door.wait()
         return answer
 

@@ -4,11 +4,11 @@ import pytest
 
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.request import Content, Kind, Url
 from imageedit_server.core.task import Outcome, Stage
 from imageedit_server.providers.base import (
     Accepted,
-    Failed,
     Finished,
     Job,
     Output,
@@ -152,8 +152,8 @@ async def test_a_poll_that_hangs_is_asked_again(house: House, vendor: Vendor) ->
 
 
 async def test_what_the_vendor_fails_fails(house: House, vendor: Vendor) -> None:
-    async def poll(vendor_task_id: str, report: Report) -> Failed:
-        return Failed(
+    async def poll(vendor_task_id: str, report: Report) -> Failure:
+        return Failure(
             reason=FailureReason.CONTENT_REFUSED,
             message="The provider refused the content.",
             provider_code="501",

@@ -15,19 +15,18 @@ from imageedit_server.core.request import OnUnknown
 from imageedit_server.core.task import Outcome, Stage, State, Task
 from imageedit_server.providers.base import (
     Accepted,
-    Ambiguous,
     Finished,
     Job,
     NotProcessed,
     Prepared,
-    Refused,
     Report,
 )
+from imageedit_server.providers.outcomes import ambiguous, not_processed, refused
 from tests.engine.house import DONE, MINUTE, PUBLIC_URL, House, Vendor, accept, finish_now
 
-BUSY = NotProcessed(FailureReason.PROVIDER_RATE_LIMITED, "Not now.", provider_code="429")
-DOWN = NotProcessed(FailureReason.PROVIDER_UNAVAILABLE, "Not there.")
-LOST = Ambiguous("The answer is lost.")
+BUSY = not_processed(FailureReason.PROVIDER_RATE_LIMITED, "Not now.", code="429")
+DOWN = not_processed(FailureReason.PROVIDER_UNAVAILABLE, "Not there.")
+LOST = ambiguous("The answer is lost.")
 
 Raiser = Callable[[Job, Report], "asyncio.Future[Accepted]"]
 
@@ -85,7 +84,7 @@ async def test_the_vendors_word_on_when_to_come_again_counts_within_bounds(
     house: House, vendor: Vendor, said: float | None, waited: float
 ) -> None:
     """F40: 1 s to 10 min."""
-    again = NotProcessed(FailureReason.PROVIDER_RATE_LIMITED, "Not now.", retry_after_seconds=said)
+    again = not_processed(FailureReason.PROVIDER_RATE_LIMITED, "Not now.", retry_after=said)
     times = []
 
     async def submit(job: Job, report: Report) -> Finished:
@@ -120,7 +119,7 @@ async def test_what_lasts_to_the_deadline_fails_with_its_reason(
 ) -> None:
     vendor.submit = raising(error)  # type: ignore[assignment]
     task = await house.ended(await house.create(timeout=2 * MINUTE))
-    assert reason_of(task) is error.reason
+    assert reason_of(task) is error.failure.reason
     assert task.status.error is not None
     assert task.status.error.retryable
     assert task.status.billing is Billing.NOT_CHARGED
@@ -161,7 +160,7 @@ async def test_a_task_that_waits_can_be_overtaken(house: House, vendor: Vendor) 
 
     async def submit(job: Job, report: Report) -> Finished:
         if job.request.prompt == "slow" and len(vendor.paid) == 1:
-            raise NotProcessed(FailureReason.PROVIDER_RATE_LIMITED, "Not now.", retry_after_seconds=500)
+            raise not_processed(FailureReason.PROVIDER_RATE_LIMITED, "Not now.", retry_after=500)
         return DONE
 
     vendor.submit = submit
@@ -178,7 +177,7 @@ async def test_a_task_that_waits_can_be_overtaken(house: House, vendor: Vendor) 
     "reason", [FailureReason.PROVIDER_REJECTED, FailureReason.CONTENT_REFUSED, FailureReason.PROVIDER_CREDITS]
 )
 async def test_what_is_refused_is_final_and_free(house: House, vendor: Vendor, reason: FailureReason) -> None:
-    vendor.submit = raising(Refused(reason, "No.", provider_code="422"))  # type: ignore[assignment]
+    vendor.submit = raising(refused(reason, "No.", code="422"))  # type: ignore[assignment]
     task = await house.ended(await house.create(on_unknown=OnUnknown.RESUBMIT))
     assert reason_of(task) is reason
     assert task.status.billing is Billing.NOT_CHARGED

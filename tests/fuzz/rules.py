@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from imageedit_server.core.failure import Failure
 from imageedit_server.images.inspection import InspectionFailed, inspect
 from imageedit_server.outbound.addresses import refuse_url
 from imageedit_server.outbound.client import BadBody, OutboundError, Reply, StreamReply, read_json
@@ -23,7 +24,6 @@ from imageedit_server.providers.base import (
     Callback,
     CallbackRefused,
     Context,
-    Failed,
     Finished,
     Prepared,
     Running,
@@ -137,7 +137,7 @@ async def _polled(adapter: Any) -> None:
         case Finished(outputs=outputs):
             assert all(output.url or output.content for output in outputs)
         case _:
-            assert isinstance(outcome, Failed)
+            assert isinstance(outcome, Failure)
 
 
 @asynccontextmanager

@@ -18,13 +18,13 @@ from typing import Any
 from PIL import Image as Pillow
 
 from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import image_id_of
 from imageedit_server.outbound.client import Broken, NotSent
 from imageedit_server.outbound.fetch import FetchFailed
 from imageedit_server.providers import outcomes
 from imageedit_server.providers.base import (
     Accepted,
-    Failed,
     Finished,
     Job,
     Output,
@@ -217,7 +217,7 @@ class HandDrivenVendor:
         self.charges[job.attempt_key] += 1
         return work
 
-    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failed:
+    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failure:
         """Say how work stands."""
         provider, _, number = vendor_task_id.rpartition("-")
         await _wire()
@@ -233,7 +233,7 @@ class HandDrivenVendor:
         if work.state == "SUCCEEDED":
             return Finished(outputs=(self._output(work, as_url=True),))
         if work.state == "FAILED":
-            return Failed(reason=FailureReason.PROVIDER_FAILED, message="The provider failed.")
+            return Failure(reason=FailureReason.PROVIDER_FAILED, message="The provider failed.")
         return Running(progress_percent=work.percent)
 
     def _output(self, work: Work, *, as_url: bool) -> Output:

@@ -45,10 +45,10 @@ def test_the_table(status: int) -> None:
     kind, reason = TABLE[status]
     error = refusal_of(status, provider_message="why", retry_after=3.0)
     assert type(error) is kind
-    assert error.reason is reason
-    assert (error.provider_code, error.provider_message) == (str(status), "why")
+    assert error.failure.reason is reason
+    assert (error.failure.provider_code, error.failure.provider_message) == (str(status), "why")
     assert error.retry_after_seconds == (3.0 if kind is NotProcessed else None)
-    assert error.message.endswith(".")
+    assert error.failure.message.endswith(".")
 
 
 @given(st.integers() | st.integers(100, 600))
@@ -64,20 +64,20 @@ def test_every_other_status_is_ambiguous(status: int) -> None:
 def test_these_are_ambiguous(status: int) -> None:
     error = refusal_of(status, code="c", provider_message="m")
     assert type(error) is Ambiguous
-    assert error.reason is FailureReason.SUBMIT_OUTCOME_UNKNOWN
-    assert (error.provider_code, error.provider_message) == ("c", "m")
+    assert error.failure.reason is FailureReason.SUBMIT_OUTCOME_UNKNOWN
+    assert (error.failure.provider_code, error.failure.provider_message) == ("c", "m")
 
 
 def test_a_429_without_quota_does_not_pass_by_waiting() -> None:
     error = refusal_of(429, code="insufficient_quota", retry_after=1.0)
     assert isinstance(error, Refused)
-    assert error.reason is FailureReason.PROVIDER_CREDITS
+    assert error.failure.reason is FailureReason.PROVIDER_CREDITS
 
 
 def test_the_caller_may_say_it_better() -> None:
-    assert refusal_of(400, message="Too dark.").message == "Too dark."
-    assert refusal_of(500, message="Too dark.").message == "Too dark."
-    assert refusal_of(429, message="Too many.").message == "Too many."
+    assert refusal_of(400, message="Too dark.").failure.message == "Too dark."
+    assert refusal_of(500, message="Too dark.").failure.message == "Too dark."
+    assert refusal_of(429, message="Too many.").failure.message == "Too many."
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_the_caller_may_say_it_better() -> None:
 def test_a_call_without_a_reply(error: OutboundError, kind: type[SubmitError], reason: FailureReason) -> None:
     found = paid_call_error(error)
     assert type(found) is kind
-    assert found.reason is reason
-    assert str(error) in found.message
+    assert found.failure.reason is reason
+    assert str(error) in found.failure.message
 
 
 @pytest.mark.parametrize("reason", FailureReason)
 def test_every_reason_has_words(reason: FailureReason) -> None:
-    assert refused(reason).message.endswith(".")
-    assert not_processed(reason).message.endswith(".")
+    assert refused(reason).failure.message.endswith(".")
+    assert not_processed(reason).failure.message.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_every_reason_has_words(reason: FailureReason) -> None:
 )
 def test_what_the_vendor_says_is_redacted(make) -> None:
     error = make("see https://h.example/a?canary\r\nsk-canary123")
-    assert "canary" not in error.provider_message + error.provider_code
-    assert (error.provider_message + error.provider_code).isprintable()
+    assert "canary" not in error.failure.provider_message + error.failure.provider_code
+    assert (error.failure.provider_message + error.failure.provider_code).isprintable()
 
 
 # Retry-After (F40)
@@ -186,7 +186,7 @@ async def test_what_a_worker_made_is_passed_on() -> None:
 async def test_a_lost_worker_is_no_fault_of_the_picture(error: Exception) -> None:
     with pytest.raises(NotProcessed) as raised:
         await made_ready(Workers(error), abs, -1)
-    assert raised.value.reason is FailureReason.PROVIDER_UNAVAILABLE
+    assert raised.value.failure.reason is FailureReason.PROVIDER_UNAVAILABLE
     assert raised.value.retry_after_seconds
 
 
@@ -194,4 +194,4 @@ async def test_a_lost_worker_is_no_fault_of_the_picture(error: Exception) -> Non
 async def test_what_would_fail_alike_each_time_is_the_pictures_fault(error: Exception) -> None:
     with pytest.raises(PrepareError) as raised:
         await made_ready(Workers(error), abs, -1)
-    assert raised.value.reason is FailureReason.IMAGE_UNDECODABLE
+    assert raised.value.failure.reason is FailureReason.IMAGE_UNDECODABLE

@@ -17,8 +17,9 @@ from sqlalchemy import Connection, select
 
 from imageedit_server.core import transitions
 from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import image_id_of
-from imageedit_server.core.task import Attempt, Outcome, Stage, State, Task, TaskError
+from imageedit_server.core.task import Attempt, Outcome, Stage, State, Task
 from imageedit_server.editing import callbacks, creating
 from imageedit_server.editing.callbacks import Callbacks
 from imageedit_server.engine import run
@@ -218,7 +219,7 @@ def _fail(connection: Connection, token_sha256: str, now: datetime) -> None:
     row = row_by_id(connection, task_id)
     assert row is not None
     if not State(row.state).terminal:
-        error = TaskError(reason=FailureReason.PROVIDER_FAILED, message="The callback said so.")
+        error = Failure(reason=FailureReason.PROVIDER_FAILED, message="The callback said so.")
         log.append_event(connection, row, lambda status: transitions.fail(status, error, now), now)
 
 

@@ -21,7 +21,8 @@ from imageedit_client import AsyncClient
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.engine.gates import MAX_CONSECUTIVE
 from imageedit_server.engine.results import BadResult
-from imageedit_server.providers.base import Accepted, Finished, NotProcessed, Prepared, Report
+from imageedit_server.providers.base import Accepted, Finished, Prepared, Report
+from imageedit_server.providers.outcomes import not_processed
 from imageedit_server.providers.registry import ADAPTERS
 from imageedit_server.providers.scripted import ScriptedAdapter
 from imageedit_server.runtime.workers import Overran, WorkerDied
@@ -104,7 +105,7 @@ class UnwellAdapter(ScriptedAdapter):
     """Cannot be reached."""
 
     async def submit(self, prepared: Prepared, report: Report) -> Accepted | Finished:
-        raise NotProcessed(FailureReason.PROVIDER_UNAVAILABLE, "Nobody is there.")
+        raise not_processed(FailureReason.PROVIDER_UNAVAILABLE, "Nobody is there.")
 
 
 async def test_an_open_breaker_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

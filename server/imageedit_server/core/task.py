@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from imageedit_server.core.charge import Billing
-from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.request import Request
 
@@ -77,17 +77,6 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TaskError:
-    """Why a task or an attempt failed; ``provider_message`` is redacted before it gets here."""
-
-    reason: FailureReason
-    message: str
-    provider_code: str = ""
-    provider_message: str = ""
-    retryable: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
     """One paid call to one provider. ``number`` counts from 1 within its task.
 
@@ -100,7 +89,7 @@ class Attempt:
     billing: Billing = Billing.MAY_HAVE_BEEN_CHARGED
     vendor_task_id: str = ""
     vendor_request_id: str = ""
-    error: TaskError | None = None
+    error: Failure | None = None
     submit_time: datetime
     end_time: datetime | None = None
     late_images: tuple[Image, ...] = ()
@@ -116,7 +105,7 @@ class Status:
     size: str = ""
     images: tuple[Image, ...] = ()
     previews: tuple[Image, ...] = ()
-    error: TaskError | None = None
+    error: Failure | None = None
     billing: Billing | None = None
     attempts: tuple[Attempt, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -5,17 +5,18 @@ from datetime import datetime
 
 from imageedit_server.core.charge import Billing, worst
 from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Outcome, Stage, State, Status, TaskError
+from imageedit_server.core.task import Outcome, Stage, State, Status
 
 UNKNOWN_OUTCOMES = (Outcome.IN_FLIGHT, Outcome.UNKNOWN)
 
-DEADLINE_EXCEEDED = TaskError(
+DEADLINE_EXCEEDED = Failure(
     reason=FailureReason.DEADLINE_EXCEEDED,
     message="The task was not finished before its deadline.",
     retryable=True,
 )
-SUBMIT_OUTCOME_UNKNOWN = TaskError(
+SUBMIT_OUTCOME_UNKNOWN = Failure(
     reason=FailureReason.SUBMIT_OUTCOME_UNKNOWN,
     message="The provider may or may not have taken the request; it was not sent again.",
 )
@@ -68,7 +69,7 @@ def succeed(status: Status, images: tuple[Image, ...], now: datetime) -> Status:
     return _end(done, State.SUCCEEDED, now)
 
 
-def fail(status: Status, error: TaskError, now: datetime) -> Status:
+def fail(status: Status, error: Failure, now: datetime) -> Status:
     """The task cannot succeed any more."""
     return _end(replace(status, error=error), State.FAILED, now)
 

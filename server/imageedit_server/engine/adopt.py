@@ -38,7 +38,7 @@ async def _adopt(recorder: Recorder, tools: Tools) -> None:
     except TimeoutError:
         await recorder.expire()
     except PrepareError as error:
-        await recorder.fail_because(error.reason, error.message)
+        await recorder.fail(error.failure)
     except NotProcessed as error:
         await recorder.give_back(error)
     else:

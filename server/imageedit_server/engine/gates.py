@@ -139,5 +139,7 @@ class Gate:
 
     def record(self, error: SubmitError | None) -> None:
         """Learn from the end of a paid call: only transport failures and the vendor's own errors count."""
-        unavailable = isinstance(error, NotProcessed) and error.reason is FailureReason.PROVIDER_UNAVAILABLE
+        unavailable = (
+            isinstance(error, NotProcessed) and error.failure.reason is FailureReason.PROVIDER_UNAVAILABLE
+        )
         self.breaker.record(failed=unavailable or isinstance(error, Ambiguous))

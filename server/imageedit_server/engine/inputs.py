@@ -8,6 +8,7 @@ from imageedit_server.core.request import Input, Request
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.fetch import FetchFailed, GuardedFetch, UrlRefused
 from imageedit_server.providers.base import InputImage, NotProcessed, PrepareError
+from imageedit_server.providers.outcomes import not_processed
 
 FETCH_SECONDS = 60.0
 
@@ -56,7 +57,7 @@ def _unusable(refusal: Refusal) -> PrepareError | NotProcessed:
     message = f"{refusal.message}."
     if refusal.reason.code is Code.INVALID_ARGUMENT:
         return PrepareError(FailureReason(refusal.reason.name), message)
-    return NotProcessed(FailureReason.INPUT_FETCH_FAILED, message)
+    return not_processed(FailureReason.INPUT_FETCH_FAILED, message)
 
 
 def has_urls(request: Request) -> bool:

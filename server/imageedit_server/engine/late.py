@@ -4,12 +4,13 @@ import asyncio
 import logging
 from functools import partial
 
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Outcome, State, Task
 from imageedit_server.engine.polling import POLL_LIMIT_SECONDS
 from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import BadResult, ResultGone
-from imageedit_server.providers.base import Failed, Running
+from imageedit_server.providers.base import Running
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.store.attempts import (
     AttemptKey,
@@ -115,7 +116,7 @@ async def _images(vendor_task_id: str, provider: Provider, tools: Tools) -> tupl
         answer = await provider.adapter.poll(vendor_task_id, _unheard)
     if isinstance(answer, Running):
         raise ResultGone
-    if isinstance(answer, Failed):
+    if isinstance(answer, Failure):
         raise BadResult(answer.message)
     async with asyncio.timeout(FETCH_LIMIT_SECONDS):
         return await tools.results.bring_home(answer.outputs)

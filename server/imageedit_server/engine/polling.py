@@ -5,9 +5,10 @@ import logging
 from datetime import timedelta
 
 from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
 from imageedit_server.engine.recorder import Recorder
 from imageedit_server.engine.schedule import poll_delay
-from imageedit_server.providers.base import Failed, Finished, Running, VendorTaskUnknown
+from imageedit_server.providers.base import Finished, Running, VendorTaskUnknown
 from imageedit_server.providers.catalog import Provider
 from imageedit_server.runtime.clock import Clock
 from imageedit_server.telemetry.metrics import provider_call
@@ -18,7 +19,7 @@ UNKNOWN_GRACE = timedelta(seconds=60)
 MAX_UNKNOWN = 3
 """How often in a row it may say so after that."""
 
-LOST = Failed(
+LOST = Failure(
     reason=FailureReason.PROVIDER_LOST_TASK,
     message="The provider does not know the work that it accepted.",
 )
@@ -40,7 +41,7 @@ class Polling:
         """The vendor called back: poll now instead of later."""
         self._called_back.set()
 
-    async def until_done(self) -> Finished | Failed:
+    async def until_done(self) -> Finished | Failure:
         """Poll until the vendor is done. A poll that fails is asked again (F42)."""
         attempt = self._recorder.attempt
         while True:
@@ -51,7 +52,7 @@ class Polling:
                 return answer
             await self._recorder.progress(answer.progress_percent)
 
-    async def once(self) -> Running | Finished | Failed:
+    async def once(self) -> Running | Finished | Failure:
         """Ask once; what says nothing counts as still running."""
         attempt = self._recorder.attempt
         try:

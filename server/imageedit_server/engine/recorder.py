@@ -11,8 +11,9 @@ from imageedit_server.core import transitions
 from imageedit_server.core.charge import Charge
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Attempt, Outcome, Stage, Status, Task, TaskError
+from imageedit_server.core.task import Attempt, Outcome, Stage, Status, Task
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.results import Results
 from imageedit_server.engine.schedule import retry_delay, seconds_until
@@ -114,13 +115,13 @@ class Recorder:
         """End the task with its results."""
         await self.decide(lambda status: transitions.succeed(status, images, self.now()), images=images)
 
-    async def fail(self, error: TaskError) -> None:
+    async def fail(self, error: Failure) -> None:
         """End the task with its error."""
         await self.decide(lambda status: transitions.fail(status, error, self.now()))
 
     async def fail_because(self, reason: FailureReason, message: str) -> None:
         """End the task with an error of ours."""
-        await self.fail(TaskError(reason=reason, message=message))
+        await self.fail(Failure(reason=reason, message=message))
 
     async def expire(self) -> None:
         """End the task at its deadline."""
@@ -130,7 +131,7 @@ class Recorder:
         """Queue the task again, or end it where it would wait past its deadline."""
         not_before = self.retry_time(error.retry_after_seconds)
         if not_before >= self.task.deadline:
-            await self.fail(replace(error_of(error), retryable=True))
+            await self.fail(replace(error.failure, retryable=True))
         else:
             await self.decide(transitions.give_back, not_before=not_before)
 
@@ -161,12 +162,12 @@ class Recorder:
             Fact(
                 outcome=Outcome.NOT_PROCESSED,
                 billing=self._charge.not_processed,
-                error=error_of(error),
+                error=error.failure,
                 end_time=self.now(),
             )
         )
 
-    async def unknown(self, error: TaskError = transitions.SUBMIT_OUTCOME_UNKNOWN) -> None:
+    async def unknown(self, error: Failure = transitions.SUBMIT_OUTCOME_UNKNOWN) -> None:
         """Nobody knows whether the vendor took the attempt."""
         await self._learn(Fact(outcome=Outcome.UNKNOWN, error=error))
 
@@ -195,7 +196,7 @@ class Recorder:
     def _success(self) -> Fact:
         return Fact(outcome=Outcome.SUCCEEDED, billing=self._charge.succeeded, end_time=self.now())
 
-    async def failed(self, error: TaskError) -> None:
+    async def failed(self, error: Failure) -> None:
         """The vendor took the attempt and failed it, or its result is unusable."""
         await self._learn(Fact(outcome=Outcome.FAILED, error=error, end_time=self.now()))
 
@@ -237,13 +238,3 @@ class Recorder:
 
 def _entering(stage: Stage, warnings: tuple[str, ...] = ()) -> Callable[[Status], Status]:
     return lambda status: transitions.warn(transitions.enter(status, stage), warnings)
-
-
-def error_of(error: SubmitError) -> TaskError:
-    """Say why a paid call brought nothing, in the task's words."""
-    return TaskError(
-        reason=error.reason,
-        message=error.message,
-        provider_code=error.provider_code,
-        provider_message=error.provider_message,
-    )

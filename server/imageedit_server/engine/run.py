@@ -11,21 +11,21 @@ from datetime import datetime, timedelta
 
 from imageedit_server.core import transitions
 from imageedit_server.core.errors import FailureReason, refuse_fields
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.limits import check_limits
 from imageedit_server.core.request import OnUnknown, Request
 from imageedit_server.core.sizing import with_size
-from imageedit_server.core.task import Attempt, Stage, TaskError
+from imageedit_server.core.task import Attempt, Stage
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.inputs import has_urls
 from imageedit_server.engine.polling import Polling
-from imageedit_server.engine.recorder import Recorder, Tools, error_of
+from imageedit_server.engine.recorder import Recorder, Tools
 from imageedit_server.engine.results import BadResult, ResultGone
 from imageedit_server.engine.resume import Step, next_step
 from imageedit_server.providers.base import (
     Accepted,
     Ambiguous,
-    Failed,
     Finished,
     Job,
     NotProcessed,
@@ -37,6 +37,7 @@ from imageedit_server.providers.base import (
     SubmitSafety,
 )
 from imageedit_server.providers.catalog import Offer
+from imageedit_server.providers.outcomes import ambiguous
 from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.store.attempts import VendorTaskTaken
 from imageedit_server.store.claims import Claimed
@@ -113,7 +114,7 @@ class Run:
         try:
             prepared = await self._prepare(number, token)
         except PrepareError as error:
-            await self._recorder.fail_because(error.reason, error.message)
+            await self._recorder.fail(error.failure)
         except NotProcessed as error:
             await self._recorder.give_back(error)
         else:
@@ -162,9 +163,9 @@ class Run:
             await self._recorder.give_back(error)
         except Refused as error:
             await self._recorder.not_processed(error)
-            await self._recorder.fail(error_of(error))
+            await self._recorder.fail(error.failure)
         except Ambiguous as error:
-            await self._recorder.unknown(error_of(error))
+            await self._recorder.unknown(error.failure)
             await self._unknown()
         except VendorTaskTaken:
             _log.critical("%s gave one id to two attempts", self._offer.provider.name)
@@ -192,10 +193,10 @@ class Run:
         except SubmitError:
             raise
         except TimeoutError:
-            raise Ambiguous("The provider did not answer in time.") from None
+            raise ambiguous("The provider did not answer in time.") from None
         except Exception:  # noqa: BLE001  logged, and no error may pass for an answer
             _log.exception("the attempt ended unexpectedly")
-            raise Ambiguous("The call to the provider broke off.") from None
+            raise ambiguous("The call to the provider broke off.") from None
 
     async def _take(self, answer: Accepted | Finished) -> None:
         """Record what the vendor said, the fact and the decision in one commit.
@@ -257,25 +258,18 @@ class Run:
         if self._recorder.task.status.stage is not Stage.WAITING:
             await self._recorder.enter(Stage.WAITING)
         answer = await self._polling.until_done()
-        if isinstance(answer, Failed):
+        if isinstance(answer, Failure):
             await self._vendor_failed(answer)
             return
         failpoint("poll_after_success")
         await self._succeeded(answer)
         await self._download(answer)
 
-    async def _vendor_failed(self, failed: Failed) -> None:
-        error = TaskError(
-            reason=failed.reason,
-            message=failed.message,
-            provider_code=failed.provider_code,
-            provider_message=failed.provider_message,
-            retryable=failed.retryable,
-        )
-        if failed.reason is FailureReason.PROVIDER_BAD_RESULT:  # success without a picture is billed too
+    async def _vendor_failed(self, failure: Failure) -> None:
+        if failure.reason is FailureReason.PROVIDER_BAD_RESULT:  # success without a picture is billed too
             await self._recorder.succeeded_in_vain()
-        await self._recorder.failed(error)
-        await self._recorder.fail(error)
+        await self._recorder.failed(failure)
+        await self._recorder.fail(failure)
 
     # Downloading
 
@@ -322,7 +316,7 @@ class Run:
         return answer if isinstance(answer, Finished) else None
 
     async def _unusable(self, reason: FailureReason, message: str) -> None:
-        failure = TaskError(reason=reason, message=message)
+        failure = Failure(reason=reason, message=message)
         await self._recorder.failed(failure)
         await self._recorder.fail(failure)
 

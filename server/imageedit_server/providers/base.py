@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from imageedit_server.core.charge import BILLED, Charge
 from imageedit_server.core.errors import FailureReason, Violation
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.model import Model
 from imageedit_server.core.request import Request
@@ -169,48 +170,25 @@ class Finished:
     vendor_request_id: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failed:
-    """The vendor took the work and failed it."""
-
-    reason: FailureReason
-    message: str
-    provider_code: str = ""
-    provider_message: str = ""
-    retryable: bool = False
-
-
 class PrepareError(Exception):
     """The job cannot be prepared, and trying again would not help. Nothing was paid."""
 
     def __init__(self, reason: FailureReason, message: str) -> None:
         super().__init__(message)
-        self.reason = reason
-        self.message = message
+        self.failure = Failure(reason=reason, message=message)
 
 
 class SubmitError(Exception):
-    """The paid call brought no result."""
+    """The paid call brought no result. ``providers.outcomes`` makes these, with their ``failure``."""
 
-    def __init__(
-        self,
-        reason: FailureReason,
-        message: str,
-        *,
-        provider_code: str = "",
-        provider_message: str = "",
-        retry_after_seconds: float | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
-        self.provider_code = provider_code
-        self.provider_message = provider_message
+    def __init__(self, failure: Failure, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
         self.retry_after_seconds = retry_after_seconds
 
 
 class NotProcessed(SubmitError):
-    """The vendor did nothing. ``reason`` is what the task fails with if this lasts to its deadline."""
+    """The vendor did nothing. ``failure`` is what the task fails with if this lasts to its deadline."""
 
 
 class Refused(SubmitError):
@@ -219,9 +197,6 @@ class Refused(SubmitError):
 
 class Ambiguous(SubmitError):
     """The vendor may or may not have taken the work."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(FailureReason.SUBMIT_OUTCOME_UNKNOWN, message)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -289,7 +264,7 @@ class Adapter(ABC):
     async def submit(self, prepared: Prepared, report: Report) -> Accepted | Finished:
         """Make the paid call, once. Raises ``SubmitError``."""
 
-    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failed:
+    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failure:
         """Read how the accepted work stands. Any exception means: ask again later.
 
         Raises ``VendorTaskUnknown``, which ends the task when the vendor had time enough to know.

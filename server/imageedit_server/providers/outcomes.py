@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import ParamSpec, TypeVar
 
 from imageedit_server.core.errors import FailureReason, Refusal
+from imageedit_server.core.failure import Failure
 from imageedit_server.outbound.client import NotSent, OutboundError
 from imageedit_server.outbound.redaction import redact
 from imageedit_server.providers.base import Ambiguous, NotProcessed, PrepareError, Refused, SubmitError
@@ -121,12 +122,7 @@ def refused(
     reason: FailureReason, message: str = "", *, code: str = "", provider_message: str = ""
 ) -> Refused:
     """Say that the vendor did nothing and will not: the task fails with ``reason``."""
-    return Refused(
-        reason,
-        message or MESSAGES.get(reason, MESSAGES[FailureReason.PROVIDER_FAILED]),
-        provider_code=redact(code),
-        provider_message=redact(provider_message),
-    )
+    return Refused(_failure(reason, message, code, provider_message))
 
 
 def not_processed(
@@ -138,21 +134,22 @@ def not_processed(
     retry_after: float | None = None,
 ) -> NotProcessed:
     """Say that the vendor did nothing now; ``retry_after`` is in seconds, as the vendor gave it."""
-    return NotProcessed(
-        reason,
-        message or MESSAGES.get(reason, MESSAGES[FailureReason.PROVIDER_FAILED]),
-        provider_code=redact(code),
-        provider_message=redact(provider_message),
-        retry_after_seconds=retry_after,
-    )
+    failure = _failure(reason, message, code, provider_message)
+    return NotProcessed(failure, retry_after_seconds=retry_after)
 
 
 def ambiguous(message: str, *, code: str = "", provider_message: str = "") -> Ambiguous:
     """Say that the vendor may or may not have taken the work."""
-    error = Ambiguous(message)
-    error.provider_code = redact(code)
-    error.provider_message = redact(provider_message)
-    return error
+    return Ambiguous(_failure(FailureReason.SUBMIT_OUTCOME_UNKNOWN, message, code, provider_message))
+
+
+def _failure(reason: FailureReason, message: str, code: str, provider_message: str) -> Failure:
+    return Failure(
+        reason=reason,
+        message=message or MESSAGES.get(reason, MESSAGES[FailureReason.PROVIDER_FAILED]),
+        provider_code=redact(code),
+        provider_message=redact(provider_message),
+    )
 
 
 async def made_ready(workers: Workers, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

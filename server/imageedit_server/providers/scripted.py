@@ -19,11 +19,11 @@ from imageedit_server.providers.base import (
     Output,
     Prepared,
     ProviderOptions,
-    Refused,
     Report,
     Running,
     SubmitSafety,
 )
+from imageedit_server.providers.outcomes import refused
 
 MIB = 1024 * 1024
 
@@ -76,7 +76,7 @@ class ScriptedAdapter(Adapter):
             await self._clock.sleep(self._options.seconds / self._options.steps)
             await report(progress_percent=100 * step // (self._options.steps + 1))
         if job.model.vendor_name == "fail":
-            raise Refused(FailureReason.PROVIDER_REJECTED, "The scripted model refuses everything.")
+            raise refused(FailureReason.PROVIDER_REJECTED, "The scripted model refuses everything.")
         content = job.images[0].path.read_bytes()
         return Finished(outputs=tuple(Output(content=content) for _ in range(job.request.n)))
 

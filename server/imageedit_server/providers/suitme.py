@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 from pydantic import Field, model_validator
 
 from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.model import Model
 from imageedit_server.core.request import BodyProfile, Kind, Request
 from imageedit_server.outbound.client import BadBody, OutboundError, Reply, read_json
@@ -27,7 +28,6 @@ from imageedit_server.providers.base import (
     Accepted,
     Adapter,
     Context,
-    Failed,
     Finished,
     Job,
     Output,
@@ -177,7 +177,7 @@ class SuitmeAdapter(Adapter):
             raise paid_call_error(error) from error
         return self._answers.accepted(reply)
 
-    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failed:
+    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failure:
         """Read how the job stands. Raises ``AskAgain`` for an answer that settles nothing."""
         reply = await self._client.send(
             "GET",
@@ -325,7 +325,7 @@ class Answers:
             return Accepted(vendor_task_id=found)
         raise ambiguous("The provider reported success and named no task.", code=str(reply.status))
 
-    def standing(self, vendor_task_id: str, reply: Reply) -> Running | Finished | Failed:
+    def standing(self, vendor_task_id: str, reply: Reply) -> Running | Finished | Failure:
         """Return how a job stands. Raises ``AskAgain`` and ``VendorTaskUnknown``."""
         answer = read_answer(reply)
         if answer.code == NOT_FOUND:
@@ -357,13 +357,13 @@ class Answers:
             retry_after=parse_retry_after(reply.headers.get("retry-after"), self._clock.now()),
         )
 
-    def _failed(self, error_message: str) -> Failed:
+    def _failed(self, error_message: str) -> Failure:
         said = redact(error_message, self._secrets)
         found = _UPSTREAM_CODE.search(said)
         code = found[1] if found else ""
         refuses = _CONTENT.search(said) is not None
         reason = FailureReason.CONTENT_REFUSED if refuses else FailureReason.PROVIDER_FAILED
-        return Failed(
+        return Failure(
             reason=reason,
             message=MESSAGES[reason],
             provider_code=code,
@@ -388,7 +388,7 @@ def _missing_base(answer: Answer) -> str:
     return BASE_WITHOUT_PICTURE if "(no image" in answer.msg else NO_SUCH_BASE
 
 
-def _finished(image: Any) -> Finished | Failed:
+def _finished(image: Any) -> Finished | Failure:
     """Return the picture, which older builds send whole.
 
     A job that is completed without one stays so: the vendor could not keep its copy (VENDORS §1.5).
@@ -398,7 +398,7 @@ def _finished(image: Any) -> Finished | Failed:
         return Finished(outputs=(Output(url=url),))
     if content := _decoded(members.get("image_base64")):
         return Finished(outputs=(Output(content=content),))
-    return Failed(reason=FailureReason.PROVIDER_BAD_RESULT, message=NO_PICTURE)
+    return Failure(reason=FailureReason.PROVIDER_BAD_RESULT, message=NO_PICTURE)
 
 
 def _decoded(text: Any) -> bytes:

@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, Connection, bindparam, false, func, insert
 
 from imageedit_server.core.change import Change
 from imageedit_server.core.charge import Billing
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Attempt, Outcome, State, Status, Task, TaskError
+from imageedit_server.core.task import Attempt, Outcome, State, Status, Task
 from imageedit_server.store import codec
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.creation import add_images, link_images
@@ -47,7 +48,7 @@ class Fact:
     billing: Billing | None = None
     vendor_task_id: str = ""
     vendor_request_id: str = ""
-    error: TaskError | None = None
+    error: Failure | None = None
     end_time: datetime | None = None
     result_urls: tuple[str, ...] = ()
 

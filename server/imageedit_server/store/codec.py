@@ -4,9 +4,10 @@ from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter
 
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.request import Request
-from imageedit_server.core.task import Status, TaskError
+from imageedit_server.core.task import Status
 
 T = TypeVar("T")
 
@@ -29,6 +30,6 @@ class Codec(Generic[T]):
 
 REQUEST = Codec(Request, keep_defaults=True)  # options are told apart by their family, a default
 STATUS = Codec(Status)
-ERROR = Codec(TaskError)
+ERROR = Codec(Failure)
 IMAGES = Codec(tuple[Image, ...])
 URLS = Codec(tuple[str, ...])

@@ -7,10 +7,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from imageedit.v1 import image_edit_service_pb2 as service_pb
 from imageedit.v1 import image_pb2, model_pb2, task_pb2
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.model import Model
 from imageedit_server.core.request import BodyProfile
-from imageedit_server.core.task import Attempt, Event, Task, TaskError
+from imageedit_server.core.task import Attempt, Event, Task
 from imageedit_server.editing import Heartbeat
 
 MOST_KEPT = 256
@@ -132,7 +133,7 @@ def _profile_message(profile: BodyProfile) -> task_pb2.BodyProfile:
     return task_pb2.BodyProfile(**{name: getattr(profile, name) for name in _PROFILE_FIELDS})
 
 
-def _error_message(error: TaskError) -> task_pb2.TaskError:
+def _error_message(error: Failure) -> task_pb2.TaskError:
     return task_pb2.TaskError(**{name: getattr(error, name) for name in _ERROR_FIELDS})
 
 

@@ -99,7 +99,11 @@ async def test_a_refusal_is_final(
     vendor.misbehave("createTask", says(code, "no", status=200 if http == "200" else code))
     error = await outcome(adapter, jobs)
     assert type(error) is Refused
-    assert (error.reason, error.provider_code, error.provider_message) == (reason, str(code), "no")
+    assert (error.failure.reason, error.failure.provider_code, error.failure.provider_message) == (
+        reason,
+        str(code),
+        "no",
+    )
     assert len(vendor.calls("createTask")) == 1
     assert vendor.ledger == []
 
@@ -112,7 +116,7 @@ async def test_a_bare_refusal_is_final(
 ) -> None:
     vendor.misbehave("createTask", page(status))
     error = await outcome(adapter, jobs)
-    assert (type(error), error.reason) == (Refused, Reason.PROVIDER_REJECTED)
+    assert (type(error), error.failure.reason) == (Refused, Reason.PROVIDER_REJECTED)
 
 
 @pytest.mark.parametrize("code", [400, 422])
@@ -130,8 +134,8 @@ async def test_a_moderation_is_its_own_reason(
 ) -> None:
     vendor.misbehave("createTask", says(code, msg))
     error = await outcome(adapter, jobs)
-    assert (type(error), error.reason) == (Refused, Reason.CONTENT_REFUSED)
-    assert error.provider_message == msg
+    assert (type(error), error.failure.reason) == (Refused, Reason.CONTENT_REFUSED)
+    assert error.failure.provider_message == msg
 
 
 @pytest.mark.parametrize(
@@ -144,14 +148,14 @@ async def test_words_do_not_outweigh_the_code(
     vendor.misbehave("createTask", says(code, "see our content policy"))
     error = await outcome(adapter, jobs)
     assert type(error) is kind
-    assert error.reason is not Reason.CONTENT_REFUSED
+    assert error.failure.reason is not Reason.CONTENT_REFUSED
 
 
 async def test_the_older_name_of_the_message_is_read(
     adapter: KieAdapter, vendor: KieVendor, jobs: Jobs
 ) -> None:
     vendor.misbehave("createTask", sends("message", b'{"code":422,"message":"no such ratio"}'))
-    assert (await outcome(adapter, jobs)).provider_message == "no such ratio"
+    assert (await outcome(adapter, jobs)).failure.provider_message == "no such ratio"
 
 
 WAITS = [
@@ -188,7 +192,7 @@ async def test_what_was_not_processed_may_be_sent_again(
     """F40. The engine clamps what was said. An HTTP 403 that is no JSON comes from the vendor's edge."""
     vendor.misbehave("createTask", behaviour)
     error = await outcome(adapter, jobs)
-    assert (type(error), error.reason) == (NotProcessed, reason)
+    assert (type(error), error.failure.reason) == (NotProcessed, reason)
     assert error.retry_after_seconds == seconds
     assert len(vendor.calls("createTask")) == 1
     assert vendor.ledger == []
@@ -211,7 +215,7 @@ async def test_what_leaves_it_open_is_ambiguous_and_sent_once(
 ) -> None:
     vendor.misbehave("createTask", behaviour, times=None)
     error = await outcome(adapter, jobs)
-    assert (type(error), error.reason) == (Ambiguous, Reason.SUBMIT_OUTCOME_UNKNOWN)
+    assert (type(error), error.failure.reason) == (Ambiguous, Reason.SUBMIT_OUTCOME_UNKNOWN)
     assert len(vendor.calls("createTask")) == 1
     assert len(vendor.ledger) <= 1
 
@@ -223,13 +227,13 @@ async def test_a_call_that_cannot_leave_was_not_processed(
         port = closed.getsockname()[1]
     adapter = make_adapter(base_url=f"http://127.0.0.1:{port}")
     error = await outcome(adapter, jobs)
-    assert (type(error), error.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
+    assert (type(error), error.failure.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
     assert vendor.ledger == []
 
 
 async def test_an_empty_account_is_not_charged(adapter: KieAdapter, vendor: KieVendor, jobs: Jobs) -> None:
     vendor.balance = 1.0
-    assert (await outcome(adapter, jobs)).reason is Reason.PROVIDER_CREDITS
+    assert (await outcome(adapter, jobs)).failure.reason is Reason.PROVIDER_CREDITS
     assert (vendor.ledger, vendor.balance) == ([], 1.0)
 
 
@@ -237,7 +241,7 @@ async def test_a_wrong_key_is_told_as_such(make_adapter: MakeAdapter, vendor: Ki
     prepared = await make_adapter().prepare(jobs.seedream())
     with pytest.raises(Refused) as raised:
         await make_adapter(api_key="another-key-0123").submit(prepared, Silence())
-    assert raised.value.reason is Reason.PROVIDER_CREDENTIALS
+    assert raised.value.failure.reason is Reason.PROVIDER_CREDENTIALS
 
 
 async def test_the_accounts_limit_of_twenty_in_ten_seconds(
@@ -248,7 +252,7 @@ async def test_the_accounts_limit_of_twenty_in_ten_seconds(
         await adapter.submit(prepared, Silence())
     with pytest.raises(NotProcessed) as raised:
         await adapter.submit(prepared, Silence())
-    assert raised.value.reason is Reason.PROVIDER_RATE_LIMITED
+    assert raised.value.failure.reason is Reason.PROVIDER_RATE_LIMITED
     assert len(vendor.ledger) == 20
 
 
@@ -260,7 +264,7 @@ async def test_what_the_vendor_repeats_is_redacted(
     msg = f"key {vendor.api_key}, hook {vendor.webhook_key}, {CALLBACK_URL} or {token}; https://x.y/z?sig=abc"
     vendor.misbehave("createTask", says(422, msg))
     error = await outcome(adapter, jobs)
-    told = f"{error} {error.provider_message} {error.provider_code}"
+    told = f"{error} {error.failure.provider_message} {error.failure.provider_code}"
     for secret in (vendor.api_key, vendor.webhook_key, token, "sig=abc"):
         assert secret not in told
 

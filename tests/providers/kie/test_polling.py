@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
 from imageedit_server.outbound.client import OutboundError
-from imageedit_server.providers.base import Failed, Finished, Output, Running, VendorTaskUnknown
+from imageedit_server.providers.base import Finished, Output, Running, VendorTaskUnknown
 from imageedit_server.providers.kie import KieAdapter, doubts
 from imageedit_server.providers.kie.answers import POLL_ENDS, UNKNOWN_TASK, AskAgain
 from tests.providers.kie.conftest import Silence, StandingClock
@@ -45,7 +46,7 @@ class Work:
         prepared = await self.adapter.prepare(self.jobs.seedream())
         self.task_id = (await self.adapter.submit(prepared, Silence())).vendor_task_id
 
-    async def poll(self) -> Running | Finished | Failed:
+    async def poll(self) -> Running | Finished | Failure:
         return await self.adapter.poll(self.task_id, Silence())
 
 
@@ -153,7 +154,7 @@ async def test_success_without_a_picture_is_believed_at_the_third_time(work: Wor
         with pytest.raises(AskAgain):
             await work.poll()
     failed = await work.poll()
-    assert isinstance(failed, Failed)
+    assert isinstance(failed, Failure)
     assert failed.reason is Reason.PROVIDER_BAD_RESULT
 
 
@@ -197,7 +198,7 @@ async def test_a_failure_is_told_in_the_vendors_words(
     await work.begin()
     work.vendor.finish(work.task_id)
     failed = await work.poll()
-    assert isinstance(failed, Failed)
+    assert isinstance(failed, Failure)
     assert (failed.reason, failed.retryable) == (reason, retryable)
     assert (failed.provider_code, failed.provider_message) == (str(code), msg)
 
@@ -207,7 +208,7 @@ async def test_a_failure_may_say_nothing(work: Work, value: object) -> None:
     await work.begin()
     work.vendor.misbehave("recordInfo", data("fail", state="fail", failCode=value, failMsg=value))
     failed = await work.poll()
-    assert failed == Failed(reason=Reason.PROVIDER_FAILED, message="The provider failed.")
+    assert failed == Failure(reason=Reason.PROVIDER_FAILED, message="The provider failed.")
 
 
 async def test_a_failure_never_tells_a_secret(
@@ -289,7 +290,7 @@ async def test_an_answer_that_keeps_coming_ends_the_task(
         work.clock.forward((seconds - 1) / 10)
     work.clock.forward(1)
     failed = await work.poll()
-    assert isinstance(failed, Failed)
+    assert isinstance(failed, Failure)
     assert (failed.reason, failed.provider_code) == (reason, str(code))
     assert failed.provider_message == "said so"
 
@@ -299,7 +300,7 @@ async def test_some_codes_are_believed_at_once(work: Work, code: int) -> None:
     await work.begin()
     work.vendor.misbehave("recordInfo", says(code))
     failed = await work.poll()
-    assert isinstance(failed, Failed)
+    assert isinstance(failed, Failure)
     assert failed.reason is Reason.PROVIDER_FAILED
 
 
@@ -362,7 +363,7 @@ async def test_each_task_has_a_patience_of_its_own(work: Work) -> None:
             await work.poll()
     work.clock.forward(300)
     for work.task_id in ("a", "b"):
-        assert isinstance(await work.poll(), Failed)
+        assert isinstance(await work.poll(), Failure)
 
 
 async def test_the_memory_is_bounded(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,7 @@ async def test_a_mask_of_another_size_ends_the_task(
     job = replace(jobs.character(), mask=jobs.input(mask((32, 32))))
     with pytest.raises(PrepareError, match=r"32x32.*64x48") as raised:
         await adapter.prepare(job)
-    assert raised.value.reason is FailureReason.INVALID_FIELD
+    assert raised.value.failure.reason is FailureReason.INVALID_FIELD
     assert vendor.requests == []
 
 
@@ -162,7 +162,7 @@ async def test_a_file_above_the_vendors_limit_ends_the_task(
     monkeypatch.setattr(uploads, "MAX_FILE_BYTES", 100)
     with pytest.raises(PrepareError, match=r"images\[0\] has \d+ bytes") as raised:
         await adapter.prepare(jobs.seedream())
-    assert raised.value.reason is FailureReason.IMAGE_TOO_LARGE
+    assert raised.value.failure.reason is FailureReason.IMAGE_TOO_LARGE
     assert vendor.requests == []
 
 
@@ -182,7 +182,7 @@ async def test_a_picture_that_cannot_be_read_ends_the_task(adapter: KieAdapter, 
     job.images[0].path.write_bytes(b"no picture")
     with pytest.raises(PrepareError) as raised:
         await adapter.prepare(job)
-    assert raised.value.reason is FailureReason.IMAGE_UNDECODABLE
+    assert raised.value.failure.reason is FailureReason.IMAGE_UNDECODABLE
 
 
 # Answers to uploads
@@ -208,7 +208,7 @@ async def test_a_refused_upload_ends_the_task(
     vendor.misbehave("upload", behaviour)
     with pytest.raises(PrepareError) as raised:
         await adapter.prepare(jobs.seedream())
-    assert raised.value.reason is reason
+    assert raised.value.failure.reason is reason
 
 
 PASSING = [
@@ -235,7 +235,7 @@ async def test_any_other_trouble_is_tried_again_later(
     vendor.misbehave("upload", behaviour)
     with pytest.raises(NotProcessed) as raised:
         await adapter.prepare(jobs.seedream())
-    assert raised.value.reason is FailureReason.PROVIDER_UNAVAILABLE
+    assert raised.value.failure.reason is FailureReason.PROVIDER_UNAVAILABLE
     assert raised.value.retry_after_seconds == 10
 
 
@@ -256,7 +256,7 @@ async def test_a_limit_on_uploads_is_obeyed(adapter: KieAdapter, vendor: KieVend
     vendor.misbehave("upload", busy("42"))
     with pytest.raises(NotProcessed) as raised:
         await adapter.prepare(jobs.seedream())
-    assert raised.value.reason is FailureReason.PROVIDER_RATE_LIMITED
+    assert raised.value.failure.reason is FailureReason.PROVIDER_RATE_LIMITED
     assert raised.value.retry_after_seconds == 42
 
 
@@ -266,7 +266,7 @@ async def test_one_bad_upload_of_many_is_the_one_that_is_told(
     vendor.misbehave("upload", says(402))
     with pytest.raises(PrepareError) as raised:
         await adapter.prepare(jobs.seedream(*[picture()] * 14))
-    assert raised.value.reason is FailureReason.PROVIDER_CREDITS
+    assert raised.value.failure.reason is FailureReason.PROVIDER_CREDITS
 
 
 async def test_only_a_few_files_are_in_memory_at_once(

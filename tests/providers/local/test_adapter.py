@@ -120,9 +120,9 @@ async def test_nothing_understood_fails_before_anything_is_submitted(prompt, siz
     """And says what could be asked for; a size alone is no instruction."""
     with pytest.raises(PrepareError) as caught:
         await _adapter().prepare(_job(prompt, size=size))
-    assert caught.value.reason is FailureReason.INSTRUCTION_NOT_UNDERSTOOD
-    assert "brightness" in caught.value.message
-    assert "erase" in caught.value.message
+    assert caught.value.failure.reason is FailureReason.INSTRUCTION_NOT_UNDERSTOOD
+    assert "brightness" in caught.value.failure.message
+    assert "erase" in caught.value.failure.message
 
 
 async def test_the_failure_names_the_clause_and_its_reason():
@@ -142,7 +142,7 @@ async def test_a_mask_of_another_size_is_refused_before_anything_is_submitted(tm
     mask = _input(mask_file(tmp_path / "mask.png", (10, 10), Image.new("L", (10, 10))), 10, 10)
     with pytest.raises(PrepareError, match="mask is 10x10") as caught:
         await _adapter().prepare(_job("brighter", mask=mask))
-    assert caught.value.reason is FailureReason.INVALID_FIELD
+    assert caught.value.failure.reason is FailureReason.INVALID_FIELD
 
 
 class FailingWorkers(ThreadWorkers):
@@ -173,8 +173,8 @@ async def test_every_failure_proves_that_nothing_was_processed(error, expected, 
     """Nothing out of ``submit`` is ever ambiguous, and a bug is not tried again for ever."""
     with pytest.raises(expected) as caught:
         await _run(_adapter(FailingWorkers(error)), _job("brighter"))
-    assert caught.value.reason is reason
-    assert "bug" not in caught.value.message
+    assert caught.value.failure.reason is reason
+    assert "bug" not in caught.value.failure.message
 
 
 async def test_in_real_worker_processes_the_same_attempt_gives_the_same_bytes(tmp_path):

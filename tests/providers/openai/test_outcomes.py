@@ -108,8 +108,8 @@ async def test_a_refusal_ends_the_attempt_unpaid(
     adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, behaviour: Behaviour, reason: FailureReason
 ) -> None:
     vendor.misbehave(behaviour)
-    failure = await outcome(adapter, jobs)
-    assert (type(failure), failure.reason) == (Refused, reason)
+    raised = await outcome(adapter, jobs)
+    assert (type(raised), raised.failure.reason) == (Refused, reason)
     assert len(vendor.requests) == 1
     assert vendor.ledger == []
 
@@ -136,9 +136,9 @@ async def test_a_full_vendor_is_asked_again_when_it_says(
 ) -> None:
     """F40; the engine clamps what the vendor says."""
     vendor.misbehave(behaviour)
-    failure = await outcome(adapter, jobs)
-    assert (type(failure), failure.reason) == (NotProcessed, Reason.PROVIDER_RATE_LIMITED)
-    assert failure.retry_after_seconds == seconds
+    raised = await outcome(adapter, jobs)
+    assert (type(raised), raised.failure.reason) == (NotProcessed, Reason.PROVIDER_RATE_LIMITED)
+    assert raised.retry_after_seconds == seconds
     assert vendor.ledger == []
 
 
@@ -150,8 +150,8 @@ async def test_trouble_of_the_relay_s_own_accounts_may_pass(
     adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, status: int, code: str
 ) -> None:
     vendor.misbehave(error(status, code, kind="new_api_error"))
-    failure = await outcome(adapter, jobs)
-    assert (type(failure), failure.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
+    raised = await outcome(adapter, jobs)
+    assert (type(raised), raised.failure.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
 
 
 DOUBTFUL = [
@@ -177,8 +177,8 @@ async def test_what_proves_nothing_is_never_sent_again(
 ) -> None:
     """F42; the charge may be there, and one more call would be one more charge."""
     vendor.misbehave(behaviour)
-    failure = await outcome(adapter, jobs)
-    assert (type(failure), failure.reason) == (Ambiguous, Reason.SUBMIT_OUTCOME_UNKNOWN)
+    raised = await outcome(adapter, jobs)
+    assert (type(raised), raised.failure.reason) == (Ambiguous, Reason.SUBMIT_OUTCOME_UNKNOWN)
     assert len(vendor.requests) == 1
     assert len(vendor.ledger) == int(behaviour.works)
 
@@ -215,44 +215,44 @@ async def test_a_reply_of_a_hundred_megabytes_is_not_read(
         await line.client_is_gone()
 
     vendor.misbehave(on_the_wire("100 MB", announce))
-    failure = await outcome(adapter, jobs)
-    assert isinstance(failure, Ambiguous)
-    assert "bytes" in failure.message
+    raised = await outcome(adapter, jobs)
+    assert isinstance(raised, Ambiguous)
+    assert "bytes" in raised.failure.message
 
 
 async def test_a_vendor_that_is_not_there_did_nothing(make_adapter: MakeAdapter, jobs: Jobs) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         adapter = make_adapter(base_url=f"http://127.0.0.1:{closed.getsockname()[1]}")
-        failure = await outcome(adapter, jobs)
-    assert (type(failure), failure.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
+        raised = await outcome(adapter, jobs)
+    assert (type(raised), raised.failure.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
 
 
 # The vendors' own refusals
 
 
 async def test_openai_refuses_content(adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs) -> None:
-    failure = await outcome(adapter, jobs, prompt=f"something {FORBIDDEN_WORD}")
-    assert (type(failure), failure.reason) == (Refused, Reason.CONTENT_REFUSED)
-    assert failure.provider_code == "moderation_blocked"
-    assert "safety_violations" in failure.provider_message
+    raised = await outcome(adapter, jobs, prompt=f"something {FORBIDDEN_WORD}")
+    assert (type(raised), raised.failure.reason) == (Refused, Reason.CONTENT_REFUSED)
+    assert raised.failure.provider_code == "moderation_blocked"
+    assert "safety_violations" in raised.failure.provider_message
     assert vendor.ledger == []
 
 
 async def test_a_relay_refuses_content_as_http_500(
     make_adapter: MakeAdapter, relay: OpenaiVendor, jobs: Jobs
 ) -> None:
-    failure = await outcome(make_adapter(relay), jobs, prompt=f"something {FORBIDDEN_WORD}")
-    assert (type(failure), failure.reason) == (Refused, Reason.CONTENT_REFUSED)
-    assert failure.provider_code == "sensitive_words_detected"
+    raised = await outcome(make_adapter(relay), jobs, prompt=f"something {FORBIDDEN_WORD}")
+    assert (type(raised), raised.failure.reason) == (Refused, Reason.CONTENT_REFUSED)
+    assert raised.failure.provider_code == "sensitive_words_detected"
     assert relay.ledger == []
 
 
 async def test_a_relay_refuses_a_field_as_http_500(
     make_adapter: MakeAdapter, relay: OpenaiVendor, jobs: Jobs
 ) -> None:
-    failure = await outcome(make_adapter(relay), jobs, n=11)  # which the limits would have refused
-    assert (type(failure), failure.reason) == (Refused, Reason.PROVIDER_REJECTED)
+    raised = await outcome(make_adapter(relay), jobs, n=11)  # which the limits would have refused
+    assert (type(raised), raised.failure.reason) == (Refused, Reason.PROVIDER_REJECTED)
     assert relay.ledger == []
 
 
@@ -263,9 +263,9 @@ async def test_a_model_that_is_not_there(
     """HTTP 404 from OpenAI, HTTP 503 from a relay that has no channel for it."""
     async with OpenaiVendor(personality=personality) as vendor:
         adapter = make_adapter(vendor, models={"public/name": "gpt-image-1-removed"})
-        failure = await outcome(adapter, jobs)
-    assert (type(failure), failure.reason) == (Refused, Reason.PROVIDER_REJECTED)
-    assert failure.message == "The provider does not have this model."
+        raised = await outcome(adapter, jobs)
+    assert (type(raised), raised.failure.reason) == (Refused, Reason.PROVIDER_REJECTED)
+    assert raised.failure.message == "The provider does not have this model."
 
 
 # Secrets
@@ -283,8 +283,8 @@ async def test_the_key_is_in_no_error(make_adapter: MakeAdapter, vendor: OpenaiV
         error(400, param=key),
     ):
         vendor.misbehave(behaviour)
-        failure = await outcome(adapter, jobs)
-        shown = f"{failure!r} {failure.message} {failure.provider_message} {failure.__cause__!r}"
+        raised = await outcome(adapter, jobs)
+        shown = f"{raised!r} {raised.failure.message} {raised.failure.provider_message} {raised.__cause__!r}"
         assert key not in shown
         assert "k=v" not in shown
 

@@ -149,8 +149,8 @@ async def test_a_conversion_that_grows_too_large_is_refused(make_adapter: MakeAd
     small = replace(rules_of("dall-e-2", "dall-e-2"), max_image_bytes=100)
     with pytest.raises(PrepareError) as raised:
         await prepare_call(job, small, Workers(None), "")
-    assert raised.value.reason is FailureReason.INVALID_FIELD
-    assert raised.value.message.endswith("as image/png; relay/dall-e-2 takes at most 100")
+    assert raised.value.failure.reason is FailureReason.INVALID_FIELD
+    assert raised.value.failure.message.endswith("as image/png; relay/dall-e-2 takes at most 100")
 
 
 class Workers:
@@ -180,4 +180,4 @@ async def test_a_picture_that_cannot_be_read_ends_the_task(make_adapter: MakeAda
     job.images[0].path.write_bytes(b"not a picture")
     with pytest.raises(PrepareError) as raised:
         await prepare_call(job, rules_of("gpt-image", "gpt-image-2"), Workers(None), "")
-    assert raised.value.reason is FailureReason.IMAGE_UNDECODABLE
+    assert raised.value.failure.reason is FailureReason.IMAGE_UNDECODABLE

@@ -290,8 +290,8 @@ async def test_a_fetched_picture_is_held_against_the_rules(make_adapter: MakeAda
     )
     with pytest.raises(PrepareError) as raised:
         await adapter.prepare(fetched)
-    assert raised.value.reason is FailureReason.INVALID_FIELD
-    assert raised.value.message == "images[0] is 64x48; relay/dall-e-2 takes square pictures only"
+    assert raised.value.failure.reason is FailureReason.INVALID_FIELD
+    assert raised.value.failure.message == "images[0] is 64x48; relay/dall-e-2 takes square pictures only"
 
 
 def test_every_family_has_rules() -> None:

@@ -228,8 +228,8 @@ async def test_an_error_before_any_partial_picture(
     reason: FailureReason,
 ) -> None:
     vendor.misbehave(behaviour)
-    failure = await outcome(adapter, prepared, Reports())
-    assert (type(failure), failure.reason) == (kind, reason)
+    error = await outcome(adapter, prepared, Reports())
+    assert (type(error), error.failure.reason) == (kind, reason)
     assert vendor.ledger == []
 
 
@@ -237,9 +237,9 @@ async def test_what_is_said_of_a_late_refusal(
     adapter: OpenaiAdapter, vendor: OpenaiVendor, prepared: Prepared, reports: Reports
 ) -> None:
     vendor.misbehave(ERRORS[1])
-    failure = await outcome(adapter, prepared, reports)
-    assert failure.provider_code == "moderation_blocked"
-    assert "refused the content" in failure.message
+    error = await outcome(adapter, prepared, reports)
+    assert error.failure.provider_code == "moderation_blocked"
+    assert "refused the content" in error.failure.message
 
 
 # Server-sent events alone

@@ -118,7 +118,11 @@ async def test_a_refusal_is_final(
     vendor.misbehave(DEFAULT, says(status, code, "no", flat=flat))
     error = await outcome(adapter, jobs.default_model())
     assert type(error) is Refused
-    assert (error.reason, error.provider_code, error.provider_message) == (reason, str(code), "no")
+    assert (error.failure.reason, error.failure.provider_code, error.failure.provider_message) == (
+        reason,
+        str(code),
+        "no",
+    )
     assert len(vendor.calls(DEFAULT)) == 1
     assert vendor.ledger == []
 
@@ -136,8 +140,8 @@ async def test_a_bare_refusal_is_final(
 ) -> None:
     vendor.misbehave(DEFAULT, behaviour(status))
     error = await outcome(adapter, jobs.default_model())
-    assert (type(error), error.reason) == (Refused, Reason.PROVIDER_REJECTED)
-    assert error.provider_code == str(status)
+    assert (type(error), error.failure.reason) == (Refused, Reason.PROVIDER_REJECTED)
+    assert error.failure.provider_code == str(status)
 
 
 @pytest.mark.parametrize("flat", [False, True], ids=["wrapped", "flat"])
@@ -146,8 +150,8 @@ async def test_a_wrong_key_is_told_as_such(
 ) -> None:
     vendor.flat_errors = flat
     error = await outcome(make_adapter(api_key="another-key-0123"), jobs.default_model())
-    assert (type(error), error.reason) == (Refused, Reason.PROVIDER_CREDENTIALS)
-    assert (error.provider_code, error.provider_message) == ("1005", "无效的认证 Token")
+    assert (type(error), error.failure.reason) == (Refused, Reason.PROVIDER_CREDENTIALS)
+    assert (error.failure.provider_code, error.failure.provider_message) == ("1005", "无效的认证 Token")
 
 
 async def test_a_validation_error_says_what_and_where(
@@ -156,10 +160,14 @@ async def test_a_validation_error_says_what_and_where(
     """FastAPI repeats what it was given: the person's picture gets no further."""
     job = jobs.default_model(size="7:5", user_id="")
     error = await outcome(adapter, job)
-    assert (type(error), error.reason, error.provider_code) == (Refused, Reason.PROVIDER_REJECTED, "422")
-    assert "body.user_id: String should have at least 1 character" in error.provider_message
-    assert "body.size: Input should be '1:1', '2:3'" in error.provider_message
-    assert "base64" not in error.provider_message
+    assert (type(error), error.failure.reason, error.failure.provider_code) == (
+        Refused,
+        Reason.PROVIDER_REJECTED,
+        "422",
+    )
+    assert "body.user_id: String should have at least 1 character" in error.failure.provider_message
+    assert "body.size: Input should be '1:1', '2:3'" in error.failure.provider_message
+    assert "base64" not in error.failure.provider_message
     assert vendor.ledger == []
 
 
@@ -179,8 +187,8 @@ async def test_odd_validation_errors_are_refusals_still(
 ) -> None:
     vendor.misbehave(DEFAULT, details(422, detail))
     error = await outcome(adapter, jobs.default_model())
-    assert (type(error), error.reason) == (Refused, Reason.PROVIDER_REJECTED)
-    assert error.provider_message == said
+    assert (type(error), error.failure.reason) == (Refused, Reason.PROVIDER_REJECTED)
+    assert error.failure.provider_message == said
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, 1001), (422, 422), (200, 1001)])
@@ -198,8 +206,8 @@ async def test_a_moderation_is_its_own_reason(
 ) -> None:
     vendor.misbehave(DEFAULT, says(status, code, msg))
     error = await outcome(adapter, jobs.default_model())
-    assert (type(error), error.reason) == (Refused, Reason.CONTENT_REFUSED)
-    assert error.provider_message == msg
+    assert (type(error), error.failure.reason) == (Refused, Reason.CONTENT_REFUSED)
+    assert error.failure.provider_message == msg
 
 
 @pytest.mark.parametrize(
@@ -217,7 +225,7 @@ async def test_words_do_not_outweigh_the_status(
     vendor.misbehave(DEFAULT, says(status, code, "see our content policy"))
     error = await outcome(adapter, jobs.default_model())
     assert type(error) is kind
-    assert error.reason is not Reason.CONTENT_REFUSED
+    assert error.failure.reason is not Reason.CONTENT_REFUSED
 
 
 # Bases
@@ -229,9 +237,13 @@ async def test_a_base_that_the_vendor_does_not_know(
 ) -> None:
     vendor.flat_errors = flat
     error = await outcome(adapter, jobs.edit("task_0123456789abcdef"))
-    assert (type(error), error.reason, error.message) == (Refused, Reason.PROVIDER_REJECTED, NO_SUCH_BASE)
-    assert error.provider_code == "1003"
-    assert error.provider_message == "基础模特任务不存在: task_0123456789abcdef"
+    assert (type(error), error.failure.reason, error.failure.message) == (
+        Refused,
+        Reason.PROVIDER_REJECTED,
+        NO_SUCH_BASE,
+    )
+    assert error.failure.provider_code == "1003"
+    assert error.failure.provider_message == "基础模特任务不存在: task_0123456789abcdef"
 
 
 async def test_an_edit_is_no_base(adapter: SuitmeAdapter, vendor: SuitmeVendor, jobs: Jobs) -> None:
@@ -241,7 +253,7 @@ async def test_an_edit_is_no_base(adapter: SuitmeAdapter, vendor: SuitmeVendor, 
     edit = await submitted(adapter, jobs.edit(base))
     vendor.finish(edit)
     error = await outcome(adapter, jobs.edit(edit))
-    assert (error.reason, error.message) == (Reason.PROVIDER_REJECTED, NO_SUCH_BASE)
+    assert (error.failure.reason, error.failure.message) == (Reason.PROVIDER_REJECTED, NO_SUCH_BASE)
     assert len(vendor.ledger) == 2
 
 
@@ -264,9 +276,9 @@ async def test_a_base_without_a_picture(
     vendor.statuses, vendor.image_as = statuses, image_as
     base = await submitted(adapter, jobs.default_model())
     error = await outcome(adapter, jobs.edit(base))
-    assert (type(error), error.reason) == (Refused, Reason.PROVIDER_REJECTED)
-    assert error.message == BASE_WITHOUT_PICTURE
-    assert error.provider_message.endswith(ending)
+    assert (type(error), error.failure.reason) == (Refused, Reason.PROVIDER_REJECTED)
+    assert error.failure.message == BASE_WITHOUT_PICTURE
+    assert error.failure.provider_message.endswith(ending)
 
 
 # Waiting
@@ -296,7 +308,7 @@ async def test_what_was_not_processed_may_be_sent_again(
     """F40. The engine clamps what was said."""
     vendor.misbehave(DEFAULT, behaviour)
     error = await outcome(adapter, jobs.default_model())
-    assert (type(error), error.reason) == (NotProcessed, Reason.PROVIDER_RATE_LIMITED)
+    assert (type(error), error.failure.reason) == (NotProcessed, Reason.PROVIDER_RATE_LIMITED)
     assert error.retry_after_seconds == seconds
     assert len(vendor.calls(DEFAULT)) == 1
     assert vendor.ledger == []
@@ -308,7 +320,7 @@ async def test_a_vendor_at_rest_is_tried_again_later(
 ) -> None:
     vendor.misbehave(DEFAULT, says(status, 455))
     error = await outcome(adapter, jobs.default_model())
-    assert (type(error), error.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
+    assert (type(error), error.failure.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
 
 
 async def test_a_call_that_cannot_leave_was_not_processed(
@@ -317,7 +329,7 @@ async def test_a_call_that_cannot_leave_was_not_processed(
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     error = await outcome(make_adapter(base_url=f"http://127.0.0.1:{port}"), jobs.default_model())
-    assert (type(error), error.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
+    assert (type(error), error.failure.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
     assert vendor.ledger == []
 
 
@@ -350,7 +362,7 @@ async def test_what_leaves_it_open_is_ambiguous_and_sent_once(
 ) -> None:
     vendor.misbehave(DEFAULT, behaviour, times=None)
     error = await outcome(adapter, jobs.default_model())
-    assert (type(error), error.reason) == (Ambiguous, Reason.SUBMIT_OUTCOME_UNKNOWN)
+    assert (type(error), error.failure.reason) == (Ambiguous, Reason.SUBMIT_OUTCOME_UNKNOWN)
     assert len(vendor.calls(DEFAULT)) == 1
     assert len(vendor.ledger) <= 1
 
@@ -380,7 +392,7 @@ async def test_what_the_vendor_repeats_is_redacted(
     """P26, F90: the key gets into no task, whoever says it."""
     vendor.misbehave(DEFAULT, says(status, 1004, f"Bearer {API_KEY}; key {API_KEY}; https://x.y/z?sig=abc"))
     error = await outcome(adapter, jobs.default_model())
-    told = f"{error!r} {error} {error.message} {error.provider_message} {error.provider_code}"
+    told = f"{error!r} {error} {error.failure}"
     assert API_KEY not in told
     assert "sig=abc" not in told
 

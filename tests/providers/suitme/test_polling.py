@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pytest
 
 from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
 from imageedit_server.outbound.client import OutboundError
-from imageedit_server.providers.base import Failed, Finished, Output, Running, VendorTaskUnknown
+from imageedit_server.providers.base import Finished, Output, Running, VendorTaskUnknown
 from imageedit_server.providers.suitme import AskAgain, SuitmeAdapter
 from tests.providers.suitme.conftest import API_KEY, Silence
 from tests.providers.suitme.jobs import Jobs
@@ -46,10 +47,10 @@ class Work:
         prepared = await self.adapter.prepare(self.jobs.default_model())
         self.task_id = (await self.adapter.submit(prepared, Silence())).vendor_task_id
 
-    async def poll(self) -> Running | Finished | Failed:
+    async def poll(self) -> Running | Finished | Failure:
         return await self.adapter.poll(self.task_id, Silence())
 
-    async def answers(self, behaviour: Behaviour) -> Running | Finished | Failed:
+    async def answers(self, behaviour: Behaviour) -> Running | Finished | Failure:
         await self.begin()
         self.vendor.misbehave("tasks", behaviour)
         return await self.poll()
@@ -190,7 +191,7 @@ async def test_the_picture_is_a_url_or_whole(work: Work, image: object, output: 
 async def test_completed_without_a_picture_is_a_failure(work: Work, image: object) -> None:
     """VENDORS §1.5: the vendor's own copy failed, and it will not try again."""
     found = await work.answers(completed("no picture", image))
-    assert found == Failed(
+    assert found == Failure(
         reason=Reason.PROVIDER_BAD_RESULT, message="The provider reported success without a picture."
     )
 
@@ -201,7 +202,7 @@ async def test_a_vendor_that_lost_its_copy(work: Work, image_as: ImageAs) -> Non
     await work.begin()
     work.vendor.finish(work.task_id)
     found = await work.poll()
-    assert isinstance(found, Failed)
+    assert isinstance(found, Failure)
     assert found.reason is Reason.PROVIDER_BAD_RESULT
 
 
@@ -252,7 +253,7 @@ async def test_a_failure_is_told_in_the_vendors_words(
     await work.begin()
     work.vendor.finish(work.task_id)
     found = await work.poll()
-    assert isinstance(found, Failed)
+    assert isinstance(found, Failure)
     assert (found.reason, found.provider_code, found.retryable) == (reason, code, retryable)
     assert found.provider_message == msg
 
@@ -260,12 +261,12 @@ async def test_a_failure_is_told_in_the_vendors_words(
 @pytest.mark.parametrize("value", [None, "", [], {}, 1.5, True])
 async def test_a_failure_may_say_nothing(work: Work, value: object) -> None:
     found = await work.answers(data("fail", status="failed", error_message=value))
-    assert found == Failed(reason=Reason.PROVIDER_FAILED, message="The provider failed.")
+    assert found == Failure(reason=Reason.PROVIDER_FAILED, message="The provider failed.")
 
 
 async def test_a_failure_beats_a_picture(work: Work) -> None:
     found = await work.answers(data("fail", status="failed", image={"image_url": URL}))
-    assert isinstance(found, Failed)
+    assert isinstance(found, Failure)
 
 
 async def test_a_failure_never_tells_a_secret(work: Work) -> None:

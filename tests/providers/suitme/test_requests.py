@@ -222,7 +222,7 @@ async def test_a_picture_that_cannot_be_read_ends_the_task(adapter: SuitmeAdapte
     job.images[0].path.write_bytes(b"no picture")
     with pytest.raises(PrepareError) as raised:
         await adapter.prepare(job)
-    assert raised.value.reason is FailureReason.IMAGE_UNDECODABLE
+    assert raised.value.failure.reason is FailureReason.IMAGE_UNDECODABLE
 
 
 @pytest.mark.parametrize("error", [WorkerDied("was killed"), Refusal(Reason.DRAINING, "stops")], ids=repr)

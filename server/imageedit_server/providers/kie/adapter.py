@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import SecretStr
 
 from imageedit_server.core.errors import FailureReason, Violation
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.model import Model
 from imageedit_server.core.request import Request
 from imageedit_server.outbound.client import OutboundError
@@ -19,7 +20,6 @@ from imageedit_server.providers.base import (
     Adapter,
     Callback,
     Context,
-    Failed,
     Finished,
     Job,
     Prepared,
@@ -114,7 +114,7 @@ class KieAdapter(Adapter):
             raise paid_call_error(error) from error
         return self._answers.accepted(reply, callback_url=body.get("callBackUrl", ""))
 
-    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failed:
+    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failure:
         """Read the task's record. Raises ``AskAgain`` where its answer settles nothing."""
         reply = await self._client.send(
             "GET", RECORD_PATH, params={"taskId": vendor_task_id}, limit_seconds=READ_SECONDS

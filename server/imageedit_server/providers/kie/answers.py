@@ -4,14 +4,14 @@ The code in the body decides; the HTTP status, mostly 200, does only where there
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
 from imageedit_server.outbound.client import Reply
 from imageedit_server.providers.base import (
     Accepted,
-    Failed,
     Finished,
     NotProcessed,
     Output,
@@ -127,7 +127,7 @@ class Answers:
                 return Accepted(vendor_task_id=found)
         raise ambiguous("The provider reported success and named no task.", code=str(SUCCESS))
 
-    def standing(self, vendor_task_id: str, reply: Reply) -> Running | Finished | Failed:
+    def standing(self, vendor_task_id: str, reply: Reply) -> Running | Finished | Failure:
         """Return how a task stands. Raises ``AskAgain``."""
         envelope = read_envelope(reply.body)
         if envelope is None:
@@ -150,7 +150,7 @@ class Answers:
         envelope = read_envelope(reply.body)
         if envelope is not None and envelope.code == SUCCESS and is_number(envelope.data):
             return float(envelope.data)
-        raise CreditsUnknown(self._refusal(reply, envelope).message)
+        raise CreditsUnknown(str(self._refusal(reply, envelope)))
 
     def _refusal(self, reply: Reply, envelope: Envelope | None, *secrets: str) -> SubmitError:
         retry_after = parse_retry_after(reply.headers.get("retry-after"), self._clock.now())
@@ -163,7 +163,7 @@ class Answers:
             return refused(FailureReason.PROVIDER_FAILED, code=code, provider_message=msg)
         return refusal_of(envelope.code, provider_message=msg, retry_after=retry_after)
 
-    def _end_of(self, vendor_task_id: str, envelope: Envelope) -> Failed:
+    def _end_of(self, vendor_task_id: str, envelope: Envelope) -> Failure:
         if envelope.code in UNKNOWN_TASK:
             raise self._unknown(vendor_task_id, envelope.code)
         end = POLL_ENDS.get(envelope.code)
@@ -171,7 +171,7 @@ class Answers:
             raise AskAgain(f"code {envelope.code}")
         if not self._doubts.believe(vendor_task_id, end.reason, end.patience):
             raise AskAgain(f"code {envelope.code}")
-        return Failed(
+        return Failure(
             reason=end.reason,
             message=MESSAGES[end.reason],
             provider_code=str(envelope.code),
@@ -186,21 +186,21 @@ class Answers:
             return AskAgain(f"code {code} for a task that was known")
         return VendorTaskUnknown(f"code {code}")
 
-    def _finished(self, vendor_task_id: str, record: dict[str, Any]) -> Finished | Failed:
+    def _finished(self, vendor_task_id: str, record: dict[str, Any]) -> Finished | Failure:
         urls = _result_urls(record.get("resultJson"))
         if urls:
             self._doubts.forget(vendor_task_id)
             return Finished(outputs=tuple(Output(url=url) for url in urls[:MAX_OUTPUTS]))
         if not self._doubts.believe(vendor_task_id, NO_PICTURE, _THRICE):
             raise AskAgain("success without a picture")
-        return Failed(reason=FailureReason.PROVIDER_BAD_RESULT, message=NO_PICTURE)
+        return Failure(reason=FailureReason.PROVIDER_BAD_RESULT, message=NO_PICTURE)
 
-    def _failed(self, record: dict[str, Any]) -> Failed:
+    def _failed(self, record: dict[str, Any]) -> Failure:
         code = redact(text_of(record.get("failCode")), self._secrets)
         msg = redact(text_of(record.get("failMsg")), self._secrets)
         refuses = _CONTENT.search(f"{code} {msg}") is not None
         reason = FailureReason.CONTENT_REFUSED if refuses else FailureReason.PROVIDER_FAILED
-        return Failed(
+        return Failure(
             reason=reason,
             message=MESSAGES[reason],
             provider_code=code,
@@ -222,16 +222,15 @@ def _bare_refusal(status: int, retry_after: float | None) -> SubmitError:
 
 def _upload_error(error: SubmitError) -> PrepareError | NotProcessed:
     """Translate to a call that is free and can be repeated: only a refusal is final."""
+    failure, message = error.failure, f"An upload failed. {error}"
     if isinstance(error, Refused):
-        said = f" It said: {error.provider_message}" if error.provider_message else ""
-        return PrepareError(error.reason, f"An upload failed. {error.message}{said}")
+        said = f" It said: {failure.provider_message}" if failure.provider_message else ""
+        return PrepareError(failure.reason, f"{message}{said}")
+    reason = failure.reason if isinstance(error, NotProcessed) else FailureReason.PROVIDER_UNAVAILABLE
     waits = error.retry_after_seconds
-    return not_processed(
-        error.reason if isinstance(error, NotProcessed) else FailureReason.PROVIDER_UNAVAILABLE,
-        f"An upload failed. {error.message}",
-        code=error.provider_code,
-        provider_message=error.provider_message,
-        retry_after=UPLOAD_RETRY_SECONDS if waits is None else waits,
+    return NotProcessed(
+        replace(failure, reason=reason, message=message),
+        retry_after_seconds=UPLOAD_RETRY_SECONDS if waits is None else waits,
     )
 
 

@@ -13,11 +13,11 @@ from typing import TypeVar
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.image import EXTENSIONS
 from imageedit_server.outbound.client import ApiClient, OutboundError, Part
-from imageedit_server.providers.base import InputImage, Job, NotProcessed, PrepareError
+from imageedit_server.providers.base import InputImage, Job, PrepareError
 from imageedit_server.providers.kie.answers import UPLOAD_RETRY_SECONDS, Answers
 from imageedit_server.providers.kie.models import MAX_FILE_BYTES, MIB, Uploaded
 from imageedit_server.providers.kie.pictures import EditColor, black_and_white, upright
-from imageedit_server.providers.outcomes import made_ready
+from imageedit_server.providers.outcomes import made_ready, not_processed
 from imageedit_server.runtime.workers import Workers
 
 UPLOAD_PATH = "/api/file-stream-upload"
@@ -101,8 +101,8 @@ class Uploads:
             reply = await self._client.send("POST", UPLOAD_PATH, parts=parts, limit_seconds=UPLOAD_SECONDS)
         except OutboundError as error:
             message = f"The provider did not take an upload: {error}"
-            raise NotProcessed(
-                FailureReason.PROVIDER_UNAVAILABLE, message, retry_after_seconds=UPLOAD_RETRY_SECONDS
+            raise not_processed(
+                FailureReason.PROVIDER_UNAVAILABLE, message, retry_after=UPLOAD_RETRY_SECONDS
             ) from error
         return self._answers.upload_url(reply), file.warning
 

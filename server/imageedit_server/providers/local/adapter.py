@@ -17,14 +17,13 @@ from imageedit_server.providers.base import (
     Prepared,
     PrepareError,
     ProviderOptions,
-    Refused,
     Report,
     SubmitSafety,
 )
 from imageedit_server.providers.local.edits import edit
 from imageedit_server.providers.local.language.instructions import Reading, understand
 from imageedit_server.providers.local.plan import Edited, PictureError, Plan
-from imageedit_server.providers.outcomes import WORKER_LOST, worker_lost
+from imageedit_server.providers.outcomes import WORKER_LOST, refused, worker_lost
 from imageedit_server.runtime.workers import Overran
 
 MIB = 1024 * 1024
@@ -87,15 +86,15 @@ class LocalAdapter(Adapter):
         try:
             return await self._workers.run(edit, plan)
         except PictureError as error:
-            raise Refused(FailureReason.IMAGE_UNDECODABLE, str(error)) from error
+            raise refused(FailureReason.IMAGE_UNDECODABLE, str(error)) from error
         except WORKER_LOST as error:
             raise worker_lost() from error
         except (Overran, MemoryError) as error:
             message = "The edit takes more time or memory than one picture may."
-            raise Refused(FailureReason.PROVIDER_FAILED, message) from error
+            raise refused(FailureReason.PROVIDER_FAILED, message) from error
         except Exception as error:  # a bug of ours would fail alike each time: not to be tried for ever
             _log.exception("the edit failed: %s", plan.steps)
-            raise Refused(FailureReason.PROVIDER_FAILED, "The edit failed on this picture.") from error
+            raise refused(FailureReason.PROVIDER_FAILED, "The edit failed on this picture.") from error
 
 
 def _sizes_differ(job: Job) -> str:

@@ -4,10 +4,12 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, cast
 
+from imageedit_server.core.errors import FailureReason
 from imageedit_server.outbound.client import MIB, BadBody, OutboundError, StreamReply, read_json
-from imageedit_server.providers.base import Finished, Output, Report, SubmitError
+from imageedit_server.providers.base import Ambiguous, Finished, Output, Report, SubmitError
 from imageedit_server.providers.openai.calls import Call
 from imageedit_server.providers.openai.refusals import (
     Judge,
@@ -123,11 +125,9 @@ def _broken_off(judge: Judge, reply: StreamReply, error: VendorError, *, begun: 
     verdict = judge.verdict(reply.status, error, reply.headers)
     if not begun:
         return verdict
-    return ambiguous(
-        f"The provider broke off after it had begun. {verdict.message}",
-        code=verdict.provider_code,
-        provider_message=verdict.provider_message,
-    )
+    message = f"The provider broke off after it had begun. {verdict}"
+    reason = FailureReason.SUBMIT_OUTCOME_UNKNOWN
+    return Ambiguous(replace(verdict.failure, reason=reason, message=message))
 
 
 async def _show(event: dict[str, Any], report: Report) -> None:
