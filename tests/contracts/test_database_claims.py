@@ -2,7 +2,8 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, select
@@ -37,7 +38,7 @@ from tests.store.making import (
 SECOND = timedelta(seconds=1)
 
 
-def same(status: Status) -> Status:
+def same(status: Status, _: datetime) -> Status:
     return status
 
 
@@ -119,9 +120,7 @@ async def test_a_given_back_task_waits_for_its_time(database: Database) -> None:
 async def test_a_parked_task_runs_and_waits_for_its_time(database: Database) -> None:
     claimed = await claimed_task(database)
 
-    def park(status: Status) -> Status:
-        return transitions.enter(status, Stage.SUBMIT_UNKNOWN)
-
+    park = partial(transitions.enter, stage=Stage.SUBMIT_UNKNOWN)
     await database.write(change, claimed.lease, park, NOW, not_before=LATER)
     assert await claim_all(database, NOW) == []
     again = await claim_all(database, LATER)
@@ -174,23 +173,23 @@ async def test_a_released_task_goes_on_where_it_stands(database: Database) -> No
     assert await claim_all(database, NOW) == []
 
 
-DECISIONS = {
-    "enter": lambda status: transitions.enter(status, Stage.WAITING),
-    "progress": lambda status: transitions.progress(status, 50),
+DECISIONS: dict[str, transitions.Transition] = {
+    "enter": partial(transitions.enter, stage=Stage.WAITING),
+    "progress": partial(transitions.progress, percent=50),
     "give back": transitions.give_back,
     "succeed": finish,
-    "expire": lambda status: transitions.expire(status, LATER),
+    "expire": transitions.expire,
 }
 
 
 @pytest.mark.parametrize("step", DECISIONS.values(), ids=DECISIONS)
-async def test_a_stale_token_touches_nothing(database: Database, step: object) -> None:
+async def test_a_stale_token_touches_nothing(database: Database, step: transitions.Transition) -> None:
     """P8: whoever lost the lease decides nothing, whatever it wants to decide."""
     zombie = await claimed_task(database)
     [owner] = await claim_all(database, NOW + LEASE)
     before = await database.read(find_task, owner.lease.task_id)
     with pytest.raises(LeaseLost):
-        await database.write(change, zombie.lease, step, LATER)  # type: ignore[arg-type]
+        await database.write(change, zombie.lease, step, LATER)
     assert await database.read(find_task, owner.lease.task_id) == before
     await database.write(change, owner.lease, finish, LATER)
     assert await state_of(database, owner.lease.task_id) == ("SUCCEEDED", 3)

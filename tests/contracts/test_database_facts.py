@@ -131,7 +131,7 @@ async def test_a_zombie_tells_the_vendors_id(database: Database) -> None:
     zombie, key = await submitted(database)
     [owner] = await claim_all(database, NOW + LEASE)
     await database.write(learn, key, Fact(outcome=Outcome.UNKNOWN))
-    await database.write(change, owner.lease, lambda status: transitions.expire(status, LATER), LATER)
+    await database.write(change, owner.lease, transitions.expire, LATER)
     await database.write(learn, key, Fact(outcome=Outcome.ACCEPTED, vendor_task_id="v1"))
     task = await database.read(get_task, TENANT, zombie.task.task_id)
     assert task is not None
@@ -193,7 +193,7 @@ async def test_one_vendor_id_names_one_attempt(database: Database) -> None:
         await database.write(learn, second, fact)
     assert await known(database, second) == attempt()
     elsewhere = await claimed_task(database)
-    await database.write(begin_attempt, elsewhere.lease, attempt(provider="q"), "token", lambda s: s)
+    await database.write(begin_attempt, elsewhere.lease, attempt(provider="q"), "token", lambda s, _: s)
     await database.write(learn, AttemptKey(elsewhere.task.task_id, 1), fact)
 
 
@@ -201,14 +201,14 @@ async def test_a_token_names_one_attempt(database: Database) -> None:
     await submitted(database, token="t")
     other = await claimed_task(database)
     with pytest.raises(Taken):
-        await database.write(begin_attempt, other.lease, attempt(), "t", lambda s: s)
+        await database.write(begin_attempt, other.lease, attempt(), "t", lambda s, _: s)
 
 
 async def test_the_intent_is_in_the_event_that_announces_it(database: Database) -> None:
     """P4: attempt and event are one commit, numbered from 1."""
     claimed, _ = await submitted(database)
     second = replace(attempt(2), billing=Billing.NOT_CHARGED)
-    task = await database.write(begin_attempt, claimed.lease, second, "token 2", lambda s: s)
+    task = await database.write(begin_attempt, claimed.lease, second, "token 2", lambda s, _: s)
     assert task.status.attempts == (attempt(), second)
     assert await database.read(find_task, task.task_id) == task
 
@@ -219,7 +219,7 @@ async def test_the_intent_is_in_the_event_that_announces_it(database: Database) 
 async def test_a_callback_tells_the_forgotten_id_and_asks_for_a_poll(database: Database, feed: Feed) -> None:
     claimed, key = await submitted(database, token="t")
     await database.write(learn, key, Fact(outcome=Outcome.UNKNOWN))
-    await database.write(change, claimed.lease, lambda s: s, NOW, not_before=NOW + timedelta(hours=1))
+    await database.write(change, claimed.lease, lambda s, _: s, NOW, not_before=NOW + timedelta(hours=1))
     heard: list[Change] = []
     feed.listen(heard.extend)
     assert await database.write(call_back, "p", "t", "v", LATER)
@@ -323,7 +323,7 @@ async def test_late_images_are_kept_and_the_task_stays(database: Database) -> No
 
 async def test_facts_about_one_attempt_leave_the_others(database: Database) -> None:
     claimed, first = await submitted(database)
-    await database.write(begin_attempt, claimed.lease, attempt(2), "token 2", lambda s: s)
+    await database.write(begin_attempt, claimed.lease, attempt(2), "token 2", lambda s, _: s)
     other = await create(database)
     await database.write(learn, first, Fact(outcome=Outcome.NOT_PROCESSED, billing=Billing.NOT_CHARGED))
     await database.write(learn, AttemptKey(other.task_id, 1), Fact(outcome=Outcome.FAILED))

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from functools import partial
 from itertools import product
 
 from sqlalchemy import Connection
@@ -14,10 +15,10 @@ from imageedit_server.store.decisions import change
 from imageedit_server.store.queries import list_tasks
 from tests.store.making import LATER, TENANT, claim_all, create, finish
 
-ENDS = {
+ENDS: dict[State, transitions.Transition] = {
     State.SUCCEEDED: finish,
-    State.FAILED: lambda status: transitions.fail(status, transitions.DEADLINE_EXCEEDED, LATER),
-    State.CANCELLED: lambda status: transitions.cancel(status, LATER),
+    State.FAILED: partial(transitions.fail, error=transitions.DEADLINE_EXCEEDED),
+    State.CANCELLED: transitions.cancel,
 }
 
 

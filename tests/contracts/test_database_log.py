@@ -1,7 +1,7 @@
 """Every ``Database``: a task's events have no gap, one end, and nothing after it (P9, P12, F33)."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -105,7 +105,7 @@ async def test_the_clock_may_step_back_but_not_the_seq(database: Database) -> No
     hour = timedelta(hours=1)
     for moment in (NOW + hour, NOW - hour, NOW):
         await database.write(
-            change, claimed.lease, lambda s: transitions.progress(s, s.progress_percent + 1), moment
+            change, claimed.lease, lambda s, now: transitions.progress(s, now, s.progress_percent + 1), moment
         )
     events = await database.read(events_after, claimed.task.task_id, 2, PLENTY)
     assert [(event.seq, event.time) for event in events] == [(3, NOW + hour), (4, NOW - hour), (5, NOW)]
@@ -114,18 +114,18 @@ async def test_the_clock_may_step_back_but_not_the_seq(database: Database) -> No
 @pytest.mark.parametrize("end", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
 async def test_nothing_follows_the_end(database: Database, end: State) -> None:
     claimed = await claimed_task(database)
-    ends = {
+    ends: dict[State, transitions.Transition] = {
         State.SUCCEEDED: finish,
-        State.FAILED: lambda s: transitions.fail(s, transitions.DEADLINE_EXCEEDED, LATER),
-        State.CANCELLED: lambda s: transitions.cancel(s, LATER),
+        State.FAILED: partial(transitions.fail, error=transitions.DEADLINE_EXCEEDED),
+        State.CANCELLED: transitions.cancel,
     }
     await database.write(change, claimed.lease, ends[end], LATER)
-    for step in (
-        *ends.values(),
-        lambda s: s,
+    more: list[transitions.Transition] = [
+        lambda s, _: s,
         transitions.give_back,
-        lambda s: transitions.enter(s, Stage.WAITING),
-    ):
+        partial(transitions.enter, stage=Stage.WAITING),
+    ]
+    for step in (*ends.values(), *more):
         with pytest.raises(LeaseLost):
             await database.write(change, claimed.lease, step, LATER)
     assert (await history(database, claimed.task.task_id))[-1] == (3, end.value)
@@ -140,7 +140,7 @@ async def test_a_step_the_table_does_not_know_is_a_defect(database: Database, st
     lease = claimed.lease
     for wrong in set(State) - TRANSITIONS[state]:
 
-        def step(_: Status, wrong: State = wrong) -> Status:
+        def step(_: Status, __: datetime, wrong: State = wrong) -> Status:
             return Status(state=wrong)
 
         with pytest.raises(AssertionError):

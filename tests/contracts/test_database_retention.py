@@ -40,7 +40,7 @@ async def finished(database: Database, inputs: Sequence[Image] = (), request_id:
     await database.write(create_task, new, inputs)
     [claimed] = await claim_all(database)
     key = AttemptKey(new.task_id, 1)
-    await database.record(begin_attempt, claimed.lease, attempt(), new.task_id, lambda status: status)
+    await database.record(begin_attempt, claimed.lease, attempt(), new.task_id, lambda status, _: status)
     await database.record(learn, key, Fact(outcome=Outcome.SUCCEEDED))
     await database.record(change, claimed.lease, finish, LATER, images=[image("result")])
     await database.record(add_late_images, key, (image("late"),), LATER)

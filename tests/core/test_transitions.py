@@ -32,14 +32,14 @@ ERROR = Failure(reason=FailureReason.PROVIDER_FAILED, message="x")
 
 STEPS: dict[str, Callable[[Status], Status]] = {
     "start": lambda status: transitions.start(status, NOW),
-    "give_back": transitions.give_back,
-    "enter": lambda status: transitions.enter(status, Stage.WAITING),
-    "progress": lambda status: transitions.progress(status, 50),
-    "preview": lambda status: transitions.preview(status, IMAGE),
+    "give_back": lambda status: transitions.give_back(status, NOW),
+    "enter": lambda status: transitions.enter(status, NOW, Stage.WAITING),
+    "progress": lambda status: transitions.progress(status, NOW, 50),
+    "preview": lambda status: transitions.preview(status, NOW, IMAGE),
     "choose_size": lambda status: transitions.choose_size(status, "4:3"),
     "warn": lambda status: transitions.warn(status, ("x",)),
-    "succeed": lambda status: transitions.succeed(status, (IMAGE,), NOW),
-    "fail": lambda status: transitions.fail(status, ERROR, NOW),
+    "succeed": lambda status: transitions.succeed(status, NOW, (IMAGE,)),
+    "fail": lambda status: transitions.fail(status, NOW, ERROR),
     "expire": lambda status: transitions.expire(status, NOW),
     "cancel": lambda status: transitions.cancel(status, NOW),
 }
@@ -91,7 +91,8 @@ def test_every_step_leads_where_the_table_allows(step: str) -> None:
 
 def test_the_first_start_is_kept() -> None:
     later = NOW.replace(hour=5)
-    assert transitions.start(transitions.give_back(transitions.start(Status(), NOW)), later).start_time == NOW
+    given_back = transitions.give_back(transitions.start(Status(), NOW), NOW)
+    assert transitions.start(given_back, later).start_time == NOW
 
 
 @given(
@@ -103,11 +104,11 @@ def test_progress_never_falls_and_never_reaches_the_end(told: list[int]) -> None
     """F48: 0 to 99 whatever was told; 100 is success alone."""
     status = Status(state=State.RUNNING)
     for percent in told:
-        after = transitions.progress(status, percent)
+        after = transitions.progress(status, NOW, percent)
         assert status.progress_percent <= after.progress_percent <= 99
         status = after
     assert status.progress_percent == max(0, min(99, max(told, default=0)))
-    assert transitions.succeed(status, (IMAGE,), NOW).progress_percent == 100
+    assert transitions.succeed(status, NOW, (IMAGE,)).progress_percent == 100
 
 
 def test_a_warning_is_said_once() -> None:

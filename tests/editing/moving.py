@@ -1,6 +1,7 @@
 """Moves tasks on without an engine, and reads watches."""
 
 from collections.abc import AsyncGenerator
+from functools import partial
 
 from imageedit_server.core import transitions
 from imageedit_server.core.task import Event
@@ -16,7 +17,9 @@ STEPS = 12
 
 
 async def step(house: House, lease: Lease, percent: int) -> None:
-    await house.database.write(change, lease, lambda s: transitions.progress(s, percent), house.clock.now())
+    await house.database.write(
+        change, lease, partial(transitions.progress, percent=percent), house.clock.now()
+    )
 
 
 async def end(house: House, lease: Lease) -> None:

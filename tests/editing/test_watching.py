@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from imageedit_server.core import transitions
 from imageedit_server.core.change import Change
 from imageedit_server.core.errors import Code, Reason, Refusal
-from imageedit_server.core.task import Event, State
+from imageedit_server.core.task import Event, State, Status
 from imageedit_server.editing import Heartbeat
 from imageedit_server.editing import watching as watching_module
 from imageedit_server.store.decisions import change
@@ -22,6 +22,10 @@ from imageedit_server.store.retention import forget_tasks
 from tests.editing.moving import OTHER, STEPS, UNKNOWN, all_of, end, finished, seqs, step
 from tests.engine.house import TENANT, House
 from tests.store.making import claimed_task
+
+
+def _warn(status: Status, _: datetime, warning: str) -> Status:
+    return transitions.warn(status, (warning,))
 
 
 async def test_every_resumption_gets_exactly_the_rest(idle: House) -> None:
@@ -188,7 +192,7 @@ async def test_a_long_log_is_read_in_pieces(idle: House) -> None:
     task_id = await finished(idle, steps=99)
     claimed = await claimed_task(idle.database)
     for number in range(250):
-        warn = partial(transitions.warn, warnings=(str(number % 99),))
+        warn = partial(_warn, warning=str(number % 99))
         await idle.database.record(change, claimed.lease, warn, idle.clock.now())
     await end(idle, claimed.lease)
     for watched, last in ((task_id, 102), (claimed.task.task_id, 253)):

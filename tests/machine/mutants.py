@@ -113,7 +113,7 @@ def trusts_a_callback(patch: pytest.MonkeyPatch) -> None:
     once, called_back = Polling.once, Polling.called_back
 
     def remember(self: Any) -> None:
-        self.trusted = bool(self._ledger.attempt.vendor_task_id)
+        self.trusted = bool(self._recorder.attempt.vendor_task_id)
         called_back(self)
 
     async def believe(self: Any) -> Any:
@@ -290,7 +290,9 @@ def _free(connection: Any, row: Any) -> bool:
 @mutant
 def lets_progress_fall(patch: pytest.MonkeyPatch) -> None:
     """What the vendor says is shown as it is."""
-    patch.setattr(transitions, "progress", lambda status, percent: replace(status, progress_percent=percent))
+    patch.setattr(
+        transitions, "progress", lambda status, now, percent: replace(status, progress_percent=percent)
+    )
 
 
 @mutant
@@ -312,7 +314,7 @@ def says_done_before_the_result_is_home(patch: pytest.MonkeyPatch) -> None:
     """A task succeeds with its input, since a download takes so long."""
 
     async def shortcut(self: Any, finished: Any, **_: Any) -> None:
-        await self._ledger.succeed(tuple(given.image for given in self._ledger.task.request.images))
+        await self._recorder.succeed(tuple(given.image for given in self._recorder.task.request.images))
 
     patch.setattr(Run, "_download", shortcut)
 

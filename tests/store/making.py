@@ -89,13 +89,13 @@ async def submitted(database: Database, token: str = "", **fields: Any) -> tuple
     """Create a task, claim it and begin its first attempt."""
     claimed = await claimed_task(database, **fields)
     token = token or claimed.task.task_id
-    await database.write(begin_attempt, claimed.lease, attempt(), token, lambda status: status)
+    await database.write(begin_attempt, claimed.lease, attempt(), token, lambda status, _: status)
     return claimed, AttemptKey(claimed.task.task_id, 1)
 
 
-def finish(status: Status) -> Status:
+def finish(status: Status, now: datetime) -> Status:
     """End a task well."""
-    return transitions.succeed(status, (image("result"),), LATER)
+    return transitions.succeed(status, now, (image("result"),))
 
 
 async def state_of(database: Database, task_id: str) -> tuple[str, int]:

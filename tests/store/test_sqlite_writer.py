@@ -322,7 +322,7 @@ async def test_of_two_decisions_from_one_reading_the_second_is_lost(database: Sq
     def twice(connection: Connection) -> None:
         row = row_by_id(connection, claimed.task.task_id)
         assert row is not None
-        append_event(connection, row, lambda status: status, NOW)
+        append_event(connection, row, lambda status, _: status, NOW)
         append_event(connection, row, finish, NOW)
 
     with pytest.raises(Refusal, match="more to store"):  # after trying it again
@@ -338,7 +338,7 @@ async def test_an_update_touches_only_the_row_that_was_read(database: SqliteData
         row = row_by_id(connection, claimed.task.task_id)
         assert row is not None
         if column == "seq":
-            append_event(connection, row, lambda status: status, NOW, {})
+            append_event(connection, row, lambda status, _: status, NOW, {})
         else:
             update_row(connection, row, {"lease_token": row.lease_token + 1})
         update_row(connection, row, {"state": "QUEUED"})

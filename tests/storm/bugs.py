@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -220,7 +221,7 @@ def _fail(connection: Connection, token_sha256: str, now: datetime) -> None:
     assert row is not None
     if not State(row.state).terminal:
         error = Failure(reason=FailureReason.PROVIDER_FAILED, message="The callback said so.")
-        log.append_event(connection, row, lambda status: transitions.fail(status, error, now), now)
+        log.append_event(connection, row, partial(transitions.fail, error=error), now)
 
 
 def _learn_nothing_from_callbacks() -> None:

@@ -75,6 +75,11 @@ class Outcome(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
 
+    @property
+    def ends(self) -> bool:
+        """Whether an attempt of this outcome has an ``end_time``."""
+        return self in (Outcome.NOT_PROCESSED, Outcome.SUCCEEDED, Outcome.FAILED)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:

@@ -1,5 +1,10 @@
-"""What each step does to a task's status: pure functions, applied by the store inside its transaction."""
+"""What each event does to a task's status: pure functions, applied by the store inside its transaction.
 
+A ``Transition`` takes the status and the time of its event, so that the two agree; the store may apply it
+more than once before it commits. ``choose_size`` and ``warn`` are no events: they ride along with one.
+"""
+
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,6 +13,8 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Outcome, Stage, State, Status
+
+Transition = Callable[[Status, datetime], Status]
 
 UNKNOWN_OUTCOMES = (Outcome.IN_FLIGHT, Outcome.UNKNOWN)
 
@@ -31,23 +38,23 @@ def start(status: Status, now: datetime) -> Status:
     return replace(status, state=State.RUNNING, stage=Stage.PREPARING, start_time=start_time)
 
 
-def give_back(status: Status) -> Status:
+def give_back(status: Status, now: datetime) -> Status:
     """The attempt was not processed and must wait."""
     return replace(status, state=State.QUEUED, stage=None)
 
 
-def enter(status: Status, stage: Stage) -> Status:
+def enter(status: Status, now: datetime, stage: Stage) -> Status:
     """Work reached another stage."""
     return replace(status, stage=stage)
 
 
-def progress(status: Status, percent: int) -> Status:
+def progress(status: Status, now: datetime, percent: int) -> Status:
     """The provider told how far it is; what is shown never falls (F48)."""
     shown = max(status.progress_percent, min(percent, UNFINISHED_PERCENT))
     return replace(status, progress_percent=shown)
 
 
-def preview(status: Status, image: Image) -> Status:
+def preview(status: Status, now: datetime, image: Image) -> Status:
     """The provider sent a partial picture."""
     return replace(status, previews=(*status.previews, image))
 
@@ -63,13 +70,13 @@ def warn(status: Status, warnings: tuple[str, ...]) -> Status:
     return replace(status, warnings=new)
 
 
-def succeed(status: Status, images: tuple[Image, ...], now: datetime) -> Status:
+def succeed(status: Status, now: datetime, images: tuple[Image, ...]) -> Status:
     """Every result is verified and stored."""
     done = replace(status, images=images, progress_percent=100)
     return _end(done, State.SUCCEEDED, now)
 
 
-def fail(status: Status, error: Failure, now: datetime) -> Status:
+def fail(status: Status, now: datetime, error: Failure) -> Status:
     """The task cannot succeed any more."""
     return _end(replace(status, error=error), State.FAILED, now)
 
@@ -84,11 +91,11 @@ def expire(status: Status, now: datetime) -> Status:
         for attempt in status.attempts
     )
     if unknown:
-        return fail(status, SUBMIT_OUTCOME_UNKNOWN, now)
+        return fail(status, now, SUBMIT_OUTCOME_UNKNOWN)
     last = status.attempts[-1] if status.attempts else None
     if status.state is State.QUEUED and last and last.error:
-        return fail(status, replace(last.error, retryable=True), now)
-    return fail(status, DEADLINE_EXCEEDED, now)
+        return fail(status, now, replace(last.error, retryable=True))
+    return fail(status, now, DEADLINE_EXCEEDED)
 
 
 def cancel(status: Status, now: datetime) -> Status:

@@ -13,7 +13,8 @@ from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import Attempt, Outcome, Stage, Status, Task
+from imageedit_server.core.task import Attempt, Outcome, Stage, Task
+from imageedit_server.core.transitions import Transition
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.results import Results
 from imageedit_server.engine.schedule import retry_delay, seconds_until
@@ -88,15 +89,15 @@ class Recorder:
 
     async def decide(
         self,
-        step: Callable[[Status], Status],
+        transition: Transition,
         *,
         images: Sequence[Image] = (),
         not_before: datetime | None = None,
     ) -> None:
-        """Apply ``step``; with ``not_before`` let go of the task until then."""
+        """Apply ``transition``; with ``not_before`` let go of the task until then."""
         self.task = await self._keep_trying(
-            lambda: self._database.record(
-                change, self._lease, step, self.now(), images=images, not_before=not_before
+            lambda now: self._database.record(
+                change, self._lease, transition, now, images=images, not_before=not_before
             )
         )
 
@@ -108,16 +109,18 @@ class Recorder:
         """Make the intent to pay durable, before the paid call (P4)."""
         announce = _entering(Stage.SUBMITTING, warnings)
         self.task = await self._keep_trying(
-            lambda: self._database.record(begin_attempt, self._lease, attempt, token_sha256, announce)
+            lambda now: self._database.record(
+                begin_attempt, self._lease, replace(attempt, submit_time=now), token_sha256, announce
+            )
         )
 
     async def succeed(self, images: tuple[Image, ...]) -> None:
         """End the task with its results."""
-        await self.decide(lambda status: transitions.succeed(status, images, self.now()), images=images)
+        await self.decide(partial(transitions.succeed, images=images), images=images)
 
     async def fail(self, error: Failure) -> None:
         """End the task with its error."""
-        await self.decide(lambda status: transitions.fail(status, error, self.now()))
+        await self.decide(partial(transitions.fail, error=error))
 
     async def fail_because(self, reason: FailureReason, message: str) -> None:
         """End the task with an error of ours."""
@@ -125,7 +128,7 @@ class Recorder:
 
     async def expire(self) -> None:
         """End the task at its deadline."""
-        await self.decide(lambda status: transitions.expire(status, self.now()))
+        await self.decide(transitions.expire)
 
     async def give_back(self, error: NotProcessed) -> None:
         """Queue the task again, or end it where it would wait past its deadline."""
@@ -148,11 +151,12 @@ class Recorder:
             if preview is not None and (image := await self._tools.results.keep_preview(preview)):
                 await self._show(partial(transitions.preview, image=image), image)
 
-    async def _show(self, step: Callable[[Status], Status], *images: Image) -> None:
-        self.task = await self._database.record(change, self._lease, step, self.now(), images=images)
+    async def _show(self, transition: Transition, *images: Image) -> None:
+        now = self.now()
+        self.task = await self._database.record(change, self._lease, transition, now, images=images)
 
     def _is_news(self, percent: int) -> bool:
-        return transitions.progress(self.task.status, percent) != self.task.status
+        return transitions.progress(self.task.status, self.now(), percent) != self.task.status
 
     # Facts
 
@@ -163,7 +167,6 @@ class Recorder:
                 outcome=Outcome.NOT_PROCESSED,
                 billing=self._charge.not_processed,
                 error=error.failure,
-                end_time=self.now(),
             )
         )
 
@@ -194,29 +197,29 @@ class Recorder:
         await self._learn(self._success())
 
     def _success(self) -> Fact:
-        return Fact(outcome=Outcome.SUCCEEDED, billing=self._charge.succeeded, end_time=self.now())
+        return Fact(outcome=Outcome.SUCCEEDED, billing=self._charge.succeeded)
 
     async def failed(self, error: Failure) -> None:
         """The vendor took the attempt and failed it, or its result is unusable."""
-        await self._learn(Fact(outcome=Outcome.FAILED, error=error, end_time=self.now()))
+        await self._learn(Fact(outcome=Outcome.FAILED, error=error))
 
     async def late(self, images: tuple[Image, ...]) -> None:
         """Results came after the task had ended: they are kept with the attempt."""
-        await self._keep_trying(
-            lambda: self._database.record(add_late_images, self._key(), images, self.now())
-        )
+        await self._keep_trying(lambda now: self._database.record(add_late_images, self._key(), images, now))
 
     async def result_urls(self) -> tuple[str, ...]:
         """Return where the vendor said that the attempt's results are."""
         return await self._database.look_up(result_urls, self._key()) if self.task.status.attempts else ()
 
     async def _learn(self, fact: Fact) -> None:
-        await self._keep_trying(lambda: self._database.record(learn, self._key(), fact))
+        await self._keep_trying(lambda now: self._database.record(learn, self._key(), _at(fact, now)))
 
-    async def _learn_and_decide(self, fact: Fact, step: Callable[[Status], Status]) -> None:
+    async def _learn_and_decide(self, fact: Fact, transition: Transition) -> None:
         """Write a fact in any case; raises ``LeaseLost`` when the decision could not be made with it."""
         task = await self._keep_trying(
-            lambda: self._database.record(learn_and_change, self._lease, self._key(), fact, step, self.now())
+            lambda now: self._database.record(
+                learn_and_change, self._lease, self._key(), _at(fact, now), transition, now
+            )
         )
         if task is None:
             raise LeaseLost
@@ -225,16 +228,23 @@ class Recorder:
     def _key(self) -> AttemptKey:
         return AttemptKey(self.task.task_id, self.attempt.number)
 
-    async def _keep_trying(self, write: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Write, and wait while the disk is full: what was paid for must not be forgotten (F19, P6)."""
+    async def _keep_trying(self, write: Callable[[datetime], Coroutine[Any, Any, T]]) -> T:
+        """Write, and wait while the disk is full: what was paid for must not be forgotten (F19, P6).
+
+        Each try reads the clock once: an event, its status and the fact behind it have one time.
+        """
         while True:
             try:
-                return await write()
+                return await write(self.now())
             except Refusal as refusal:
                 if refusal.reason is not Reason.STORAGE_FULL:
                     raise
             await self._tools.clock.sleep(FULL_RETRY_SECONDS)
 
 
-def _entering(stage: Stage, warnings: tuple[str, ...] = ()) -> Callable[[Status], Status]:
-    return lambda status: transitions.warn(transitions.enter(status, stage), warnings)
+def _entering(stage: Stage, warnings: tuple[str, ...] = ()) -> Transition:
+    return lambda status, now: transitions.warn(transitions.enter(status, now, stage), warnings)
+
+
+def _at(fact: Fact, now: datetime) -> Fact:
+    return replace(fact, end_time=now) if fact.outcome.ends else fact

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import secrets
 from datetime import datetime, timedelta
+from functools import partial
 
 from imageedit_server.core import transitions
 from imageedit_server.core.errors import FailureReason, refuse_fields
@@ -235,14 +236,14 @@ class Run:
     async def _park(self, not_before: datetime) -> None:
         """Let go of the task until ``not_before``: a task of unknown outcome holds no place."""
         await self._recorder.decide(
-            lambda status: transitions.enter(status, Stage.SUBMIT_UNKNOWN),
+            partial(transitions.enter, stage=Stage.SUBMIT_UNKNOWN),
             not_before=min(not_before, self._recorder.task.deadline),
         )
 
     async def _unpark(self) -> None:
         """Let the task be claimed at once, to be polled."""
         await self._recorder.decide(
-            lambda status: transitions.enter(status, Stage.WAITING), not_before=self._recorder.now()
+            partial(transitions.enter, stage=Stage.WAITING), not_before=self._recorder.now()
         )
 
     def _window_end(self) -> datetime:
@@ -348,7 +349,7 @@ class Run:
         violations = [*check_limits(fetched, model), *self._adapter.check(fetched, model)]
         if violations:
             raise PrepareError(FailureReason.INVALID_FIELD, refuse_fields(violations).message)
-        await self._recorder.decide(lambda status: with_size(status, fetched, model))
+        await self._recorder.decide(lambda status, _: with_size(status, fetched, model))
         return fetched
 
     def _job(self, request: Request, number: int, token: str) -> Job:

@@ -3,7 +3,6 @@
 Facts are written once, by whoever learnt them, with or without a lease (P8).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -16,6 +15,7 @@ from imageedit_server.core.charge import Billing
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Outcome, State, Status, Task
+from imageedit_server.core.transitions import Transition
 from imageedit_server.store import codec
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.creation import add_images, link_images
@@ -58,13 +58,13 @@ def begin_attempt(
     lease: Lease,
     attempt: Attempt,
     token_sha256: str,
-    step: Callable[[Status], Status],
+    transition: Transition,
 ) -> Task:
     """Make the intent to pay durable (P4): the attempt's row and the event that announces it."""
     row = owned_row(connection, lease)
 
-    def announce(status: Status) -> Status:
-        return step(replace(status, attempts=(*status.attempts, attempt)))
+    def announce(status: Status, now: datetime) -> Status:
+        return transition(replace(status, attempts=(*status.attempts, attempt)), now)
 
     task = append_event(connection, row, announce, attempt.submit_time, {})
     _INSERT.run(
@@ -142,7 +142,7 @@ def learn_and_change(
     lease: Lease,
     key: AttemptKey,
     fact: Fact,
-    step: Callable[[Status], Status],
+    transition: Transition,
     now: datetime,
 ) -> Task | None:
     """Write a fact and, as ``change`` does, the decision that follows from it.
@@ -152,7 +152,7 @@ def learn_and_change(
     lock_task(connection, lease.task_id)
     learn(connection, key, fact)
     try:
-        return change(connection, lease, step, now)
+        return change(connection, lease, transition, now)
     except LeaseLost:
         return None
 

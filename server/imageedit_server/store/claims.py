@@ -229,9 +229,7 @@ def _lease(connection: Connection, row: Any, now: datetime, lease_until: datetim
     if State(current.state) is State.RUNNING:
         update_row(connection, current, owned)
         return Claimed(with_attempts(connection, current), lease)
-    return Claimed(
-        append_event(connection, current, lambda status: transitions.start(status, now), now, owned), lease
-    )
+    return Claimed(append_event(connection, current, transitions.start, now, owned), lease)
 
 
 _OVERDUE = PreparedSelect(
@@ -258,7 +256,7 @@ def _expire(connection: Connection, now: datetime) -> bool:
     for task in overdue:
         row = row_by_id(connection, task.task_id)
         if row is not None and not State(row.state).terminal and not _is_owned(row, now):
-            append_event(connection, row, lambda status: transitions.expire(status, now), now)
+            append_event(connection, row, transitions.expire, now)
     return len(overdue) == MOST_OVERDUE
 
 

@@ -1,6 +1,6 @@
 """Decisions about a task. They are fenced: without the task's lease they touch nothing (P8)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,8 @@ from sqlalchemy import Connection, bindparam, update
 from imageedit_server.core import transitions
 from imageedit_server.core.errors import task_not_found
 from imageedit_server.core.image import Image
-from imageedit_server.core.task import State, Status, Task
+from imageedit_server.core.task import State, Task
+from imageedit_server.core.transitions import Transition
 from imageedit_server.store.claims import Lease
 from imageedit_server.store.creation import add_images, link_images
 from imageedit_server.store.log import UNOWNED, LeaseLost, append_event, locked_row
@@ -21,7 +22,7 @@ from imageedit_server.store.tables import TASK, to_micros
 def change(
     connection: Connection,
     lease: Lease,
-    step: Callable[[Status], Status],
+    transition: Transition,
     now: datetime,
     *,
     images: Sequence[Image] = (),
@@ -38,7 +39,7 @@ def change(
     owner: dict[str, Any] = {}
     if not_before is not None:
         owner = {**UNOWNED, "not_before": to_micros(not_before)}
-    return append_event(connection, row, step, now, owner)
+    return append_event(connection, row, transition, now, owner)
 
 
 def owned_row(connection: Connection, lease: Lease) -> Any:
@@ -69,4 +70,4 @@ def cancel_task(connection: Connection, tenant: str, task_id: str, now: datetime
     if State(row.state).terminal:
         return with_attempts(connection, row)
     fenced = {**UNOWNED, "lease_token": row.lease_token + 1}
-    return append_event(connection, row, lambda status: transitions.cancel(status, now), now, fenced)
+    return append_event(connection, row, transitions.cancel, now, fenced)

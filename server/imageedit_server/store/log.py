@@ -1,6 +1,6 @@
 """The one way to an event: the conditional update of a task and the log entry, in one transaction."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, update
 
 from imageedit_server.core.change import Change
-from imageedit_server.core.task import TRANSITIONS, Event, State, Status, Task
+from imageedit_server.core.task import TRANSITIONS, Event, State, Task
+from imageedit_server.core.transitions import Transition
 from imageedit_server.store import codec
 from imageedit_server.store.database import CHANGES, RunAgain
 from imageedit_server.store.dialect import lock_task
@@ -39,16 +40,18 @@ def locked_row(connection: Connection, task_id: str) -> Any | None:
 def append_event(
     connection: Connection,
     row: Row[Any],
-    step: Callable[[Status], Status],
+    transition: Transition,
     now: datetime,
     owner: Mapping[str, Any] = UNOWNED,
 ) -> Task:
-    """Apply ``step`` to the task in ``row``. ``owner`` are the lease columns to set if it stays RUNNING.
+    """Apply ``transition`` to the task in ``row``: one event, whose time is ``now`` all through.
+
+    ``owner`` are the lease columns to set if it stays RUNNING.
 
     Raises ``RunAgain`` when the row is no longer as it was read.
     """
     before = with_attempts(connection, row)
-    status = step(before.status)
+    status = transition(before.status, now)
     if status.state not in TRANSITIONS[before.status.state]:
         raise AssertionError(f"{before.status.state} cannot become {status.state}")
     seq = row.seq + 1
