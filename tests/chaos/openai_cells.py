@@ -23,6 +23,7 @@ from tests.chaos.cells import (
 )
 from tests.chaos.pictures import FEW_SHARES, JPEG, MORE_THAN_A_JPEG, NO_RESULTS, PNG, WEBP, cut_out, photo
 from tests.chaos.urls import REFUSED_URLS
+from tests.vendors.behaviours import Plain
 from tests.vendors.openai.behaviours import (
     BROKEN_WIRES,
     UNREADABLE,
@@ -325,7 +326,7 @@ def _in_place() -> Iterator[Cell]:
         yield _cell(GPT_IMAGE, "download", behaviour.name, SUCCEEDS, _does(behaviour))
 
 
-def _bad_pictures() -> Iterator[Behaviour]:
+def _bad_pictures() -> Iterator[Plain]:
     for name, content in NO_RESULTS.items():
         if content:
             yield pictures(f"in place {name}", _const(content))

@@ -117,7 +117,7 @@ async def test_a_stream_without_its_type_is_still_one(
     adapter: OpenaiAdapter, vendor: OpenaiVendor, prepared: Prepared, reports: Reports
 ) -> None:
     def plain(honest: Honest) -> Answer:
-        return replace(honest.response, media_type="text/plain")
+        return replace(honest, media_type="text/plain")
 
     vendor.misbehave(Behaviour("plain text", plain))
     assert len((await adapter.submit(prepared, reports)).outputs) == 1

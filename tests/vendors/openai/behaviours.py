@@ -1,35 +1,61 @@
-"""The switchboard's misbehaviours: what a vendor, its edge or the network does wrong (PROMISES F40 to F54).
-
-A behaviour takes the place of one honest reply. ``works`` says whether the vendor did the work, and charged
-for it, before its reply went wrong; that is what makes sending a paid call again dangerous.
-"""
+"""What OpenAI and its relays say wrong in their own words, beside what all do (PROMISES F40 to F54)."""
 
 import asyncio
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from typing import Any
 
+from tests.vendors import behaviours
+from tests.vendors.behaviours import (
+    BROKEN_WIRES,
+    Plain,
+    Success,
+    brotli,
+    on_the_wire,
+    page,
+    replies,
+    rewrites,
+    sends,
+    unreadable,
+)
 from tests.vendors.serving import Answer, Line, Response, Wire, json_response
-from tests.vendors.wires import broken_wires
+
+__all__ = [
+    "BROKEN_WIRES",
+    "UNREADABLE",
+    "Behaviour",
+    "Honest",
+    "busy",
+    "coded",
+    "each",
+    "error",
+    "event_of",
+    "on_the_wire",
+    "page",
+    "pictures",
+    "replies",
+    "rewrites",
+    "sends",
+    "stream",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Honest:
+class Honest(Response):
     """The honest reply; ``events`` are its pieces when it is a stream."""
 
-    response: Response = field(default_factory=Response)
     events: Sequence[bytes] = ()
 
+    @classmethod
+    def of(cls, response: Response, events: Sequence[bytes] = ()) -> "Honest":
+        """Make one of a reply."""
+        given = {field.name: getattr(response, field.name) for field in fields(Response)}
+        return cls(**given, events=events)
 
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """``answer`` makes the reply from the honest one (from an empty one when the vendor did not work)."""
 
-    name: str
-    answer: Callable[[Honest], Answer]
-    works: bool = True
+Behaviour = behaviours.Behaviour[Honest]
 
 
 def error(
@@ -41,56 +67,26 @@ def error(
     param: str | None = None,
     headers: Mapping[str, str] | None = None,
     works: bool = False,
-) -> Behaviour:
+) -> Plain:
     """Answer with an error object, by default without having done anything."""
     body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     reply = json_response(body, status, headers)
     asks = " ".join(f"{header}={value}" for header, value in (headers or {}).items())
     worked = " after work" if works else ""
-    return Behaviour(f"HTTP {status} {code!r} {kind} {message[:60]} {asks}{worked}", lambda _: reply, works)
+    return Plain(f"HTTP {status} {code!r} {kind} {message[:60]} {asks}{worked}", lambda _: reply, works)
 
 
-def busy(headers: Mapping[str, str], code: str = "rate_limit_exceeded") -> Behaviour:
+def busy(headers: Mapping[str, str], code: str = "rate_limit_exceeded") -> Plain:
     """Answer 429 with Retry-After headers of any form (F40)."""
     return error(429, code, message="Rate limit reached", kind="requests", headers=headers)
 
 
-def page(status: int, text: str = "<html><h1>nginx</h1></html>", *, works: bool = False) -> Behaviour:
-    """Answer with a web page, as proxies and edges do (F42)."""
-    reply = Response(status=status, body=text.encode(), media_type="text/html")
-    return Behaviour(f"page {status}{' after work' if works else ''}", lambda _: reply, works)
-
-
-def sends(
-    name: str,
-    body: bytes,
-    *,
-    status: int = 200,
-    media_type: str = "application/json",
-    headers: Mapping[str, str] | None = None,
-    works: bool = True,
-) -> Behaviour:
-    """Answer with this body, by default after the work was done (F45)."""
-    reply = Response(status=status, body=body, media_type=media_type, headers=headers or {})
-    return Behaviour(name, lambda _: reply, works)
-
-
-def rewrites(name: str, change: Callable[[dict[str, Any]], Any]) -> Behaviour:
-    """Do the work and answer with the honest JSON, changed."""
-
-    def answer(honest: Honest) -> Answer:
-        changed = change(json.loads(honest.response.content()))
-        return json_response(changed, headers=honest.response.headers)
-
-    return Behaviour(name, answer)
-
-
-def each(name: str, **members: Any) -> Behaviour:
+def each(name: str, **members: Any) -> Plain:
     """Do the work and answer with some members of each entry of ``data`` changed."""
     return rewrites(name, lambda body: body | {"data": [entry | members for entry in body["data"]]})
 
 
-def pictures(name: str, change: Callable[[bytes], bytes]) -> Behaviour:
+def pictures(name: str, change: Callable[[bytes], bytes]) -> Plain:
     """Do the work and answer with the bytes of each picture changed (F52)."""
 
     def changed(entry: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +96,7 @@ def pictures(name: str, change: Callable[[bytes], bytes]) -> Behaviour:
     return rewrites(name, lambda body: body | {"data": [changed(entry) for entry in body["data"]]})
 
 
-def coded(name: str, change: Callable[[str], Any]) -> Behaviour:
+def coded(name: str, change: Callable[[str], Any]) -> Plain:
     """Do the work and answer with the Base64 of each picture changed (F53)."""
     return rewrites(
         name,
@@ -108,16 +104,6 @@ def coded(name: str, change: Callable[[str], Any]) -> Behaviour:
             body | {"data": [entry | {"b64_json": change(entry["b64_json"])} for entry in body["data"]]}
         ),
     )
-
-
-def on_the_wire(name: str, wire: Wire, *, works: bool = True) -> Behaviour:
-    """Misbehave on the socket, by default after the work was done (F43, F44)."""
-    return Behaviour(name, lambda _: wire, works)
-
-
-def replies(name: str, change: Callable[[Response], Answer]) -> Behaviour:
-    """Do the work and send the honest reply in another way."""
-    return Behaviour(name, lambda honest: change(honest.response))
 
 
 # Streams
@@ -155,27 +141,19 @@ def _broken_off(events: Sequence[bytes]) -> Wire:
     return wire
 
 
-BROKEN_WIRES = (*broken_wires(on_the_wire, replies),)
-"""F43 and F44: the honest reply is lost on its way, whatever the vendor did."""
-
 UNREADABLE = (
-    sends("HTML 200", b"<html>welcome</html>", media_type="text/html"),
-    sends("empty", b""),
-    sends("BOM only", b"\xef\xbb\xbf"),
-    sends("truncated JSON", b'{"created":1,"data":[{"b64_json":"iVBORw0KGgo'),
-    sends("NaN", b'{"created":NaN,"data":[{"b64_json":"iVBORw0KGgo="}]}'),
-    sends("infinite number", b'{"created":1e400,"data":[{"b64_json":"iVBORw0KGgo="}]}'),
-    sends("huge integer", b'{"created":' + b"9" * 5000 + b',"data":[{"b64_json":"iVBORw0KGgo="}]}'),
-    sends("deep nesting", b'{"data":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
-    sends("empty object", b"{}"),
-    sends("empty array", b"[]"),
-    sends("null", b"null"),
-    sends("a string", b'"ok"'),
-    sends("data null", b'{"created":1,"data":null}'),
-    sends("data an object", b'{"created":1,"data":{"b64_json":"iVBORw0KGgo="}}'),
-    sends("data of strings", b'{"created":1,"data":["iVBORw0KGgo="]}'),
-    sends("not UTF-8", b'{"created":1,"data":[{"b64_json":"\xff\xfe"}]}'),
-    sends("br unasked", b"\x0b\x02\x80{}\x03", headers={"content-encoding": "br"}),
+    *unreadable(
+        Success(
+            whole=b'{"created":%s,"data":%s}',
+            code=b"1",
+            data=b'[{"b64_json":%s}]',
+            value=b'"iVBORw0KGgo="',
+            number=b'{"created":%s,"data":[{"b64_json":"iVBORw0KGgo="}]}',
+            wrong_data={"an object": b'{"b64_json":"iVBORw0KGgo="}', "of strings": b'["iVBORw0KGgo="]'},
+            wrong_codes={},
+        )
+    ),
+    brotli(),
     rewrites("no pictures", lambda body: body | {"data": []}),
     each("only empty texts", url="", b64_json="", revised_prompt=""),
     each("only nulls", url=None, b64_json=None),

@@ -153,7 +153,7 @@ class OpenaiVendor:
         try:
             asked = self._check(request)
         except _Refused as refused:
-            return Honest(response=refused.response)
+            return Honest.of(refused.response)
         self.asked.append(asked)
         await asyncio.sleep(self.work_seconds)
         self.ledger.append(
@@ -170,9 +170,9 @@ class OpenaiVendor:
         if asked.streams:
             events = await asyncio.to_thread(_events, asked, results[0])
             whole = Response(body=b"".join(events), media_type="text/event-stream", headers=headers)
-            return Honest(response=whole, events=events)
+            return Honest.of(whole, events)
         body = await asyncio.to_thread(self._body, asked, results)
-        return Honest(response=json_response(body, headers=headers))
+        return Honest.of(json_response(body, headers=headers))
 
     def _check_key(self, request: Request) -> None:
         if request.headers.get("authorization") != f"Bearer {self.api_key}":
@@ -222,7 +222,7 @@ class OpenaiVendor:
         honest = Response(status=404, body=b"not found", media_type="text/plain")
         if content is not None:
             honest = Response(body=content, media_type=MEDIA_TYPES[request.path.rpartition(".")[2]])
-        return honest if behaviour is None else behaviour.answer(Honest(response=honest))
+        return honest if behaviour is None else behaviour.answer(Honest.of(honest))
 
     # Errors
 
@@ -314,7 +314,7 @@ def _event(asked: rules.Asked, kind: str, image: Image.Image, more: dict[str, An
 
 
 def _as_it_comes(honest: Honest) -> Response:
-    return replace(honest.response, body=_slowly(honest.events)) if honest.events else honest.response
+    return replace(honest, body=_slowly(honest.events)) if honest.events else honest
 
 
 async def _slowly(events: Sequence[bytes]) -> AsyncIterator[bytes]:
