@@ -42,8 +42,7 @@ from imageedit_server.settings import SettingsError, load_settings
 from tests.fuzz.fuzzing import Attack, Target
 from tests.images.test_inspection import SOUND
 from tests.outbound.corpus import MORE_URLS, URLS
-from tests.providers.kie.conftest import Silence, StandingClock, ThreadWorkers
-from tests.providers.kie.jobs import NOW
+from tests.providers.adapters import NOW, Reports, StandingClock, ThreadWorkers
 
 MAX_PIXELS = 100_000
 STATUSES = (200, 200, 200, 200, 201, 204, 301, 400, 401, 402, 404, 408, 413, 422, 429, 455, 500, 503)
@@ -115,7 +114,7 @@ def _adapter(kind: type[Adapter], vendor: Vendor, **options: object) -> Any:
 
 async def _submitted(adapter: Any, payload: object) -> None:
     try:
-        outcome = await adapter.submit(Prepared(payload=payload), Silence())
+        outcome = await adapter.submit(Prepared(payload=payload), Reports())
     except SubmitError:
         return
     except OutboundError as error:  # openai's reading may break off, which ``submit`` translates
@@ -128,7 +127,7 @@ async def _submitted(adapter: Any, payload: object) -> None:
 
 async def _polled(adapter: Any) -> None:
     try:
-        outcome = await adapter.poll("vendor-id", Silence())
+        outcome = await adapter.poll("vendor-id", Reports())
     except (KieAskAgain, SuitmeAskAgain, VendorTaskUnknown):
         return
     match outcome:

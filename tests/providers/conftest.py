@@ -1,11 +1,36 @@
-"""What the tests of all adapters share."""
+"""What the tests of all adapters share: what an adapter is made with, and waits that are over at once."""
+
+from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.leaps import leap
+from tests.providers.adapters import Build, Connect, Reports, StandingClock, connecting
 from tests.vendors.serving import Line
 
 LONGER_THAN_ANY_LIMIT = 100.0
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    return StandingClock()
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    async with connecting() as connect:
+        yield connect
+
+
+@pytest.fixture
+def build(connect: Connect, clock: StandingClock) -> Build:
+    """Makes adapters; each vendor's folder says with which settings."""
+    return Build(connect, clock)
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return Reports()
 
 
 @pytest.fixture

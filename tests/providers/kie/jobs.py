@@ -3,7 +3,7 @@
 import io
 import secrets
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.providers.base import InputImage, Job
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.models import CHARACTER_EDIT, SEEDREAM
+from tests.providers.adapters import NOW
 
-NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 CALLBACK_URL = "http://127.0.0.1:9/callbacks/kie/callback-token-that-nobody-may-see"
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 

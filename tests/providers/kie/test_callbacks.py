@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from imageedit_server.providers.base import CallbackRefused
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.callbacks import read_callback
+from tests.providers.adapters import NOW
 from tests.providers.kie.conftest import MakeAdapter
-from tests.providers.kie.jobs import NOW
 from tests.vendors.kie.server import KieVendor
 
 # The test vector of VENDORS §6.

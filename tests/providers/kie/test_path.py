@@ -14,7 +14,8 @@ from imageedit_server.providers.base import Context, Finished, Job, Running
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.pictures import EditColor
 from imageedit_server.sandbox.pool import WorkerPool
-from tests.providers.kie.conftest import TRUST, Connect, MakeAdapter, Silence, StandingClock
+from tests.providers.adapters import TRUST, Connect, Reports, StandingClock
+from tests.providers.kie.conftest import MakeAdapter
 from tests.providers.kie.jobs import Jobs, encoded, picture
 from tests.vendors.kie.server import KieVendor
 
@@ -28,8 +29,8 @@ async def pool() -> AsyncIterator[WorkerPool]:
 
 async def carried_out(adapter: KieAdapter, job: Job) -> Finished:
     prepared = await adapter.prepare(job)
-    accepted = await adapter.submit(prepared, Silence())
-    while isinstance(standing := await adapter.poll(accepted.vendor_task_id, Silence()), Running):
+    accepted = await adapter.submit(prepared, Reports())
+    while isinstance(standing := await adapter.poll(accepted.vendor_task_id, Reports()), Running):
         pass
     assert isinstance(standing, Finished)
     return standing

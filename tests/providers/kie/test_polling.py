@@ -12,7 +12,7 @@ from imageedit_server.outbound.client import OutboundError
 from imageedit_server.providers.base import Finished, Output, Running, VendorTaskUnknown
 from imageedit_server.providers.kie import KieAdapter, doubts
 from imageedit_server.providers.kie.answers import POLL_ENDS, UNKNOWN_TASK, AskAgain
-from tests.providers.kie.conftest import Silence, StandingClock
+from tests.providers.adapters import Reports, StandingClock
 from tests.providers.kie.jobs import Jobs
 from tests.vendors.kie.behaviours import (
     BROKEN_WIRES,
@@ -44,10 +44,10 @@ class Work:
 
     async def begin(self) -> None:
         prepared = await self.adapter.prepare(self.jobs.seedream())
-        self.task_id = (await self.adapter.submit(prepared, Silence())).vendor_task_id
+        self.task_id = (await self.adapter.submit(prepared, Reports())).vendor_task_id
 
     async def poll(self) -> Running | Finished | Failure:
-        return await self.adapter.poll(self.task_id, Silence())
+        return await self.adapter.poll(self.task_id, Reports())
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from imageedit_server.providers.base import NotProcessed, PrepareError
 from imageedit_server.providers.kie import KieAdapter, uploads
 from imageedit_server.providers.kie.pictures import EditColor, black_and_white
 from imageedit_server.runtime.workers import WorkerDied
-from tests.providers.kie.conftest import MakeAdapter, ThreadWorkers
+from tests.providers.adapters import ThreadWorkers
+from tests.providers.kie.conftest import MakeAdapter
 from tests.providers.kie.jobs import Jobs, encoded, mask, picture
 from tests.vendors.kie.behaviours import (
     BROKEN_WIRES,

@@ -1,7 +1,6 @@
 """What the tests of ``local`` share: the photo, a plan carried out, and a pool that is only a thread."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -18,13 +17,6 @@ T = TypeVar("T")
 PHOTO = Path(__file__).parents[2] / "photos" / "grace_hopper.jpg"
 FACE = (215, 140, 320, 160)
 SKY = (400, 100, 500, 300)
-
-
-class ThreadWorkers:
-    """``core.workers.Workers`` without processes."""
-
-    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.to_thread(function, *args, **kwargs)
 
 
 def edited(prompt: str, image: Path = PHOTO, *, mask: Path | None = None, size: str = "auto") -> Edited:

@@ -30,7 +30,8 @@ from imageedit_server.providers.local.plan import PictureError, Plan
 from imageedit_server.runtime.clock import SystemClock
 from imageedit_server.runtime.workers import Overran, WorkerDied, WorkersBroken
 from imageedit_server.sandbox.pool import WorkerPool
-from tests.providers.local.support import PHOTO, ThreadWorkers, brightness, mask_file, photo, picture_of
+from tests.providers.adapters import Reports, ThreadWorkers
+from tests.providers.local.support import PHOTO, brightness, mask_file, photo, picture_of
 
 
 def _no_network(*_: object) -> ApiClient:
@@ -61,15 +62,6 @@ def _job(prompt: str, *, size: str = "auto", mask: InputImage | None = None) -> 
         attempt_key="key",
         deadline=datetime.now(UTC),
     )
-
-
-class Reports:
-    def __init__(self) -> None:
-        self.percents: list[int] = []
-
-    async def __call__(self, *, progress_percent: int | None = None, preview: bytes | None = None) -> None:
-        assert progress_percent is not None
-        self.percents.append(progress_percent)
 
 
 async def _run(adapter: LocalAdapter, job: Job) -> Finished:

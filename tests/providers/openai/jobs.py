@@ -2,7 +2,7 @@
 
 import io
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.core.sizes import AUTO, nearest
 from imageedit_server.images.inspection import inspect
 from imageedit_server.providers.base import Adapter, InputImage, Job
+from tests.providers.adapters import NOW
 
-NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 PROMPT = "Make it a summer evening."
 Size = tuple[int, int]
 

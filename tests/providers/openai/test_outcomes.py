@@ -11,7 +11,8 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.providers.base import Ambiguous, NotProcessed, Refused, SubmitError, SubmitSafety
 from imageedit_server.providers.openai import OpenaiAdapter
 from imageedit_server.providers.openai.refusals import DOUBTS, REFUSALS
-from tests.providers.openai.conftest import MakeAdapter, Reports
+from tests.providers.adapters import Reports
+from tests.providers.openai.conftest import MakeAdapter
 from tests.providers.openai.jobs import Jobs
 from tests.vendors.openai.behaviours import (
     BROKEN_WIRES,

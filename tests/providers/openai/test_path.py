@@ -12,7 +12,8 @@ from imageedit_server.core.request import Kind
 from imageedit_server.providers.base import Adapter, Context, Finished, Job
 from imageedit_server.providers.openai import OpenaiAdapter
 from imageedit_server.sandbox.pool import WorkerPool
-from tests.providers.openai.conftest import SETTINGS, Connect, MakeAdapter, Reports, StandingClock
+from tests.providers.adapters import Connect, Reports, StandingClock
+from tests.providers.openai.conftest import SETTINGS, MakeAdapter
 from tests.providers.openai.jobs import Jobs, encoded, mask, opened, picture
 from tests.vendors.openai.server import OpenaiVendor, Personality
 

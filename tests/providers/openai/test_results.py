@@ -17,7 +17,8 @@ from imageedit_server.providers.openai.results import (
     decode_base64,
     read_result,
 )
-from tests.providers.openai.conftest import MakeAdapter, Reports
+from tests.providers.adapters import Reports
+from tests.providers.openai.conftest import MakeAdapter
 from tests.providers.openai.jobs import Jobs, picture
 from tests.vendors.openai.behaviours import Behaviour, coded, each, pictures, rewrites
 from tests.vendors.openai.server import OpenaiVendor

@@ -11,7 +11,7 @@ from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.providers.base import Ambiguous, Finished, NotProcessed, Prepared, Refused, SubmitError
 from imageedit_server.providers.openai import OpenaiAdapter
 from imageedit_server.providers.openai.streaming import BadStream, read_events
-from tests.providers.openai.conftest import Reports
+from tests.providers.adapters import Reports
 from tests.providers.openai.jobs import Jobs, opened
 from tests.vendors.openai.behaviours import (
     BROKEN_WIRES,

@@ -4,7 +4,8 @@ import re
 
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.providers.openai import OpenaiAdapter
-from tests.providers.openai.conftest import MakeAdapter, Reports
+from tests.providers.adapters import Reports
+from tests.providers.openai.conftest import MakeAdapter
 from tests.providers.openai.jobs import Jobs, mask, picture
 from tests.vendors.openai.server import OpenaiVendor
 from tests.vendors.serving import read_form

@@ -2,7 +2,7 @@
 
 import io
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from imageedit_server.core.image import Image
 from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.providers.base import InputImage, Job
 from imageedit_server.providers.suitme import SuitmeAdapter
+from tests.providers.adapters import NOW
 
-NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 INSTRUCTIONS = "将发型改为短发，肤色调亮一些"
 

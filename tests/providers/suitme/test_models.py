@@ -11,7 +11,8 @@ from imageedit_server.core.task import Status
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.providers.base import Context
 from imageedit_server.providers.suitme import SuitmeAdapter, SuitmeOptions
-from tests.providers.suitme.conftest import TRUST, MakeAdapter, StandingClock, ThreadWorkers
+from tests.providers.adapters import TRUST, StandingClock, ThreadWorkers
+from tests.providers.suitme.conftest import MakeAdapter
 from tests.providers.suitme.jobs import Jobs
 
 MIB = 1024 * 1024

@@ -9,7 +9,7 @@ from imageedit_server.core.request import BodyProfile
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.providers.base import Finished, Job, Running
 from imageedit_server.providers.suitme import SuitmeAdapter
-from tests.providers.suitme.conftest import TRUST, Silence
+from tests.providers.adapters import TRUST, Reports
 from tests.providers.suitme.jobs import Jobs, picture
 from tests.vendors.suitme.behaviours import page
 from tests.vendors.suitme.server import ImageAs, SuitmeVendor
@@ -17,8 +17,8 @@ from tests.vendors.suitme.server import ImageAs, SuitmeVendor
 
 async def carried_out(adapter: SuitmeAdapter, job: Job) -> tuple[str, Finished]:
     prepared = await adapter.prepare(job)
-    accepted = await adapter.submit(prepared, Silence())
-    while isinstance(standing := await adapter.poll(accepted.vendor_task_id, Silence()), Running):
+    accepted = await adapter.submit(prepared, Reports())
+    while isinstance(standing := await adapter.poll(accepted.vendor_task_id, Reports()), Running):
         pass
     assert isinstance(standing, Finished)
     return accepted.vendor_task_id, standing
@@ -86,7 +86,7 @@ async def test_an_expired_result_can_be_asked_for_again(
     task_id, finished = await carried_out(adapter, jobs.default_model())
     vendor.misbehave("results", page(status))
     assert (await fetched(vendor, finished))[0] == status
-    again = await adapter.poll(task_id, Silence())
+    again = await adapter.poll(task_id, Reports())
     assert isinstance(again, Finished)
     assert (await fetched(vendor, again))[0] == 200
     assert len(vendor.ledger) == 1

@@ -10,7 +10,8 @@ from imageedit_server.core.failure import Failure
 from imageedit_server.outbound.client import OutboundError
 from imageedit_server.providers.base import Finished, Output, Running, VendorTaskUnknown
 from imageedit_server.providers.suitme import AskAgain, SuitmeAdapter
-from tests.providers.suitme.conftest import API_KEY, Silence
+from tests.providers.adapters import Reports
+from tests.providers.suitme.conftest import API_KEY
 from tests.providers.suitme.jobs import Jobs
 from tests.vendors.suitme.behaviours import (
     BROKEN_WIRES,
@@ -45,10 +46,10 @@ class Work:
 
     async def begin(self) -> None:
         prepared = await self.adapter.prepare(self.jobs.default_model())
-        self.task_id = (await self.adapter.submit(prepared, Silence())).vendor_task_id
+        self.task_id = (await self.adapter.submit(prepared, Reports())).vendor_task_id
 
     async def poll(self) -> Running | Finished | Failure:
-        return await self.adapter.poll(self.task_id, Silence())
+        return await self.adapter.poll(self.task_id, Reports())
 
     async def answers(self, behaviour: Behaviour) -> Running | Finished | Failure:
         await self.begin()
