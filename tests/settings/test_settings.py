@@ -9,13 +9,15 @@ import pytest
 from pydantic import SecretStr
 
 from imageedit_server.core.task import State
+from imageedit_server.providers.registry import ADAPTERS
+from imageedit_server.providers.scripted import ScriptedAdapter, ScriptedOptions
 from imageedit_server.settings import (
     Settings,
     SettingsError,
-    load_keys_file,
     load_settings,
     settings_from_environment,
 )
+from imageedit_server.settings.loading import load_keys_file
 
 CANARY = "canary-3f9a1c"
 SCRIPTED = '[providers.scripted]\nadapter = "scripted"\n'
@@ -542,3 +544,29 @@ def test_what_python_cannot_read_stops_the_start_in_words_too(tmp_path: Path, va
     if value.startswith("["):
         with pytest.raises(SettingsError):
             load_settings(None, {"IMAGEEDIT_ENGINE__CONCURRENCY": value}, {})
+
+
+class SigningOptions(ScriptedOptions):
+    """Options with a secret that no other adapter has."""
+
+    signing_key: SecretStr = SecretStr("")
+
+
+class SigningAdapter(ScriptedAdapter):
+    """An adapter of somebody else."""
+
+    Options = SigningOptions
+
+
+@pytest.mark.parametrize("form", ["signing_key", "signing_key_env", "signing_key_file"])
+def test_a_secret_of_one_adapter_has_every_form(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs its field in the adapter's options, and nothing here."""
+    monkeypatch.setitem(ADAPTERS, "signing", SigningAdapter)
+    (tmp_path / "key").write_text(CANARY)
+    value = {"signing_key": CANARY, "signing_key_env": "KEY", "signing_key_file": str(tmp_path / "key")}[form]
+    config = tmp_path / "config.toml"
+    config.write_text(f'[providers.signing]\nadapter = "signing"\n{form} = "{value}"\n')
+    options = load_settings(config, {"KEY": CANARY}, {}).providers["signing"]
+    assert options.signing_key.get_secret_value() == CANARY

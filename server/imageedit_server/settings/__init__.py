@@ -1,9 +1,13 @@
-"""Every setting: its name, its default, and where it comes from (DESIGN §6)."""
+"""Every setting: its name, its default, and where it comes from (DESIGN §6).
 
+A new setting is a field in ``sections``, or of a provider's ``Options``, and its row in docs/settings.md: all
+else, its variable, its complaints and the forms of a secret, follows from that.
+"""
+
+from imageedit_server.settings.addresses import parse_address
 from imageedit_server.settings.complaints import SettingsError
 from imageedit_server.settings.loading import (
     keys_file_from_environment,
-    load_keys_file,
     load_settings,
     settings_from_environment,
 )
@@ -14,7 +18,6 @@ from imageedit_server.settings.sections import (
     ServerSettings,
     Settings,
     TlsSettings,
-    parse_address,
 )
 
 __all__ = [
@@ -26,7 +29,6 @@ __all__ = [
     "SettingsError",
     "TlsSettings",
     "keys_file_from_environment",
-    "load_keys_file",
     "load_settings",
     "parse_address",
     "settings_from_environment",

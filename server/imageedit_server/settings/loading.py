@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imageedit_server.settings.addresses import parse_address
 from imageedit_server.settings.complaints import SettingsError, validated
 from imageedit_server.settings.providers import add_usual_vendors, check_url, provider_options
-from imageedit_server.settings.sections import AuthSettings, Settings, TlsSettings, parse_address
+from imageedit_server.settings.sections import AuthSettings, Settings, TlsSettings
 
 ENV_PREFIX = "IMAGEEDIT_"
 

@@ -47,8 +47,8 @@ def _provider(
     if table.get("adapter") not in list(ADAPTERS):  # a list, since what stands there may not be hashable
         trouble = "must be" if "adapter" in table else "is missing; it must be"
         raise SettingsError(f"{where}.adapter: {trouble} one of {', '.join(sorted(ADAPTERS))}")
-    filled = with_secrets(where, table, environment)
-    options: ProviderOptions = validated(ADAPTERS[table["adapter"]].Options, filled, where)
+    model = ADAPTERS[table["adapter"]].Options
+    options: ProviderOptions = validated(model, with_secrets(where, table, model, environment), where)
     for setting in URL_SETTINGS:
         check_url(f"{where}.{setting}", getattr(options, setting, ""), allow)
     try:

@@ -5,16 +5,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pydantic import BaseModel, SecretStr
+
 from imageedit_server.settings.complaints import SettingsError
 
-SECRETS = ("api_key", "callback_hmac_key")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
-def with_secrets(where: str, table: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Look up every secret that is named and not given itself."""
+def with_secrets(
+    where: str, table: Mapping[str, Any], model: type[BaseModel], environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """Look up every secret of ``model`` that is named and not given itself."""
     filled = dict(table)
-    for name in SECRETS:
+    secrets = (name for name, field in model.model_fields.items() if field.annotation is SecretStr)
+    for name in secrets:
         variable = _text(f"{where}.{name}_env", filled.pop(f"{name}_env", ""))
         path = _text(f"{where}.{name}_file", filled.pop(f"{name}_file", ""))
         if filled.get(name):

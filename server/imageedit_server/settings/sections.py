@@ -1,8 +1,6 @@
 """The sections of the settings: every name, its default and its range (DESIGN §6)."""
 
-import re
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,36 +9,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from imageedit_server.core.task import State
 from imageedit_server.outbound.addresses import parse_allow
 from imageedit_server.providers.base import DAY
+from imageedit_server.settings.addresses import ADDRESS_FORM, parse_address
 
 HOUR = 3600
 MIN_KEPT_DAYS = 7
-ADDRESS_FORM = "HOST:PORT, such as 127.0.0.1:50051"
-_ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})")
-
-
-class Address(BaseModel):
-    """A host and a port to listen on; port 0 is any free one."""
-
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ip_address(self.host.strip("[]")).is_loopback
-        except ValueError:
-            return False
-
-
-def parse_address(text: str) -> Address:
-    """Read ``HOST:PORT``. Raises ``ValueError`` with a sentence."""
-    match = _ADDRESS.fullmatch(text)
-    if match is None or int(match["port"]) > 65535:
-        raise ValueError(f"must be {ADDRESS_FORM}")
-    return Address(host=match["host"], port=int(match["port"]))
 
 
 def _is_address(text: str) -> str:
