@@ -1,7 +1,7 @@
 """How many watches may be open, and how long: a budget of their own, so that they never starve other calls.
 
 P13, F72. A watch also ends before the connection that it is on is closed for its age, since only then its
-last-seq gets to the client (P12).
+cursor, last-seq, gets to the client (P12).
 """
 
 import random

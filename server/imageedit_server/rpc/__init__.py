@@ -1,4 +1,8 @@
-"""The gRPC door: the only room with grpc and protobuf. Handlers convert, call, convert."""
+"""The gRPC door, the only room of the server with grpc.
+
+On its way a call passes ``authentication`` (who calls), ``metering``, ``border`` (what is malformed, and what
+went wrong) and then its handler in ``service``.
+"""
 
 import logging
 import os

@@ -1,4 +1,7 @@
-"""The handlers of ImageEditService: convert, call, convert."""
+"""The handlers of ImageEditService: convert, call, convert.
+
+A watch begins after its cursor, the request's ``after_seq``, and one that breaks off ends with where it was.
+"""
 
 import asyncio
 import time
@@ -31,6 +34,7 @@ from imageedit_server.wire.messages import WatchAnswers, image_message, model_me
 KIB = 1024
 MAX_PAGE_BYTES = 3 * 1024 * KIB
 LAST_SEQ = "last-seq"
+"""The trailer of a broken watch: the cursor to resume after, ``after_seq`` of the next one (P12)."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

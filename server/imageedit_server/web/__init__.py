@@ -1,1 +1,1 @@
-"""The HTTP door: health now, vendor callbacks and metrics as they arrive."""
+"""The HTTP door: health, metrics and the callbacks of vendors. Nobody is asked for a key here."""
