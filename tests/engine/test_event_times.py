@@ -1,4 +1,4 @@
-"""One event has one time, wherever it is told, also when the clock moves at every look at it (HOUSE §6)."""
+"""One event has one time, wherever it is told, also when the clock moves at every look at it (DESIGN §4)."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
