@@ -83,12 +83,11 @@ def check_data(folder: Path) -> Iterator[Finding]:
         yield Finding("data", f"There is none in {folder} yet.")
         return
     try:
-        pending, faults, images = archive.pending(), archive.faults(), archive.images()
+        schema, faults, images = archive.schema(), archive.faults(), archive.images()
     except StoreRefused as refused:
         yield Finding("database", str(refused), ok=False)
         return
-    if pending:
-        yield Finding("schema", pending)
+    yield Finding("schema", schema)
     yield from _found("database", faults, "It is sound.")
     lost = [
         f"The bytes of {image_id} are gone or cut short."

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -11,15 +12,16 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 
 from imageedit_server.maintenance import check_data
 from imageedit_server.store import migrations
-from imageedit_server.store.attempts import AttemptKey, note_cancel
 from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.migrations import MIGRATIONS, SCHEMA_VERSION
 from imageedit_server.store.sqlite import migrating
@@ -27,16 +29,17 @@ from imageedit_server.store.sqlite.archive import SqliteArchive
 from imageedit_server.store.sqlite.copying import copy_database
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.store.sqlite.file import DATABASE_NAME, LOCK_NAME
-from imageedit_server.store.tables import ATTEMPT, METADATA
+from imageedit_server.store.tables import METADATA, SCHEMA_STEP, to_micros
 from tests.contracts.databases import open_sqlite
 from tests.data_dirs.opening import opened
-from tests.store.making import create, submitted
+from tests.store.making import create
 from tests.store.opening_process import PLANTED
 
 ROOT = Path(__file__).parents[2]
 COPY = f"{DATABASE_NAME}.schema-1"
 HALF = f"{COPY}.half"
-TABLES = sorted(table.name for table in METADATA.sorted_tables)
+TABLES = sorted(table.name for table in METADATA.sorted_tables if table is not SCHEMA_STEP)
+"""What schema 1 had."""
 
 
 @pytest.fixture
@@ -74,7 +77,7 @@ def columns_in(path: Path) -> dict[str, str]:
     with looking(path) as connection:
         return {
             name: ", ".join(row[1] for row in connection.execute(f"PRAGMA table_info({name})"))
-            for name in TABLES
+            for name in (*TABLES, SCHEMA_STEP.name)
         }
 
 
@@ -152,18 +155,16 @@ async def test_a_copy_that_was_put_back_is_migrated_again(
     assert schema_in(old / DATABASE_NAME)[0] == SCHEMA_VERSION
 
 
-async def test_an_attempt_of_before_was_never_cancelled_and_can_be(old: Path) -> None:
-    """Schema 2."""
-
-    def cancels(connection: Connection) -> list[str | None]:
-        return list(connection.execute(select(ATTEMPT.c.cancel)).scalars())
-
-    async with open_sqlite(old) as database:
-        assert set(await database.read(cancels)) == {None}
-        _, key = await submitted(database)
-        await database.record(note_cancel, key, "ASKED")
-        await database.record(note_cancel, AttemptKey("task_none", 1), "ASKED")
-        assert [each for each in await database.read(cancels) if each] == ["ASKED"]
+async def test_it_is_kept_since_when_the_data_have_their_schema(old: Path, tmp_path: Path) -> None:
+    """Schema 2: each step that was made here, with the version that made it; what is new has one alone."""
+    for folder in (old, tmp_path / "new"):
+        before = datetime.now(UTC)
+        async with open_sqlite(folder):
+            pass
+        with looking(folder / DATABASE_NAME) as connection:
+            [(number, time, by)] = connection.execute("SELECT number, time, version FROM schema_step")
+        assert (number, by) == (SCHEMA_VERSION, version("imageedit"))
+        assert to_micros(before) <= time <= to_micros(datetime.now(UTC))
 
 
 # Crashes
@@ -209,7 +210,7 @@ async def test_a_kill_leaves_one_schema_or_the_next(
     assert schema_in(killed / DATABASE_NAME)[0] == schema
     before(killed / DATABASE_NAME)
     has = columns_in(killed / DATABASE_NAME)
-    assert ("cancel" in has["attempt"], "planted" in has["image"]) == (schema >= 2, schema >= 3)
+    assert ("version" in has["schema_step"], "planted" in has["image"]) == (schema >= 2, schema >= 3)
     assert (killed / COPY).exists() is copied
     if copied:
         before(killed / COPY)
@@ -313,7 +314,7 @@ async def test_a_newer_file_is_named_with_the_server_that_it_needs(old: Path) ->
 
 # What an operator sees
 
-PENDING = "It is schema 1; the next start takes it to 2, with a copy first."
+PENDING = "It is 1; the next start takes it to 2, with a copy first."
 
 
 async def test_a_check_names_what_is_pending_also_beside_a_server(old: Path) -> None:
@@ -326,7 +327,9 @@ async def test_a_check_names_what_is_pending_also_beside_a_server(old: Path) -> 
         assert told()["database"] == ("It is sound.", True)
     assert schema_in(old / DATABASE_NAME)[0] == 1
     async with open_sqlite(old):
-        assert "schema" not in told()
+        now = re.escape(f"{datetime.now(UTC):%Y-%m-%d %H}")
+        since, _ = told()["schema"]
+        assert re.fullmatch(f"It is 2, since {now}:[0-9]{{2}} UTC and version {version('imageedit')}.", since)
         assert told()["database"] == ("It is sound.", True)
 
 
@@ -337,7 +340,7 @@ async def test_a_backup_has_the_schema_of_what_it_copies(old: Path, before: Call
         SqliteArchive(old).copy_to(copy)
         before(copy / DATABASE_NAME)
         assert schema_in(copy / DATABASE_NAME)[0] == schema
-        assert SqliteArchive(copy).pending() == ("" if schema == SCHEMA_VERSION else PENDING)
+        assert (SqliteArchive(copy).schema() == PENDING) == (schema == 1)
         async with open_sqlite(old):
             pass
     assert (old / LOCK_NAME).exists()

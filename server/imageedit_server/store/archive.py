@@ -15,8 +15,8 @@ class Archive(Protocol):
         """Whether a server was ever started on the folder, so that no copy may go there."""
         ...
 
-    def pending(self) -> str:
-        """Say in a sentence what the next start does to the data's schema, empty for nothing.
+    def schema(self) -> str:
+        """Say in a sentence which schema the data have, and since when or what the next start does to it.
 
         Raises ``StoreRefused``.
         """

@@ -82,7 +82,6 @@ def begin_attempt(
         end_time=None,
         result_urls=None,
         late_images="[]",
-        cancel=None,
     )
     return task
 
@@ -196,14 +195,6 @@ def add_late_images(
     )
 
 
-def note_cancel(connection: Connection, key: AttemptKey, outcome: str) -> None:
-    """Keep how the vendor answered when we asked it to stop an attempt; the last answer stays.
-
-    A fact like any other: it changes no task, and is dropped for one that was forgotten meanwhile.
-    """
-    _NOTE_CANCEL.run(connection, of_task_id=key.task_id, of_number=key.number, cancel=outcome)
-
-
 def called_late(connection: Connection) -> list[str]:
     """Return the finished tasks whose vendor called back and whose result was not collected yet."""
     return list(connection.execute(select(TASK.c.task_id).where(CALLED_LATE)).scalars())
@@ -249,5 +240,4 @@ _BY_TOKEN = PreparedSelect(
 )
 _INSERT = PreparedInsert(insert(ATTEMPT))
 _ADD_LATE = PreparedUpdate(update(ATTEMPT).where(*_NAMED).values(late_images=bindparam("late_images")))
-_NOTE_CANCEL = PreparedUpdate(update(ATTEMPT).where(*_NAMED).values(cancel=bindparam("cancel")))
 _RESULT_URLS = PreparedSelect(select(ATTEMPT.c.result_urls).where(*_NAMED))

@@ -85,8 +85,7 @@ class AttemptRow(SQLModel, table=True):
     """One paid call. Facts are written once and never changed back.
 
     ``token_sha256`` is the hash of the secret in the callback URL; ``result_urls`` is a JSON list of what the
-    vendor answered, so that a restart can fetch it; ``late_images`` is a JSON list. ``cancel`` is how the
-    vendor answered when we asked it to stop, null while we did not.
+    vendor answered, so that a restart can fetch it; ``late_images`` is a JSON list.
     """
 
     __tablename__ = "attempt"
@@ -109,7 +108,6 @@ class AttemptRow(SQLModel, table=True):
     end_time: int | None
     result_urls: str | None
     late_images: str
-    cancel: str | None
 
 
 class ImageRow(SQLModel, table=True):
@@ -167,6 +165,20 @@ class UsageRow(SQLModel, table=True):
     stored_bytes: int
 
 
+class SchemaStepRow(SQLModel, table=True):
+    """Since when the data have had a schema, and which version of the server gave it to them.
+
+    The newest ``number`` is what they have now; data that were made with it have no older ones.
+    """
+
+    __tablename__ = "schema_step"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    number: int = Field(primary_key=True)
+    time: int
+    version: str
+
+
 def _everywhere(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return what a column has on every engine in place of what SQLModel gave it."""
     if isinstance(type_, Boolean):
@@ -182,6 +194,7 @@ IMAGE: Table = METADATA.tables["image"]
 TASK_IMAGE: Table = METADATA.tables["task_image"]
 IDEMPOTENCY: Table = METADATA.tables["idempotency"]
 USAGE: Table = METADATA.tables["usage"]
+SCHEMA_STEP: Table = METADATA.tables["schema_step"]
 
 for _table in METADATA.sorted_tables:
     for _column in _table.columns:

@@ -1,9 +1,8 @@
-"""Schema 2: an attempt keeps how its vendor answered when we asked it to stop."""
+"""Schema 2: the data keep since when they have had their schema, and which version gave it to them."""
 
-from sqlalchemy import Column, Connection
+from sqlalchemy import Column, Connection, MetaData, Table
 
-from imageedit_server.store.migrations.changing import add_column
-from imageedit_server.store.tables import TEXT
+from imageedit_server.store.tables import INTEGER, TEXT
 
 GUARDS = frozenset(
     {
@@ -32,5 +31,10 @@ GUARDS = frozenset(
 
 
 def change(connection: Connection) -> None:
-    """Add ``attempt.cancel``; nothing was asked of the attempts of before."""
-    add_column(connection, "attempt", Column("cancel", TEXT))
+    """Add the table ``schema_step``, as it was then."""
+    columns = (
+        Column("number", INTEGER, primary_key=True, nullable=False),
+        Column("time", INTEGER, nullable=False),
+        Column("version", TEXT, nullable=False),
+    )
+    Table("schema_step", MetaData(), *columns, sqlite_with_rowid=False).create(connection)

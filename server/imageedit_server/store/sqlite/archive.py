@@ -9,12 +9,14 @@ from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.migrations import SCHEMA_VERSION, steps_from
 from imageedit_server.store.sqlite.copying import copy_database
 from imageedit_server.store.sqlite.file import DATABASE_NAME, LOCK_NAME, driver, open_reader, schema_of
+from imageedit_server.store.tables import from_micros
 
 _UNSOUND_LOGS = """
     SELECT task_id FROM task WHERE
         seq <> (SELECT coalesce(max(seq), 0) FROM task_event WHERE task_event.task = task.number)
         OR seq <> (SELECT count(*) FROM task_event WHERE task_event.task = task.number)
 """
+_SCHEMA_STEP = "SELECT time, version FROM schema_step WHERE number = ?"
 _IMAGES = "SELECT image_id, max(size_bytes) FROM image GROUP BY image_id ORDER BY image_id"
 
 
@@ -31,12 +33,13 @@ class SqliteArchive:
     def was_served(self) -> bool:
         return (self._folder / LOCK_NAME).exists()
 
-    def pending(self) -> str:
+    def schema(self) -> str:
         with self._reading() as cursor:
             schema = schema_of(cursor)
-        if not steps_from(schema):
-            return ""
-        return f"It is schema {schema}; the next start takes it to {SCHEMA_VERSION}, with a copy first."
+            if steps_from(schema):
+                return f"It is {schema}; the next start takes it to {SCHEMA_VERSION}, with a copy first."
+            [[micros, version]] = cursor.execute(_SCHEMA_STEP, [schema])
+        return f"It is {schema}, since {from_micros(micros):%Y-%m-%d %H:%M} UTC and version {version}."
 
     def faults(self) -> list[str]:
         with self._reading() as cursor:

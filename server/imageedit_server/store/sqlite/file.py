@@ -5,6 +5,7 @@ import logging
 import os
 import sqlite3
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.dialect import DIALECT
-from imageedit_server.store.migrations import SCHEMA_VERSION
+from imageedit_server.store.migrations import SCHEMA_VERSION, note_schema
 from imageedit_server.store.sqlite.dialect import SqliteDialect
 from imageedit_server.store.sqlite.migrating import migrate
 from imageedit_server.store.sqlite.schema import create_schema
@@ -164,6 +165,7 @@ def _check_pragmas(cursor: sqlite3.Connection, synchronous: str) -> None:
 def _fill(connection: Connection, cursor: sqlite3.Connection) -> None:
     cursor.execute("BEGIN IMMEDIATE")
     create_schema(connection)
+    note_schema(connection, SCHEMA_VERSION, datetime.now(UTC))
     cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     cursor.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     cursor.execute("COMMIT")

@@ -6,6 +6,7 @@ Each step and its number are one transaction, so that a crash leaves one schema 
 import logging
 import shutil
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.store.database import StoreRefused
-from imageedit_server.store.migrations import Migration, steps_from
+from imageedit_server.store.migrations import Migration, note_schema, steps_from
 from imageedit_server.store.sqlite.copying import copy_database
 
 SPARE_BYTES = 1024 * 1024
@@ -60,6 +61,7 @@ def _apply(connection: Connection, cursor: sqlite3.Connection, path: Path, step:
         step.change(connection)
         failpoint("migration_changed")
         _check_guards(cursor, step)
+        note_schema(connection, step.schema, datetime.now(UTC))
         cursor.execute(f"PRAGMA user_version = {step.schema}")
         failpoint("migration_checked")
         cursor.execute("COMMIT")
