@@ -619,14 +619,7 @@ async def test_a_key_that_the_vendor_does_not_know_is_final_and_stays_secret(pai
     assert len(paid.vendor.ledger) == charged
 
 
-# Callbacks, polls and cancels that nobody asked for
-
-
-@pytest.mark.parametrize("vendor_task_id", UNKNOWN_IDS, ids=lambda text: text[:10] or "empty")
-async def test_cancel_of_the_unknown_does_nothing(bench: Bench, vendor_task_id: str) -> None:
-    await bench.adapter.cancel(vendor_task_id)
-    await bench.missing().cancel(vendor_task_id)
-    assert list(bench.vendor.ledger) == []
+# Callbacks and polls that nobody asked for
 
 
 @pytest.mark.parametrize("vendor_task_id", UNKNOWN_IDS, ids=lambda text: text[:10] or "empty")

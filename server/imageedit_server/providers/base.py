@@ -284,6 +284,3 @@ class Adapter(ABC):
         Raises ``AccountRefused``. For the operator's check, never while serving.
         """
         return "There is nothing to ask."
-
-    async def cancel(self, vendor_task_id: str) -> None:
-        """Ask the vendor to stop; does nothing when the vendor has no way to."""
