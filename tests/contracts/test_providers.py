@@ -1,6 +1,7 @@
 """What every adapter owes the engine (``providers/base.py``), held against each of ``PROVIDERS``."""
 
 import asyncio
+import hashlib
 import io
 import json
 import secrets
@@ -9,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, get_args
 from urllib.parse import urlsplit
 
@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
-from imageedit_server.core.image import EXTENSIONS, Image, Transparency
+from imageedit_server.core.image import EXTENSIONS, Image, Transparency, image_id_of
 from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions, Options, SeedreamOptions
@@ -51,8 +51,10 @@ from imageedit_server.providers.base import (
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.providers.openai.rules import RuleSetName
 from imageedit_server.providers.registry import ADAPTERS
+from imageedit_server.runtime.workers import Workers
 from tests.contracts.providers import API_KEY, HMAC_KEY, PROVIDERS, Member, Vendor
 from tests.core.proto_paths import is_path_of
+from tests.providers.adapters import held
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,7 +83,7 @@ class StandingClock:
         await asyncio.sleep(0)
 
 
-class ThreadWorkers:
+class ThreadWorkers(Workers):
     """Picture code in a thread: processes have their own tests."""
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -99,7 +101,7 @@ class Reports:
             self.percentages.append(progress_percent)
 
 
-class Idle:
+class Idle(Workers):
     """Workers and clients that nobody may use: a use is kept, since an adapter might swallow the error."""
 
     def __init__(self) -> None:
@@ -132,7 +134,6 @@ class Bench:
     member: Member
     vendor: Vendor
     make: Callable[..., Adapter]
-    folder: Path
     nowhere: str
 
     @property
@@ -150,27 +151,27 @@ def member(request: pytest.FixtureRequest) -> Member:
 
 
 @pytest.fixture
-async def bench(member: Member, tmp_path: Path) -> AsyncIterator[Bench]:
-    async with open_bench(member, tmp_path) as bench:
+async def bench(member: Member) -> AsyncIterator[Bench]:
+    async with open_bench(member) as bench:
         yield bench
 
 
 @pytest.fixture(params=PAYING)
-async def paid(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+async def paid(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     """A bench of a member that can be charged."""
-    async with open_bench(PROVIDERS[request.param], tmp_path) as bench:
+    async with open_bench(PROVIDERS[request.param]) as bench:
         yield bench
 
 
 @pytest.fixture(params=KEYED)
-async def keyed(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+async def keyed(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     """A bench of a member that takes the attempt's key."""
-    async with open_bench(PROVIDERS[request.param], tmp_path) as bench:
+    async with open_bench(PROVIDERS[request.param]) as bench:
         yield bench
 
 
 @asynccontextmanager
-async def open_bench(member: Member, folder: Path) -> AsyncIterator[Bench]:
+async def open_bench(member: Member) -> AsyncIterator[Bench]:
     clients: list[ApiClient] = []
 
     def connect(base_url: str, headers: Mapping[str, str]) -> ApiClient:
@@ -187,7 +188,7 @@ async def open_bench(member: Member, folder: Path) -> AsyncIterator[Bench]:
 
         with socket.socket() as held:  # a port that is taken and does not listen
             held.bind(("127.0.0.1", 0))
-            yield Bench(member, vendor, make, folder, f"http://127.0.0.1:{held.getsockname()[1]}")
+            yield Bench(member, vendor, make, f"http://127.0.0.1:{held.getsockname()[1]}")
         assert list(vendor.leaks) == []
         for client in clients:
             await client.aclose()
@@ -202,38 +203,36 @@ def idle_adapter(member: Member, idle: Idle, provider: str = "somebody") -> Adap
 # Jobs, made from what the models say of themselves
 
 
-def picture(folder: Path, name: str = "PNG") -> InputImage:
+def picture(name: str = "PNG") -> InputImage:
     """A square picture whose left half is transparent: good as an image and as a mask."""
     image = Pillow.new("RGBA", (64, 64), "blue")
     image.paste((255, 0, 0, 0), (0, 0, 32, 64))
     out = io.BytesIO()
     image.save(out, name)
-    path = folder / secrets.token_hex(8)
-    path.write_bytes(out.getvalue())
+    content = out.getvalue()
     facts = Image(
-        image_id=f"sha256:{path.name:0>64}",
+        image_id=image_id_of(hashlib.sha256(content).hexdigest()),
         media_type=f"image/{name.lower()}",
         width=64,
         height=64,
-        size_bytes=len(out.getvalue()),
+        size_bytes=len(content),
         transparency=Transparency.TRANSPARENT,
     )
-    return InputImage(image=facts, path=path)
+    return InputImage(image=facts, read=held(content))
 
 
-def least(model: Model, kind: Kind, folder: Path, base: str = "") -> Job:
+def least(model: Model, kind: Kind, base: str = "") -> Job:
     """The smallest job that the model takes."""
     count = model.min_images if kind is Kind.EDIT_IMAGE else 1
     references = min(1, model.max_reference_images) if kind is Kind.EDIT_IMAGE else 0
-    return job(model, kind, folder, base, images=count, references=references, n=1)
+    return job(model, kind, base, images=count, references=references, n=1)
 
 
-def most(model: Model, folder: Path) -> Job:
+def most(model: Model) -> Job:
     """The largest edit that the model takes, with a mask if it takes one."""
     return job(
         model,
         Kind.EDIT_IMAGE,
-        folder,
         images=model.max_images,
         references=model.max_reference_images,
         n=model.max_n,
@@ -244,7 +243,6 @@ def most(model: Model, folder: Path) -> Job:
 def job(
     model: Model,
     kind: Kind,
-    folder: Path,
     base: str = "",
     *,
     images: int,
@@ -252,9 +250,9 @@ def job(
     n: int,
     masked: bool = False,
 ) -> Job:
-    pictures = tuple(picture(folder) for _ in range(images))
-    extras = tuple(picture(folder, "WEBP") for _ in range(references))
-    mask = picture(folder) if masked or model.mask is MaskUse.REQUIRED else None
+    pictures = tuple(picture() for _ in range(images))
+    extras = tuple(picture("WEBP") for _ in range(references))
+    mask = picture() if masked or model.mask is MaskUse.REQUIRED else None
     request = Request(
         kind=kind,
         user_id="somebody",
@@ -288,9 +286,9 @@ async def jobs(bench: Bench, adapter: Adapter) -> list[Job]:
             continue
         for kind in sorted(model.kinds):
             base = await made_base(bench, adapter, model) if kind is Kind.MODEL_EDIT else ""
-            found.append(least(model, kind, bench.folder, base))
+            found.append(least(model, kind, base))
         if Kind.EDIT_IMAGE in model.kinds:
-            found.append(most(model, bench.folder))
+            found.append(most(model))
     return found
 
 
@@ -298,7 +296,7 @@ async def made_base(bench: Bench, adapter: Adapter, model: Model) -> str:
     """The vendor's id of a default model, for those that edit no others."""
     if not adapter.edits_own_bases_only:
         return ""
-    accepted = await submit(adapter, least(model, Kind.DEFAULT_MODEL, bench.folder))
+    accepted = await submit(adapter, least(model, Kind.DEFAULT_MODEL))
     assert isinstance(accepted, Accepted)
     assert isinstance(await finish(adapter, accepted.vendor_task_id), Finished)
     return accepted.vendor_task_id
@@ -503,7 +501,8 @@ async def test_prepare_is_repeatable_and_free(bench: Bench) -> None:
         first, second = await adapter.prepare(job), await adapter.prepare(job)
         assert isinstance(first, Prepared)
         assert first.warnings == second.warnings
-        assert all(given.path.exists() for given in (*job.images, *job.reference_images))
+        for each in (*job.images, *job.reference_images):
+            assert image_id_of(hashlib.sha256(await each.read()).hexdigest()) == each.image.image_id
     assert len(bench.vendor.ledger) == charged
 
 
@@ -558,7 +557,7 @@ async def test_a_model_that_refuses_proves_that_nothing_was_done(bench: Bench) -
     for model in adapter.models:
         if model.vendor_name in bench.member.refusing:
             with pytest.raises(Refused):
-                await submit(adapter, least(model, Kind.EDIT_IMAGE, bench.folder))
+                await submit(adapter, least(model, Kind.EDIT_IMAGE))
     assert list(bench.vendor.ledger) == []
 
 

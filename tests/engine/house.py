@@ -52,6 +52,7 @@ from imageedit_server.providers.base import (
     SubmitSafety,
 )
 from imageedit_server.providers.catalog import Catalog, Provider
+from imageedit_server.runtime.workers import Workers
 from imageedit_server.store.queries import events_after, find_task
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from tests.engine.virtual_time import VirtualClock
@@ -251,7 +252,7 @@ class MortalDatabase(SqliteDatabase):
             await asyncio.get_running_loop().create_future()
 
 
-class InlineWorkers:
+class InlineWorkers(Workers):
     """Looks into pictures on the spot."""
 
     async def run(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:

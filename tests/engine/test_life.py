@@ -5,8 +5,8 @@ import pytest
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
-from imageedit_server.core.request import Content, Kind, Url
-from imageedit_server.core.task import Outcome, Stage
+from imageedit_server.core.request import Content, ImageRef, Kind, Url
+from imageedit_server.core.task import Outcome, Stage, State
 from imageedit_server.providers.base import (
     Accepted,
     Finished,
@@ -78,7 +78,7 @@ async def test_the_job_is_what_was_asked_for(house: House, vendor: Vendor) -> No
     task = await house.ended(task_id)
     [job] = jobs
     assert (job.request.prompt, job.request.n, job.size) == ("brighter", 2, "4:3")
-    assert job.images[0].path.read_bytes() == INPUT
+    assert await job.images[0].read() == INPUT
     assert job.attempt_key == f"{task_id}-1"
     assert job.deadline == task.deadline
     assert job.callback_url == ""  # nobody could be reached there
@@ -378,3 +378,24 @@ async def test_one_id_for_two_attempts_is_nobodys(house: House, vendor: Vendor) 
     assert second.status.error.reason is FailureReason.PROVIDER_BAD_RESULT
     assert second.status.billing is Billing.MAY_HAVE_BEEN_CHARGED
     assert len(vendor.paid) == 2
+
+
+async def test_an_input_that_was_damaged_since_ends_the_task_unpaid(house: House, vendor: Vendor) -> None:
+    """What is sent to a vendor is what was looked at, or nothing."""
+
+    async def prepare(job: Job) -> Prepared:
+        await job.images[0].read()
+        return Prepared(payload=job)
+
+    vendor.prepare = prepare
+    looked_at = await house.create()
+    assert (await house.ended(looked_at)).status.state is State.SUCCEEDED
+    [stored] = (await house.get(looked_at)).request.input_images()
+    file = house.images / stored.image_id[7:9] / stored.image_id[7:]
+    for damage in (lambda: file.write_bytes(INPUT + b"!"), file.unlink):
+        damage()
+        task = await house.ended(await house.create(images=(ImageRef(stored.image_id),)))
+        assert task.status.error == Failure(
+            reason=FailureReason.IMAGE_UNDECODABLE, message="A stored picture is damaged."
+        )
+        assert (task.status.billing, task.status.attempts) == (Billing.NOT_CHARGED, ())

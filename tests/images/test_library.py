@@ -18,7 +18,7 @@ from imageedit_server.images.blobs import disk
 from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.blobs.staging import CHUNK_BYTES
 from imageedit_server.images.library import ImageLibrary
-from imageedit_server.runtime.workers import Overran, WorkerDied, WorkersBroken
+from imageedit_server.runtime.workers import Overran, WorkerDied, Workers, WorkersBroken
 from imageedit_server.sandbox.pool import WorkerPool
 from tests.images.pictures import files
 
@@ -39,7 +39,7 @@ async def test_a_photo_is_known_and_given_back(library: ImageLibrary, photo: byt
         size_bytes=len(photo),
         transparency=Transparency.NONE,
     )
-    assert library.path(image.image_id).read_bytes() == photo
+    assert await library.content(image) == photo
     assert b"".join([chunk async for chunk in library.read(image.image_id)]) == photo
     assert b"".join([chunk async for chunk in library.read(image.image_id, 61_000)]) == photo[61_000:]
 
@@ -91,7 +91,7 @@ async def test_exactly_the_limit_is_allowed(blobs: FileBlobStore, pool: WorkerPo
     await library.add_bytes(photo, field="chunk")
 
 
-class FailingWorkers:
+class FailingWorkers(Workers):
     """Stands in for a pool: raises what it is given, once it is let go."""
 
     def __init__(self, error: Exception | None = None) -> None:

@@ -1,13 +1,15 @@
 """What an adapter is given under test: a standing clock, workers, a report, and connections that end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from imageedit_server.outbound.client import ApiClient, Trust
-from imageedit_server.providers.base import Adapter, Context
+from imageedit_server.providers.base import Adapter, Context, Job
+from imageedit_server.runtime.workers import Workers
 from tests.leaps import LIMIT
 
 P = ParamSpec("P")
@@ -38,11 +40,26 @@ class StandingClock:
         self.time += timedelta(seconds=seconds)
 
 
-class ThreadWorkers:
+class ThreadWorkers(Workers):
     """Runs picture code in a thread; one test of each adapter does it in a real worker process."""
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(function, *args, **kwargs)
+
+
+def held(content: bytes) -> Callable[[], Awaitable[bytes]]:
+    """Return how an adapter reads these bytes of a picture."""
+
+    async def read() -> bytes:
+        return content
+
+    return read
+
+
+def holding(job: Job, content: bytes) -> Job:
+    """Return the job with other bytes for its first picture than those that were looked at."""
+    first = replace(job.images[0], read=held(content))
+    return replace(job, images=(first, *job.images[1:]))
 
 
 class Reports:

@@ -1,5 +1,6 @@
 """The table of PROMISES §2: total, and word for word."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -8,9 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
+from imageedit_server.core.image import Image
 from imageedit_server.outbound.client import Broken, NotSent, OutboundError
 from imageedit_server.outbound.errors import Unacceptable
-from imageedit_server.providers.base import Ambiguous, NotProcessed, PrepareError, Refused, SubmitError
+from imageedit_server.providers.base import (
+    Ambiguous,
+    InputImage,
+    NotProcessed,
+    PrepareError,
+    Refused,
+    SubmitError,
+)
 from imageedit_server.providers.outcomes import (
     ambiguous,
     made_ready,
@@ -20,7 +29,9 @@ from imageedit_server.providers.outcomes import (
     refusal_of,
     refused,
 )
+from imageedit_server.runtime import workers
 from imageedit_server.runtime.workers import JobFailed, Overran, WorkerDied, WorkersBroken
+from tests.providers.adapters import held
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -164,7 +175,7 @@ def test_no_retry_after_raises(text: str) -> None:
     assert seconds is None or 0 <= seconds <= 1e9
 
 
-class Workers:
+class Workers(workers.Workers):
     """Runs in place, or fails."""
 
     def __init__(self, error: Exception | None = None) -> None:
@@ -176,8 +187,13 @@ class Workers:
         return function(*args, **kwargs)
 
 
+GIVEN = InputImage(
+    image=Image(image_id="sha256:", media_type="image/png", width=1, height=1, size_bytes=2), read=held(b"11")
+)
+
+
 async def test_what_a_worker_made_is_passed_on() -> None:
-    assert await made_ready(Workers(), int, "11", base=2) == 3
+    assert await made_ready(Workers(), GIVEN, int, base=2) == 3
 
 
 @pytest.mark.parametrize(
@@ -185,7 +201,7 @@ async def test_what_a_worker_made_is_passed_on() -> None:
 )
 async def test_a_lost_worker_is_no_fault_of_the_picture(error: Exception) -> None:
     with pytest.raises(NotProcessed) as raised:
-        await made_ready(Workers(error), abs, -1)
+        await made_ready(Workers(error), GIVEN, len)
     assert raised.value.failure.reason is FailureReason.PROVIDER_UNAVAILABLE
     assert raised.value.retry_after_seconds
 
@@ -193,5 +209,22 @@ async def test_a_lost_worker_is_no_fault_of_the_picture(error: Exception) -> Non
 @pytest.mark.parametrize("error", [Overran(), MemoryError(), JobFailed("ValueError"), OSError()], ids=repr)
 async def test_what_would_fail_alike_each_time_is_the_pictures_fault(error: Exception) -> None:
     with pytest.raises(PrepareError) as raised:
-        await made_ready(Workers(error), abs, -1)
+        await made_ready(Workers(error), GIVEN, len)
     assert raised.value.failure.reason is FailureReason.IMAGE_UNDECODABLE
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PrepareError(FailureReason.IMAGE_UNDECODABLE, "A stored picture is damaged."),
+        not_processed(FailureReason.INPUT_FETCH_FAILED, "The disk is away."),
+    ],
+    ids=repr,
+)
+async def test_what_is_wrong_with_the_stored_bytes_is_told_as_it_is(error: Exception) -> None:
+    async def read() -> bytes:
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        await made_ready(Workers(), replace(GIVEN, read=read), len)
+    assert raised.value is error

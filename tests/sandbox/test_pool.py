@@ -99,13 +99,12 @@ async def test_a_refusal_comes_back_as_itself(pool: WorkerPool) -> None:
     assert failed.value.description == "is not a PNG, JPEG or WebP picture"
 
 
-async def test_a_result_is_of_the_kind_that_the_job_says(pool: WorkerPool, tmp_path: Path) -> None:
+async def test_a_result_is_of_the_kind_that_the_job_says(pool: WorkerPool) -> None:
     found = await pool.run(inspect, PHOTO, max_pixels=10**6)
     assert found == inspect(PHOTO, max_pixels=10**6)
     assert isinstance(found.transparency, Transparency)
-    (tmp_path / "photo").write_bytes(PHOTO)
-    ready = await pool.run(make_ready, tmp_path / "photo", ("image/png",))
-    assert ready == make_ready(tmp_path / "photo", ("image/png",))
+    ready = await pool.run(make_ready, PHOTO, ("image/png",))
+    assert ready == make_ready(PHOTO, ("image/png",))
 
 
 @pytest.mark.parametrize(
@@ -571,3 +570,37 @@ def kill_a_parent() -> list[bool]:
     for pidfd in pidfds:
         os.close(pidfd)
     return gone
+
+
+async def test_what_a_job_is_given_is_loaded_when_it_is_its_turn(tmp_path: Path) -> None:
+    """A picture whose edit waits for another one takes no memory."""
+    pool = WorkerPool()
+    lane, loaded = pool.lane(), asyncio.Event()
+
+    async def load() -> bytes:
+        loaded.set()
+        return b"picture"
+
+    running, pid = await hang(lane, tmp_path)
+    waiting = asyncio.create_task(lane.run_on(load, len))
+    await pool.run(abs, -1)  # which would have been late enough
+    assert not loaded.is_set()
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerDied):
+        await running
+    assert await waiting == len(b"picture")
+    await pool.aclose()
+
+
+async def test_what_cannot_be_loaded_is_told_and_costs_no_worker() -> None:
+    pool = WorkerPool(size=1)
+
+    async def load() -> bytes:
+        raise LookupError("gone")
+
+    before = await pool.run(os.getpid)
+    for _ in range(3):  # more than there are places
+        with pytest.raises(LookupError, match="gone"):
+            await pool.run_on(load, len)
+    assert await pool.run(os.getpid) == before
+    await pool.aclose()

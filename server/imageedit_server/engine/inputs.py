@@ -1,8 +1,9 @@
 """Inputs: what a task starts from, fetched and verified where the caller gave a URL."""
 
 from dataclasses import replace
+from functools import partial
 
-from imageedit_server.core.errors import Code, FailureReason, Refusal
+from imageedit_server.core.errors import Code, FailureReason, Reason, Refusal
 from imageedit_server.core.image import Image
 from imageedit_server.core.request import Input, Request
 from imageedit_server.images.library import ImageLibrary
@@ -31,9 +32,17 @@ class Inputs:
         )
 
     def file(self, given: Input) -> InputImage:
-        """Return a fetched input as a file."""
+        """Return a fetched input as adapters get it."""
         assert given.image is not None
-        return InputImage(image=given.image, path=self._library.path(given.image.image_id))
+        return InputImage(image=given.image, read=partial(self._bytes, given.image))
+
+    async def _bytes(self, image: Image) -> bytes:
+        try:
+            return await self._library.content(image)
+        except Refusal as refusal:
+            if refusal.reason is Reason.IMAGE_CORRUPT:
+                raise PrepareError(FailureReason.IMAGE_UNDECODABLE, "A stored picture is damaged.") from None
+            raise not_processed(FailureReason.INPUT_FETCH_FAILED, refusal.message) from None
 
     async def _input(self, given: Input) -> Input:
         return Input(image=await self._picture(given.url)) if given.image is None else given

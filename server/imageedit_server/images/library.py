@@ -8,8 +8,8 @@ from pathlib import Path
 
 from imageedit_server.core.errors import Reason, Refusal, invalid
 from imageedit_server.core.image import Image, image_id_of
+from imageedit_server.images.blobs.base import BlobStore
 from imageedit_server.images.blobs.disk import StorageBroken
-from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.blobs.staging import CHUNK_BYTES, Staged
 from imageedit_server.images.inspection import Inspection, InspectionFailed, inspect
 from imageedit_server.runtime.workers import Overran, WorkerDied, Workers, WorkersBroken
@@ -34,7 +34,7 @@ class ImageLibrary:
 
     def __init__(
         self,
-        blobs: FileBlobStore,
+        blobs: BlobStore,
         workers: Workers,
         *,
         max_bytes: int,
@@ -89,9 +89,10 @@ class ImageLibrary:
         """Stream a recorded image's bytes, as ``BlobStore.read`` does."""
         return self._blobs.read(image_id, offset)
 
-    def path(self, image_id: str) -> Path:
-        """Return where a recorded image's bytes are, for worker processes; nothing there is checked."""
-        return self._blobs.path(image_id)
+    async def content(self, image: Image) -> bytes:
+        """Return a recorded image's bytes, all at once; raises as ``read`` does."""
+        chunks = self._blobs.read(image.image_id, chunk_bytes=image.size_bytes)
+        return b"".join([chunk async for chunk in chunks])
 
     async def _limited(self, chunks: AsyncIterable[bytes], field: str) -> AsyncIterator[bytes]:
         size_bytes = 0

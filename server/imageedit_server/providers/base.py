@@ -14,11 +14,10 @@ was paid.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -31,7 +30,6 @@ from imageedit_server.core.model import Model
 from imageedit_server.core.request import Request
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.runtime.clock import Clock
-from imageedit_server.runtime.threads import work_on
 from imageedit_server.runtime.workers import Workers
 
 DAY = 24 * 3600
@@ -100,14 +98,14 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InputImage:
-    """An input picture, verified, as a file that may be read but not changed."""
+    """An input picture that was looked at: its facts, and the way to its bytes, wherever they are kept.
+
+    ``read`` returns the picture's own bytes, checked against its digest. Raises ``PrepareError`` for what is
+    damaged or gone, ``NotProcessed`` for what cannot be read just now.
+    """
 
     image: Image
-    path: Path
-
-    async def read(self) -> bytes:
-        """Return the picture's own bytes."""
-        return await work_on(self.image.size_bytes, self.path.read_bytes)
+    read: Callable[[], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

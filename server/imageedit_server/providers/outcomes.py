@@ -9,13 +9,20 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from imageedit_server.core.errors import FailureReason, Refusal
 from imageedit_server.core.failure import Failure
 from imageedit_server.outbound.client import NotSent, OutboundError
 from imageedit_server.outbound.redaction import redact
-from imageedit_server.providers.base import Ambiguous, NotProcessed, PrepareError, Refused, SubmitError
+from imageedit_server.providers.base import (
+    Ambiguous,
+    InputImage,
+    NotProcessed,
+    PrepareError,
+    Refused,
+    SubmitError,
+)
 from imageedit_server.runtime.workers import WorkerDied, Workers, WorkersBroken
 
 __all__ = [
@@ -152,14 +159,23 @@ def _failure(reason: FailureReason, message: str, code: str, provider_message: s
     )
 
 
-async def made_ready(workers: Workers, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Let a worker make an input ready to be sent.
+async def made_ready(
+    workers: Workers,
+    given: InputImage,
+    function: Callable[Concatenate[bytes, P], T],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Let ``function``, in a worker, make an input ready to be sent.
 
     Raises ``NotProcessed`` when the worker was lost, and ``PrepareError`` when it is the picture: that would
     fail alike each time, whatever Pillow says of it.
     """
     try:
-        return await workers.run(function, *args, **kwargs)
+        return await workers.run_on(given.read, function, *args, **kwargs)
+    except (PrepareError, NotProcessed):
+        raise
     except WORKER_LOST as error:
         raise worker_lost() from error
     except Exception as error:

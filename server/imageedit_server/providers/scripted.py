@@ -77,7 +77,7 @@ class ScriptedAdapter(Adapter):
             await report(progress_percent=100 * step // (self._options.steps + 1))
         if job.model.vendor_name == "fail":
             raise refused(FailureReason.PROVIDER_REJECTED, "The scripted model refuses everything.")
-        content = job.images[0].path.read_bytes()
+        content = await job.images[0].read()
         return Finished(outputs=tuple(Output(content=content) for _ in range(job.request.n)))
 
     async def poll(self, vendor_task_id: str, report: Report) -> Running:

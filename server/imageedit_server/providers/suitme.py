@@ -11,7 +11,6 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
@@ -160,7 +159,7 @@ class SuitmeAdapter(Adapter):
         if image.upright:
             content = await given.read()
         else:
-            content = await made_ready(self._workers, upright, given.path, image.media_type)
+            content = await made_ready(self._workers, given, upright, image.media_type)
         picture = await work_on(len(content), data_uri, content, image.media_type)
         call = Call(DEFAULT_MODEL_PATH, default_model_body(job, picture))
         return Prepared(payload=call, warnings=_warnings(job.request, turned=not image.upright))
@@ -242,13 +241,13 @@ def data_uri(content: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def upright(path: Path, media_type: str) -> bytes:
+def upright(content: bytes, media_type: str) -> bytes:
     """Return a turned picture as people see it, in its own format. Runs in a worker process.
 
     The vendor's provider may ignore the EXIF orientation.
     """
     name = _FORMATS[media_type]
-    with Image.open(path, formats=(name,)) as image:
+    with Image.open(io.BytesIO(content), formats=(name,)) as image:
         out = io.BytesIO()
         turned = ImageOps.exif_transpose(image)
         turned.save(out, name, icc_profile=image.info.get("icc_profile"), **_SAVE_OPTIONS[name])

@@ -1,10 +1,11 @@
 """The port to the worker processes: picture code runs there, never on the event loop."""
 
-from collections.abc import Callable
-from typing import ParamSpec, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+A = TypeVar("A")
 
 
 class Workers(Protocol):
@@ -20,6 +21,20 @@ class Workers(Protocol):
         next call gets a new one, and ``WorkersBroken``.
         """
         ...
+
+    async def run_on(
+        self,
+        load: Callable[[], Awaitable[A]],
+        function: Callable[Concatenate[A, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Like ``run``, with what ``load`` brings as the first argument; raises what ``load`` raises, too.
+
+        It is loaded when it is the job's turn, so that pictures whose jobs wait take no memory.
+        """
+        return await self.run(function, await load(), *args, **kwargs)
 
 
 class JobRefused(Exception):

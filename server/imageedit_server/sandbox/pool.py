@@ -12,7 +12,8 @@ import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, ParamSpec, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.runtime.workers import Overran, WorkerDied
@@ -24,7 +25,23 @@ from imageedit_server.telemetry.metrics import WORKERS_LOST
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Job = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A call for a worker; what ``load`` brings is its first argument."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    load: Callable[[], Awaitable[Any]] | None = None
+
+    async def message(self, allowance: Allowance) -> bytes:
+        """Return the call as the worker reads it."""
+        args = (await self.load(), *self.args) if self.load else self.args
+        return pickle.dumps((allowance, self.function, args, self.kwargs))
+
 
 INSPECTION = Allowance(cpu_seconds=10, wall_seconds=30, memory_bytes=GIB, content_bytes=0)
 EDIT = Allowance(cpu_seconds=60, wall_seconds=180, memory_bytes=2 * GIB)
@@ -62,7 +79,18 @@ class WorkerPool:
         Raises as the port says, and on a closed pool a ``Refusal`` (DRAINING), which says nothing about the
         picture. A call that is cancelled is dropped, its worker too when it ran already.
         """
-        return cast(T, await self._run(self._allowance, (function, args, kwargs)))
+        return cast(T, await self._run(self._allowance, Job(function, args, kwargs)))
+
+    async def run_on(
+        self,
+        load: Callable[[], Awaitable[A]],
+        function: Callable[Concatenate[A, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run ``function`` as ``run`` does, on what ``load`` brings when there is a place for the job."""
+        return cast(T, await self._run(self._allowance, Job(function, args, kwargs, load)))
 
     def within(self, allowance: Allowance) -> "Share":
         """Return the same workers under another allowance."""
@@ -92,13 +120,13 @@ class WorkerPool:
         await asyncio.to_thread(self._thread.shutdown)
 
     async def _run(self, allowance: Allowance, job: Job) -> Any:
-        message = pickle.dumps((allowance, *job))
-        if module := getattr(job[0], "__module__", None):
+        if module := getattr(job.function, "__module__", None):
             self._modules.add(module)
         async with self._places:
+            message = await job.message(allowance)
             worker = await self._take()
             try:
-                result, error = await worker.call(message, job[0], allowance)
+                result, error = await worker.call(message, job.function, allowance)
             except (EOFError, OSError, BadAnswer) as trouble:
                 raise await self._obituary(worker, trouble, allowance) from trouble
             except BaseException:
@@ -181,7 +209,18 @@ class Share:
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``function`` as ``WorkerPool.run`` does."""
-        return cast(T, await self._run((function, args, kwargs)))
+        return cast(T, await self._run(Job(function, args, kwargs)))
+
+    async def run_on(
+        self,
+        load: Callable[[], Awaitable[A]],
+        function: Callable[Concatenate[A, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run ``function`` as ``WorkerPool.run_on`` does."""
+        return cast(T, await self._run(Job(function, args, kwargs, load)))
 
 
 class _Worker:

@@ -46,4 +46,4 @@ def adapter(make_adapter: MakeAdapter) -> KieAdapter:
 
 @pytest.fixture
 def jobs(tmp_path: Path, adapter: KieAdapter) -> Jobs:
-    return Jobs(tmp_path, adapter)
+    return Jobs(adapter)

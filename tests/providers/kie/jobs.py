@@ -1,22 +1,21 @@
 """Jobs for the adapter, around pictures that are really there."""
 
+import hashlib
 import io
-import secrets
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageOps
 from PIL.ExifTags import Base as ExifTag
 
-from imageedit_server.core.image import Image
+from imageedit_server.core.image import Image, image_id_of
 from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.providers.base import InputImage, Job
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.models import CHARACTER_EDIT, SEEDREAM
-from tests.providers.adapters import NOW
+from tests.providers.adapters import NOW, held
 
 CALLBACK_URL = "http://127.0.0.1:9/callbacks/kie/callback-token-that-nobody-may-see"
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
@@ -47,10 +46,9 @@ def encoded(image: Pillow.Image, name: str, **options: Any) -> bytes:
 
 
 class Jobs:
-    """Makes jobs; their pictures are files in ``folder``."""
+    """Makes jobs."""
 
-    def __init__(self, folder: Path, adapter: KieAdapter) -> None:
-        self._folder = folder
+    def __init__(self, adapter: KieAdapter) -> None:
         self._models = {model.name: model for model in adapter.models}
 
     def seedream(self, *pictures: bytes, size: str = "4:3", **request: Any) -> Job:
@@ -62,22 +60,20 @@ class Jobs:
         return replace(with_reference, mask=self.input(mask()))
 
     def input(self, content: bytes) -> InputImage:
-        """Store a picture and return what the engine would say of it."""
-        path = self._folder / secrets.token_hex(8)
-        path.write_bytes(content)
-        with Pillow.open(path) as image:
+        """Return a picture with what the engine would say of it."""
+        with Pillow.open(io.BytesIO(content)) as image:
             name = str(image.format)
             width, height = ImageOps.exif_transpose(image).size
             orientation = image.getexif().get(ExifTag.Orientation, 1)
         facts = Image(
-            image_id=f"sha256:{path.name}",
+            image_id=image_id_of(hashlib.sha256(content).hexdigest()),
             media_type=MEDIA_TYPES[name],
             width=width,
             height=height,
             size_bytes=len(content),
             upright=orientation == 1,
         )
-        return InputImage(image=facts, path=path)
+        return InputImage(image=facts, read=held(content))
 
     def _job(self, model: str, pictures: tuple[bytes, ...], size: str, request: dict[str, Any]) -> Job:
         images = tuple(map(self.input, pictures))

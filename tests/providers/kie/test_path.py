@@ -59,7 +59,7 @@ async def test_character_edit_changes_what_is_transparent_and_nothing_else(
     """The setting and the vendor agree on what the colour means."""
     vendor.mask_edit_color = color
     adapter = make_adapter(mask_edit_color=color)
-    jobs = Jobs(tmp_path, adapter)
+    jobs = Jobs(adapter)
     green = jobs.input(encoded(Image.new("RGB", (20, 20), (0, 128, 0)), "PNG"))
     job = replace(
         jobs.character(picture("PNG"), n=2, options=IdeogramOptions(rendering_speed="TURBO")),
@@ -80,5 +80,5 @@ async def test_pictures_are_made_ready_in_a_worker_process(
     urls = {"base_url": vendor.api_url, "upload_url": vendor.upload_url}
     options = KieAdapter.Options.model_validate({"adapter": "kie", "api_key": vendor.api_key, **urls})
     adapter = KieAdapter(options, Context(provider="kie", clock=clock, workers=pool, connect=connect))
-    finished = await carried_out(adapter, Jobs(tmp_path, adapter).character())
+    finished = await carried_out(adapter, Jobs(adapter).character())
     assert len(finished.outputs) == 1

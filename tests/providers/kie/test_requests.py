@@ -141,7 +141,7 @@ async def test_the_filter_of_seedream_is_sent_only_when_set(
     sent: dict[str, bool],
 ) -> None:
     adapter = make_adapter(nsfw_checker=setting)
-    jobs = Jobs(tmp_path, adapter)
+    jobs = Jobs(adapter)
     for job in (jobs.seedream(), jobs.character()):
         await created(adapter, vendor, job)
     first, second = (charge.body["input"] for charge in vendor.ledger)

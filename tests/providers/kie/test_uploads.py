@@ -13,7 +13,7 @@ from imageedit_server.providers.base import NotProcessed, PrepareError
 from imageedit_server.providers.kie import KieAdapter, uploads
 from imageedit_server.providers.kie.pictures import EditColor, black_and_white
 from imageedit_server.runtime.workers import WorkerDied
-from tests.providers.adapters import ThreadWorkers
+from tests.providers.adapters import ThreadWorkers, holding
 from tests.providers.kie.conftest import MakeAdapter
 from tests.providers.kie.jobs import Jobs, encoded, mask, picture
 from tests.vendors.kie.behaviours import (
@@ -85,19 +85,15 @@ async def test_preparing_costs_nothing(adapter: KieAdapter, vendor: KieVendor, j
     ("edit_color", "edited", "kept"), [("black", 0, 255), ("white", 255, 0)], ids=["black", "white"]
 )
 @pytest.mark.parametrize("name", ["PNG", "WEBP"])
-def test_a_mask_becomes_black_and_white(
-    tmp_path: Path, edit_color: EditColor, edited: int, kept: int, name: str
-) -> None:
-    path = tmp_path / "mask"
-    path.write_bytes(mask((64, 48), name))
-    image = Image.open(io.BytesIO(black_and_white(path, edit_color)))
+def test_a_mask_becomes_black_and_white(edit_color: EditColor, edited: int, kept: int, name: str) -> None:
+    image = Image.open(io.BytesIO(black_and_white(mask((64, 48), name), edit_color)))
     assert (image.format, image.mode, image.size) == ("PNG", "L", (64, 48))
     assert (image.getpixel((0, 0)), image.getpixel((63, 47))) == (edited, kept)
     assert image.getpixel((32, 20)) == (128 if edit_color == "black" else 127)
 
 
 @pytest.mark.parametrize("mode", ["LA", "PA", "RGBA", "P"])
-def test_alpha_is_found_in_every_kind_of_mask(tmp_path: Path, mode: str) -> None:
+def test_alpha_is_found_in_every_kind_of_mask(mode: str) -> None:
     if mode == "P":
         image = Image.new("P", (2, 1), 0)
         image.putpixel((1, 0), 1)
@@ -106,8 +102,7 @@ def test_alpha_is_found_in_every_kind_of_mask(tmp_path: Path, mode: str) -> None
         whole = Image.new("RGBA", (2, 1), (9, 9, 9, 255))
         whole.putpixel((0, 0), (9, 9, 9, 0))
         content = encoded(whole.convert("LA") if mode == "LA" else whole, "PNG")
-    (tmp_path / "mask").write_bytes(content)
-    image = Image.open(io.BytesIO(black_and_white(tmp_path / "mask", "black")))
+    image = Image.open(io.BytesIO(black_and_white(content, "black")))
     assert [image.getpixel((x, 0)) for x in (0, 1)] == [0, 255]
 
 
@@ -179,8 +174,7 @@ async def test_a_worker_that_dies_is_tried_again_later(
 
 
 async def test_a_picture_that_cannot_be_read_ends_the_task(adapter: KieAdapter, jobs: Jobs) -> None:
-    job = jobs.seedream(turned_picture())
-    job.images[0].path.write_bytes(b"no picture")
+    job = holding(jobs.seedream(turned_picture()), b"no picture")
     with pytest.raises(PrepareError) as raised:
         await adapter.prepare(job)
     assert raised.value.failure.reason is FailureReason.IMAGE_UNDECODABLE
@@ -289,6 +283,6 @@ async def test_only_a_few_files_are_in_memory_at_once(
             at_once -= 1
 
     monkeypatch.setattr(adapter._uploads._client, "send", counting)
-    await adapter.prepare(Jobs(tmp_path, adapter).seedream(*[picture()] * 14))
+    await adapter.prepare(Jobs(adapter).seedream(*[picture()] * 14))
     assert most == 3
     assert len(vendor.files) == 14

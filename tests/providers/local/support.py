@@ -9,7 +9,7 @@ from PIL import Image, ImageStat
 
 from imageedit_server.providers.local.edits import edit
 from imageedit_server.providers.local.language.instructions import Reading, understand
-from imageedit_server.providers.local.plan import Edited, Plan, Step
+from imageedit_server.providers.local.plan import Edited, Originals, Plan, Step
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,7 +22,8 @@ SKY = (400, 100, 500, 300)
 def edited(prompt: str, image: Path = PHOTO, *, mask: Path | None = None, size: str = "auto") -> Edited:
     """Carry out ``prompt`` here and now."""
     steps = understand(prompt, masked=mask is not None).steps
-    return edit(Plan(image=image, mask=mask, steps=steps, size=size))
+    originals = Originals(image=image.read_bytes(), mask=mask.read_bytes() if mask else None)
+    return edit(originals, Plan(steps=steps, size=size))
 
 
 def picture_of(content: bytes) -> Image.Image:

@@ -19,18 +19,17 @@ from imageedit_server.providers.base import (
     InputImage,
     Job,
     NotProcessed,
-    Prepared,
     PrepareError,
     ProviderOptions,
     Refused,
     SubmitSafety,
 )
 from imageedit_server.providers.local import LocalAdapter
-from imageedit_server.providers.local.plan import PictureError, Plan
+from imageedit_server.providers.local.plan import PictureError
 from imageedit_server.runtime.clock import SystemClock
 from imageedit_server.runtime.workers import Overran, WorkerDied, WorkersBroken
 from imageedit_server.sandbox.pool import WorkerPool
-from tests.providers.adapters import Reports, ThreadWorkers
+from tests.providers.adapters import Reports, ThreadWorkers, held, holding
 from tests.providers.local.support import PHOTO, brightness, mask_file, photo, picture_of
 
 
@@ -49,7 +48,7 @@ def _input(path: Path, width: int = 512, height: int = 600) -> InputImage:
     image = StoredImage(
         image_id="sha256:" + "0" * 64, media_type="image/jpeg", width=width, height=height, size_bytes=1
     )
-    return InputImage(image=image, path=path)
+    return InputImage(image=image, read=held(path.read_bytes()))
 
 
 def _job(prompt: str, *, size: str = "auto", mask: InputImage | None = None) -> Job:
@@ -182,12 +181,11 @@ async def test_in_real_worker_processes_the_same_attempt_gives_the_same_bytes(tm
     assert await _run(_adapter(), job) == first
 
 
-async def test_a_broken_picture_crosses_the_process_border_as_what_it_is(tmp_path):
-    (tmp_path / "broken.jpg").write_bytes(b"broken")
-    plan = Plan(image=tmp_path / "broken.jpg", steps=(), size="auto")
+async def test_a_broken_picture_crosses_the_process_border_as_what_it_is():
+    job = holding(_job("brighter"), b"broken")
     pool = WorkerPool(size=1)
     try:
         with pytest.raises(Refused, match="The picture cannot be read"):
-            await _adapter(pool).submit(Prepared(payload=plan), Reports())
+            await _run(_adapter(pool), job)
     finally:
         await pool.aclose()

@@ -7,7 +7,15 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from imageedit_server.providers.local.edits import edit
 from imageedit_server.providers.local.language.instructions import understand
-from imageedit_server.providers.local.plan import GEOMETRY, Operation, PictureError, Plan, Region, Step
+from imageedit_server.providers.local.plan import (
+    GEOMETRY,
+    Operation,
+    Originals,
+    PictureError,
+    Plan,
+    Region,
+    Step,
+)
 from tests.providers.local.support import (
     after,
     brightness,
@@ -51,7 +59,8 @@ def test_outside_the_mask_every_pixel_is_identical(tmp_path, modes, chosen, alph
     if hard:
         alpha = alpha.point([0] * 128 + [255] * 128)
     mask = mask_file(tmp_path / "mask.png", SMALL, alpha)
-    result = edit(Plan(image=tmp_path / "image.png", mask=mask, steps=tuple(chosen), size="auto"))
+    originals = Originals(image=(tmp_path / "image.png").read_bytes(), mask=mask.read_bytes())
+    result = edit(originals, Plan(steps=tuple(chosen), size="auto"))
     kept = alpha.point([0] * 255 + [255])
     _assert_same_where(kept, image.convert("RGBA"), picture_of(result.content).convert("RGBA"))
 

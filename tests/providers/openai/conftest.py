@@ -67,4 +67,4 @@ def adapter(make_adapter: MakeAdapter, vendor: OpenaiVendor) -> OpenaiAdapter:
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Jobs:
-    return Jobs(tmp_path)
+    return Jobs()

@@ -1,21 +1,20 @@
 """Jobs for the adapter, around pictures that are really there."""
 
+import hashlib
 import io
-import secrets
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from imageedit_server.core.image import Image
+from imageedit_server.core.image import Image, image_id_of
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.core.sizes import AUTO, nearest
 from imageedit_server.images.inspection import inspect
 from imageedit_server.providers.base import Adapter, InputImage, Job
-from tests.providers.adapters import NOW
+from tests.providers.adapters import NOW, held
 
 PROMPT = "Make it a summer evening."
 Size = tuple[int, int]
@@ -55,10 +54,7 @@ def opened(content: bytes) -> Pillow.Image:
 
 
 class Jobs:
-    """Makes jobs for an adapter's first model; their pictures are files in ``folder``."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    """Makes jobs for an adapter's first model."""
 
     def make(
         self,
@@ -95,12 +91,10 @@ class Jobs:
         )
 
     def input(self, content: bytes) -> InputImage:
-        """Store a picture and return what the library says of it."""
-        path = self._folder / secrets.token_hex(8)
-        path.write_bytes(content)
-        found = inspect(path, max_pixels=50_000_000)
+        """Return a picture with what the library says of it."""
+        found = inspect(content, max_pixels=50_000_000)
         facts = Image(
-            image_id=f"sha256:{path.name}",
+            image_id=image_id_of(hashlib.sha256(content).hexdigest()),
             media_type=found.media_type,
             width=found.width,
             height=found.height,
@@ -108,4 +102,4 @@ class Jobs:
             transparency=found.transparency,
             upright=found.upright,
         )
-        return InputImage(image=facts, path=path)
+        return InputImage(image=facts, read=held(content))

@@ -175,7 +175,7 @@ async def test_pictures_are_made_ready_in_a_worker_process(
         options = OpenaiAdapter.Options(**given, **SETTINGS[Personality.PAGE_3])
         context = Context(provider="relay", clock=StandingClock(), workers=pool, connect=connect)
         adapter = OpenaiAdapter(options, context)
-        job = Jobs(tmp_path).make(adapter, picture("WEBP", (64, 64)), mask=mask(size=(64, 64)))
+        job = Jobs().make(adapter, picture("WEBP", (64, 64)), mask=mask(size=(64, 64)))
         assert len((await edit(adapter, job)).outputs) == 1
     finally:
         await pool.aclose()

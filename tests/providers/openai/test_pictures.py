@@ -1,7 +1,6 @@
 """Pictures made ready: nothing is touched that need not be, and nothing is lost that matters."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,23 +12,15 @@ from imageedit_server.providers.base import NotProcessed, PrepareError
 from imageedit_server.providers.openai.calls import Call, prepare_call
 from imageedit_server.providers.openai.pictures import Ready, make_mask_ready, make_ready
 from imageedit_server.providers.openai.rules import rules_of
+from imageedit_server.runtime import workers
 from imageedit_server.runtime.workers import WorkerDied
+from tests.providers.adapters import holding
 from tests.providers.openai.conftest import SETTINGS, MakeAdapter
 from tests.providers.openai.jobs import Jobs, decoded, encoded, mask, opened, picture
 from tests.vendors.openai.server import Personality
 
 ALL = tuple(EXTENSIONS)
 PNG = ("image/png",)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "picture"
-
-
-def ready(path: Path, content: bytes, media_types: tuple[str, ...]) -> Ready:
-    path.write_bytes(content)
-    return make_ready(path, media_types)
 
 
 def turned_by(orientation: int) -> Image.Exif:
@@ -55,42 +46,42 @@ def same(one: bytes, other: bytes) -> bool:
 
 
 @pytest.mark.parametrize("name", ["JPEG", "WEBP"])
-def test_a_conversion_to_png_loses_nothing(path: Path, name: str) -> None:
+def test_a_conversion_to_png_loses_nothing(name: str) -> None:
     content = picture(name)
-    made = ready(path, content, PNG)
+    made = make_ready(content, PNG)
     assert (made.media_type, made.converted, made.turned) == ("image/png", True, False)
     assert decoded(made.content).format == "PNG"
     assert same(made.content, content)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "RGB", "RGBA", "I;16"])
-def test_every_kind_of_pixel_survives_being_turned(path: Path, mode: str) -> None:
+def test_every_kind_of_pixel_survives_being_turned(mode: str) -> None:
     image = Image.new(mode, (8, 6))
-    made = ready(path, encoded(image, "PNG", exif=turned_by(6)), PNG)
+    made = make_ready(encoded(image, "PNG", exif=turned_by(6)), PNG)
     assert (decoded(made.content).mode, decoded(made.content).size) == (mode, (6, 8))
 
 
-def test_printing_colors_become_screen_colors(path: Path) -> None:
-    made = ready(path, encoded(Image.new("CMYK", (8, 6), "red"), "JPEG"), PNG)
+def test_printing_colors_become_screen_colors() -> None:
+    made = make_ready(encoded(Image.new("CMYK", (8, 6), "red"), "JPEG"), PNG)
     assert decoded(made.content).mode == "RGB"
 
 
-def test_transparent_colors_of_a_palette_stay_transparent(path: Path) -> None:
-    made = ready(path, encoded(palette_image(), "PNG", transparency=1, exif=turned_by(3)), PNG)
+def test_transparent_colors_of_a_palette_stay_transparent() -> None:
+    made = make_ready(encoded(palette_image(), "PNG", transparency=1, exif=turned_by(3)), PNG)
     assert made.turned
     alpha = opened(made.content).getchannel("A")
     assert (alpha.getpixel((7, 5)), alpha.getpixel((0, 0))) == (255, 0)
 
 
-def test_the_color_profile_stays(path: Path) -> None:
+def test_the_color_profile_stays() -> None:
     profile = b"\0" * 128 + b"profile"
-    made = ready(path, picture("JPEG", icc_profile=profile), PNG)
+    made = make_ready(picture("JPEG", icc_profile=profile), PNG)
     assert decoded(made.content).info["icc_profile"] == profile
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP"])
-def test_a_turned_picture_is_made_upright_in_its_own_format(path: Path, name: str) -> None:
-    made = ready(path, picture(name, (48, 64), exif=turned_by(6)), ALL)
+def test_a_turned_picture_is_made_upright_in_its_own_format(name: str) -> None:
+    made = make_ready(picture(name, (48, 64), exif=turned_by(6)), ALL)
     assert (made.media_type, made.turned, made.converted) == (Image.MIME[name], True, False)
     assert decoded(made.content).size == (64, 48)
     assert 0x0112 not in decoded(made.content).getexif()
@@ -99,26 +90,21 @@ def test_a_turned_picture_is_made_upright_in_its_own_format(path: Path, name: st
 # Masks
 
 
-def ready_mask(path: Path, content: bytes) -> Ready:
-    path.write_bytes(content)
-    return make_mask_ready(path)
+def test_a_png_mask_keeps_its_bytes() -> None:
+    assert make_mask_ready(mask()) == Ready(content=mask(), media_type="image/png")
 
 
-def test_a_png_mask_keeps_its_bytes(path: Path) -> None:
-    assert ready_mask(path, mask()) == Ready(content=mask(), media_type="image/png")
-
-
-def test_another_mask_keeps_its_transparency(path: Path) -> None:
-    made = ready_mask(path, mask("WEBP"))
+def test_another_mask_keeps_its_transparency() -> None:
+    made = make_mask_ready(mask("WEBP"))
     assert (made.media_type, made.converted) == ("image/png", True)
     before, after = decoded(mask("WEBP")), decoded(made.content)
     assert after.mode == "RGBA"
     assert ImageChops.difference(before.getchannel("A"), after.getchannel("A")).getbbox() is None
 
 
-def test_a_mask_without_a_channel_of_its_own_gets_one(path: Path) -> None:
+def test_a_mask_without_a_channel_of_its_own_gets_one() -> None:
     """A colour key in a palette is transparency to us, but not to a vendor that wants an alpha channel."""
-    made = ready_mask(path, encoded(palette_image(), "PNG", transparency=1))
+    made = make_mask_ready(encoded(palette_image(), "PNG", transparency=1))
     assert made.converted
     alpha = decoded(made.content).getchannel("A")
     assert (alpha.getpixel((0, 0)), alpha.getpixel((1, 0))) == (255, 0)
@@ -153,7 +139,7 @@ async def test_a_conversion_that_grows_too_large_is_refused(make_adapter: MakeAd
     assert raised.value.failure.message.endswith("as image/png; relay/dall-e-2 takes at most 100")
 
 
-class Workers:
+class Workers(workers.Workers):
     """Runs in place, or fails."""
 
     def __init__(self, error: Exception | None) -> None:
@@ -176,8 +162,7 @@ async def test_a_worker_that_ended_is_tried_again(
 
 
 async def test_a_picture_that_cannot_be_read_ends_the_task(make_adapter: MakeAdapter, jobs: Jobs) -> None:
-    job = jobs.make(make_adapter(), TURNED)
-    job.images[0].path.write_bytes(b"not a picture")
+    job = holding(jobs.make(make_adapter(), TURNED), b"not a picture")
     with pytest.raises(PrepareError) as raised:
         await prepare_call(job, rules_of("gpt-image", "gpt-image-2"), Workers(None), "")
     assert raised.value.failure.reason is FailureReason.IMAGE_UNDECODABLE

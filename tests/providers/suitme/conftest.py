@@ -48,4 +48,4 @@ def _never_waits(build: Build) -> Iterator[None]:
 
 @pytest.fixture
 def jobs(tmp_path: Path, adapter: SuitmeAdapter) -> Jobs:
-    return Jobs(tmp_path, adapter)
+    return Jobs(adapter)

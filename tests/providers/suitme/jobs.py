@@ -1,20 +1,19 @@
 """Jobs for the adapter, around pictures that are really there."""
 
+import hashlib
 import io
-import secrets
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageOps
 from PIL.ExifTags import Base as ExifTag
 
-from imageedit_server.core.image import Image
+from imageedit_server.core.image import Image, image_id_of
 from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.providers.base import InputImage, Job
 from imageedit_server.providers.suitme import SuitmeAdapter
-from tests.providers.adapters import NOW
+from tests.providers.adapters import NOW, held
 
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 INSTRUCTIONS = "将发型改为短发，肤色调亮一些"
@@ -30,10 +29,9 @@ def picture(name: str = "JPEG", size: tuple[int, int] = (64, 48), **options: Any
 
 
 class Jobs:
-    """Makes jobs; their pictures are files in ``folder``."""
+    """Makes jobs."""
 
-    def __init__(self, folder: Path, adapter: SuitmeAdapter) -> None:
-        self._folder = folder
+    def __init__(self, adapter: SuitmeAdapter) -> None:
         [self._model] = adapter.models
 
     def default_model(self, content: bytes | None = None, *, size: str = "4:3", **request: Any) -> Job:
@@ -46,22 +44,20 @@ class Jobs:
         return self._job(Kind.MODEL_EDIT, self.input(picture("PNG")), size, fields | request)
 
     def input(self, content: bytes) -> InputImage:
-        """Store a picture and return what the engine would say of it."""
-        path = self._folder / secrets.token_hex(8)
-        path.write_bytes(content)
-        with Pillow.open(path) as image:
+        """Return a picture with what the engine would say of it."""
+        with Pillow.open(io.BytesIO(content)) as image:
             name = str(image.format)
             width, height = ImageOps.exif_transpose(image).size
             orientation = image.getexif().get(ExifTag.Orientation, 1)
         facts = Image(
-            image_id=f"sha256:{path.name}",
+            image_id=image_id_of(hashlib.sha256(content).hexdigest()),
             media_type=MEDIA_TYPES[name],
             width=width,
             height=height,
             size_bytes=len(content),
             upright=orientation == 1,
         )
-        return InputImage(image=facts, path=path)
+        return InputImage(image=facts, read=held(content))
 
     def _job(self, kind: Kind, given: InputImage, size: str, request: dict[str, Any]) -> Job:
         fields: dict[str, Any] = {"user_id": "user-123", **request}

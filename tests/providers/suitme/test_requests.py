@@ -18,7 +18,7 @@ from imageedit_server.providers.base import Context, Job, NotProcessed, PrepareE
 from imageedit_server.providers.suitme import SuitmeAdapter
 from imageedit_server.runtime.workers import WorkerDied
 from imageedit_server.sandbox.pool import WorkerPool
-from tests.providers.adapters import Connect, Reports, StandingClock, ThreadWorkers
+from tests.providers.adapters import Connect, Reports, StandingClock, ThreadWorkers, holding
 from tests.providers.suitme.conftest import API_KEY, MakeAdapter
 from tests.providers.suitme.jobs import Jobs, picture
 from tests.vendors.suitme.server import SuitmeVendor
@@ -115,11 +115,14 @@ async def test_an_edit(adapter: SuitmeAdapter, vendor: SuitmeVendor, jobs: Jobs)
     )
 
 
+async def gone() -> bytes:
+    raise AssertionError("nobody has to read it")
+
+
 async def test_an_edit_reads_no_picture(adapter: SuitmeAdapter, vendor: SuitmeVendor, jobs: Jobs) -> None:
     """The vendor has the base's picture; ours may even be gone."""
     job = jobs.edit(await base(adapter, vendor, jobs))
-    job.images[0].path.unlink()
-    await created(adapter, job)
+    await created(adapter, replace(job, images=(replace(job.images[0], read=gone),)))
     assert len(vendor.ledger) == 2
 
 
@@ -212,8 +215,7 @@ async def test_a_large_picture(adapter: SuitmeAdapter, vendor: SuitmeVendor, job
 
 
 async def test_a_picture_that_cannot_be_read_ends_the_task(adapter: SuitmeAdapter, jobs: Jobs) -> None:
-    job = jobs.default_model(on_its_side())
-    job.images[0].path.write_bytes(b"no picture")
+    job = holding(jobs.default_model(on_its_side()), b"no picture")
     with pytest.raises(PrepareError) as raised:
         await adapter.prepare(job)
     assert raised.value.failure.reason is FailureReason.IMAGE_UNDECODABLE
@@ -246,9 +248,9 @@ async def test_pictures_are_turned_in_a_worker_process(
     context = Context(provider="suitme", clock=StandingClock(), workers=pool, connect=connect)
     adapter = SuitmeAdapter(SuitmeAdapter.Options.model_validate(settings), context)
     content = picture()
-    await created(adapter, Jobs(tmp_path, adapter).default_model(content))
+    await created(adapter, Jobs(adapter).default_model(content))
     assert decoded(vendor.ledger[0].body["picture_url"]) == ("image/jpeg", content)
-    await created(adapter, Jobs(tmp_path, adapter).default_model(on_its_side()))
+    await created(adapter, Jobs(adapter).default_model(on_its_side()))
     media_type, turned = decoded(vendor.ledger[1].body["picture_url"])
     with Image.open(io.BytesIO(turned)) as image:
         assert (media_type, image.size) == ("image/jpeg", (48, 64))

@@ -74,7 +74,7 @@ class Uploads:
 
     async def _mask(self, given: InputImage) -> tuple[str, str]:
         async with self._places:
-            content = await made_ready(self._workers, black_and_white, given.path, self._edit_color)
+            content = await made_ready(self._workers, given, black_and_white, self._edit_color)
             warning = f"The mask was sent in black and white; {self._edit_color} marks what is edited."
             return await self._send(
                 File(field="mask", content=content, media_type="image/png", warning=warning)
@@ -83,7 +83,7 @@ class Uploads:
     async def _upright(self, field: str, given: InputImage) -> File:
         if given.image.upright:
             return File(field=field, content=await given.read(), media_type=given.image.media_type)
-        turned = await made_ready(self._workers, upright, given.path)
+        turned = await made_ready(self._workers, given, upright)
         warning = f"{field} was turned upright for the provider, without its metadata."
         return File(field=field, content=turned, media_type=given.image.media_type, warning=warning)
 

@@ -1,6 +1,7 @@
 """``local/basic``: the embedded provider, which edits pictures with Pillow, offline and free (DESIGN §7)."""
 
 import logging
+from dataclasses import dataclass
 from typing import ClassVar
 
 from imageedit_server.core.charge import FREE, Charge
@@ -12,17 +13,20 @@ from imageedit_server.providers.base import (
     Adapter,
     Context,
     Finished,
+    InputImage,
     Job,
+    NotProcessed,
     Output,
     Prepared,
     PrepareError,
     ProviderOptions,
+    Refused,
     Report,
     SubmitSafety,
 )
 from imageedit_server.providers.local.edits import edit
 from imageedit_server.providers.local.language.instructions import Reading, understand
-from imageedit_server.providers.local.plan import Edited, PictureError, Plan
+from imageedit_server.providers.local.plan import Edited, Originals, PictureError, Plan
 from imageedit_server.providers.outcomes import WORKER_LOST, refused, worker_lost
 from imageedit_server.runtime.workers import Overran
 
@@ -70,31 +74,47 @@ class LocalAdapter(Adapter):
             raise PrepareError(FailureReason.INSTRUCTION_NOT_UNDERSTOOD, _nothing(reading, job.model))
         if not reading.steps:
             warnings = (*warnings, NO_CHANGE)
-        plan = Plan(image=image.path, mask=mask.path if mask else None, steps=reading.steps, size=job.size)
-        return Prepared(payload=plan, warnings=warnings)
+        plan = Plan(steps=reading.steps, size=job.size)
+        return Prepared(payload=_Edit(image, mask, plan), warnings=warnings)
 
     async def submit(self, prepared: Prepared, report: Report) -> Finished:
         """Edit the picture. Done again, it gives the same bytes."""
-        plan = prepared.payload
-        assert isinstance(plan, Plan)
+        work = prepared.payload
+        assert isinstance(work, _Edit)
         await report(progress_percent=10)
-        edited = await self._edited(plan)
+        edited = await self._edited(work)
         await report(progress_percent=90)
         return Finished(outputs=(Output(content=edited.content),), warnings=edited.warnings)
 
-    async def _edited(self, plan: Plan) -> Edited:
+    async def _edited(self, work: "_Edit") -> Edited:
         try:
-            return await self._workers.run(edit, plan)
+            return await self._workers.run_on(work.originals, edit, work.plan)
         except PictureError as error:
             raise refused(FailureReason.IMAGE_UNDECODABLE, str(error)) from error
+        except PrepareError as error:
+            raise Refused(error.failure) from error
+        except NotProcessed:
+            raise
         except WORKER_LOST as error:
             raise worker_lost() from error
         except (Overran, MemoryError) as error:
             message = "The edit takes more time or memory than one picture may."
             raise refused(FailureReason.PROVIDER_FAILED, message) from error
         except Exception as error:  # a bug of ours would fail alike each time: not to be tried for ever
-            _log.exception("the edit failed: %s", plan.steps)
+            _log.exception("the edit failed: %s", work.plan.steps)
             raise refused(FailureReason.PROVIDER_FAILED, "The edit failed on this picture.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """An edit that was understood."""
+
+    image: InputImage
+    mask: InputImage | None
+    plan: Plan
+
+    async def originals(self) -> Originals:
+        return Originals(image=await self.image.read(), mask=await self.mask.read() if self.mask else None)
 
 
 def _sizes_differ(job: Job) -> str:

@@ -7,7 +7,7 @@ from PIL import Image, ImageChops, ImageFilter
 from imageedit_server.core.sizes import AUTO
 from imageedit_server.providers.local import geometry, inpaint, regions, tones
 from imageedit_server.providers.local.picture import Picture, encode, load, load_mask
-from imageedit_server.providers.local.plan import Edited, Operation, Plan, Region, Step
+from imageedit_server.providers.local.plan import Edited, Operation, Originals, Plan, Region, Step
 
 Change = Callable[[Picture, Step], Picture]
 
@@ -15,13 +15,13 @@ NO_SKIN = 'No skin was found for the clause "{clause}", so it was applied to the
 FEWER_BITS = "The picture has 16 bits for each channel; the result has 8."
 
 
-def edit(plan: Plan) -> Edited:
+def edit(originals: Originals, plan: Plan) -> Edited:
     """Carry out ``plan``; the same plan on the same bytes gives the same bytes. Raises ``PictureError``.
 
     With a mask the picture keeps every pixel outside of it until, last of all, ``size`` crops and scales.
     """
-    original = load(plan.image, exact=plan.mask is not None)
-    mask = load_mask(plan.mask, original.size) if plan.mask else None
+    original = load(originals.image, exact=originals.mask is not None)
+    mask = load_mask(originals.mask, original.size) if originals.mask is not None else None
     warnings = [FEWER_BITS] if original.deep else []
     picture = original
     for step in plan.steps:

@@ -1,8 +1,7 @@
-"""Pictures in memory: from a file to colors and alpha, and back to bytes. Runs in a worker process."""
+"""Pictures in memory: from bytes to colors and alpha, and back to bytes. Runs in a worker process."""
 
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
 
 from PIL import Image, ImageCms, ImageOps
 
@@ -54,13 +53,13 @@ class Picture:
         return replace(self, colors=whole.convert("RGB"), alpha=alpha)
 
 
-def load(path: Path, *, exact: bool) -> Picture:
+def load(content: bytes, *, exact: bool) -> Picture:
     """Read a picture upright, as its owner sees it.
 
     Colors become sRGB; with ``exact`` an RGB picture keeps its values and its profile instead, for pixels
     that have to stay as they are. Raises ``PictureError``.
     """
-    image = _open(path)
+    image = _open(content)
     form, deep, gray, cmyk = (
         image.format or "PNG",
         image.mode in _DEEP,
@@ -79,9 +78,9 @@ def load(path: Path, *, exact: bool) -> Picture:
     return Picture(colors=colors, alpha=alpha, format=form, gray=gray, deep=deep, profile=kept)
 
 
-def load_mask(path: Path, size: tuple[int, int]) -> Image.Image:
+def load_mask(content: bytes, size: tuple[int, int]) -> Image.Image:
     """Read a mask upright; return how much each pixel is edited (255: wholly). Raises ``PictureError``."""
-    image = ImageOps.exif_transpose(_open(path))
+    image = ImageOps.exif_transpose(_open(content))
     if image.size != size:
         raise PictureError(f"The mask is {image.width}x{image.height}, the image {size[0]}x{size[1]}.")
     return ImageOps.invert(image.convert("RGBA").getchannel("A"))
@@ -119,9 +118,9 @@ def _saved(image: Image.Image, form: str, **options: int) -> bytes:
     return buffer.getvalue()
 
 
-def _open(path: Path) -> Image.Image:
+def _open(content: bytes) -> Image.Image:
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
             image.load()
             return image
     except Exception as error:  # Pillow raises many kinds for broken files, SyntaxError too

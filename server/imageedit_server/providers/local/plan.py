@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from imageedit_server.runtime.workers import JobRefused
 
@@ -74,12 +73,18 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """A whole edit as the worker process gets it; ``size`` is applied last, ``auto`` changes nothing."""
+    """A whole edit; ``size`` is applied last, ``auto`` changes nothing."""
 
-    image: Path
-    mask: Path | None = None
     steps: tuple[Step, ...]
     size: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Originals:
+    """The bytes that are edited: the worker process opens no file for them."""
+
+    image: bytes
+    mask: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -41,7 +41,7 @@ async def prepare_call(job: Job, rules: Rules, workers: Workers, response_format
     _refuse_pictures(job, rules)
     files = _Files(
         images=tuple([await _ready(workers, given, rules.media_types) for given in job.images]),
-        mask=await made_ready(workers, make_mask_ready, job.mask.path) if job.mask else None,
+        mask=await made_ready(workers, job.mask, make_mask_ready) if job.mask else None,
     )
     _refuse_files(job, rules, files)
     fields = fields_of(job, rules, response_format)
@@ -59,7 +59,7 @@ async def _ready(workers: Workers, given: InputImage, media_types: tuple[str, ..
     image = given.image
     if image.upright and image.media_type in media_types:
         return Ready(content=await given.read(), media_type=image.media_type)
-    return await made_ready(workers, make_ready, given.path, media_types)
+    return await made_ready(workers, given, make_ready, media_types)
 
 
 def _refuse_pictures(job: Job, rules: Rules) -> None:

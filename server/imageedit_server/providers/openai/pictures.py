@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageOps
@@ -28,28 +27,28 @@ class Ready:
     converted: bool = False
 
 
-def make_ready(path: Path, media_types: tuple[str, ...]) -> Ready:
+def make_ready(content: bytes, media_types: tuple[str, ...]) -> Ready:
     """Return a picture that is not upright, or not of one of ``media_types``, as one that is both.
 
     A vendor that ignored the EXIF orientation would put mask and picture on different sides. The first of
     ``media_types`` is what others become. PNG and WebP are made without loss.
     """
-    with Image.open(path, formats=_FORMATS) as image:
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
         turned, converted = _is_turned(image), Image.MIME[image.format or "PNG"] not in media_types
         name = _format(media_types[0]) if converted else image.format or "PNG"
-        content = _encoded(ImageOps.exif_transpose(image), name)
-    return Ready(content=content, media_type=Image.MIME[name], turned=turned, converted=converted)
+        ready = _encoded(ImageOps.exif_transpose(image), name)
+    return Ready(content=ready, media_type=Image.MIME[name], turned=turned, converted=converted)
 
 
-def make_mask_ready(path: Path) -> Ready:
+def make_mask_ready(content: bytes) -> Ready:
     """Return the mask as an upright PNG with an alpha channel; its own bytes when it is one already.
 
     A mask made anew is black under its alpha, which alone counts, so that it is small.
     """
-    with Image.open(path, formats=_FORMATS) as image:
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
         turned, converted = _is_turned(image), image.format != "PNG"
         if not turned and not converted and "A" in image.getbands():
-            return Ready(content=path.read_bytes(), media_type="image/png")
+            return Ready(content=content, media_type="image/png")
         alpha = ImageOps.exif_transpose(image).convert("RGBA").getchannel("A")
     mask = Image.new("RGBA", alpha.size)
     mask.putalpha(alpha)
