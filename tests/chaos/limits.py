@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from imageedit_server.engine import inputs, polling, results
+from imageedit_server.engine import inputs, results, waiting
 from imageedit_server.providers import suitme
 from imageedit_server.providers.kie import adapter as kie_adapter
 from imageedit_server.providers.kie import answers as kie_answers
@@ -16,8 +16,8 @@ READ_SECONDS = 4.0
 
 def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every wall limit short that no setting makes so."""
-    monkeypatch.setattr(polling, "POLL_LIMIT_SECONDS", READ_SECONDS)
-    monkeypatch.setattr(polling, "UNKNOWN_GRACE", timedelta(seconds=8))
+    monkeypatch.setattr(waiting, "POLL_LIMIT_SECONDS", READ_SECONDS)
+    monkeypatch.setattr(waiting, "UNKNOWN_GRACE", timedelta(seconds=8))
     monkeypatch.setattr(results, "FETCH_SECONDS", READ_SECONDS)
     monkeypatch.setattr(results, "RETRY_SECONDS", (0.1,))
     monkeypatch.setattr(inputs, "FETCH_SECONDS", READ_SECONDS)

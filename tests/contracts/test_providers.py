@@ -38,6 +38,7 @@ from imageedit_server.providers.base import (
     CallbackRefused,
     Context,
     Finished,
+    InProgress,
     InputImage,
     Job,
     NotProcessed,
@@ -45,7 +46,6 @@ from imageedit_server.providers.base import (
     Prepared,
     PrepareError,
     Refused,
-    Running,
     SubmitSafety,
 )
 from imageedit_server.providers.catalog import Catalog, Provider
@@ -306,12 +306,12 @@ async def submit(adapter: Adapter, job: Job) -> Accepted | Finished:
     return await adapter.submit(await adapter.prepare(job), Reports())
 
 
-async def finish(adapter: Adapter, vendor_task_id: str) -> Finished | Failure | Running:
+async def finish(adapter: Adapter, vendor_task_id: str) -> Finished | Failure | InProgress:
     """Poll until it is over, or for long enough."""
-    standing: Finished | Failure | Running = Running()
+    standing: Finished | Failure | InProgress = InProgress()
     for _ in range(MAX_POLLS):
         standing = await adapter.poll(vendor_task_id, Reports())
-        if not isinstance(standing, Running):
+        if not isinstance(standing, InProgress):
             return standing
         assert standing.progress_percent is None or 0 <= standing.progress_percent <= 100
     return standing
@@ -526,7 +526,7 @@ async def assert_ends(bench: Bench, adapter: Adapter, job: Job, accepted: Accept
     assert accepted.vendor_task_id
     standing = await finish(adapter, accepted.vendor_task_id)
     if job.model.vendor_name in bench.member.endless:
-        assert isinstance(standing, Running)
+        assert isinstance(standing, InProgress)
         return
     assert isinstance(standing, Finished)
     await assert_usable(standing.outputs, job)

@@ -14,7 +14,7 @@ from imageedit_server.core.errors import Code, Reason, Refusal
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions, SeedreamOptions
 from imageedit_server.core.request import Content, Draft, ImageRef, Kind, TaskOutput, Url
 from imageedit_server.core.task import State, Task
-from imageedit_server.providers.base import Accepted, Job, Report, Running
+from imageedit_server.providers.base import Accepted, InProgress, Job, Report
 from imageedit_server.store.tables import EVENT, IDEMPOTENCY, IMAGE, TASK
 from tests.engine.house import INPUT, RESULT_ID, TENANT, House, Vendor, picture
 
@@ -373,8 +373,8 @@ async def test_what_does_not_exist_is_not_found(idle: House, source: Any, reason
 
 
 async def test_an_output_of_a_task_at_work_is_not_ready(house: House, vendor: Vendor) -> None:
-    async def never(vendor_task_id: str, report: Report) -> Running:
-        return Running()
+    async def never(vendor_task_id: str, report: Report) -> InProgress:
+        return InProgress()
 
     vendor.poll = never
     task = await create(house, draft())

@@ -12,7 +12,7 @@ from imageedit_server.core.task import Stage, State
 from imageedit_server.editing import Tasks
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.editing.tasks import MAX_PAGE
-from imageedit_server.providers.base import Report, Running
+from imageedit_server.providers.base import InProgress, Report
 from tests.editing.moving import OTHER, UNKNOWN, all_of, finished
 from tests.engine.house import INPUT, TENANT, House, Vendor
 from tests.store.making import claimed_task, create, image
@@ -218,8 +218,8 @@ async def test_a_token_of_anothers_list_is_answered_like_none(idle: House) -> No
 
 
 async def test_cancel_is_idempotent_and_answers_what_is_stored(house: House, vendor: Vendor) -> None:
-    async def never(vendor_task_id: str, report: Report) -> Running:
-        return Running()
+    async def never(vendor_task_id: str, report: Report) -> InProgress:
+        return InProgress()
 
     vendor.poll = never
     task_id = await house.create()

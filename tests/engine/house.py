@@ -27,7 +27,7 @@ from imageedit_server.editing import Callbacks, Creating, Heartbeat, Pictures, T
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine import dispatcher as dispatcher_module
-from imageedit_server.engine import run as run_module
+from imageedit_server.engine import downloading, submitting
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.inputs import Inputs
@@ -43,12 +43,12 @@ from imageedit_server.providers.base import (
     Callback,
     Context,
     Finished,
+    InProgress,
     Job,
     Output,
     Prepared,
     ProviderOptions,
     Report,
-    Running,
     SubmitSafety,
 )
 from imageedit_server.providers.catalog import Catalog, Provider
@@ -94,7 +94,7 @@ class Door:
 
 
 Submit = Callable[[Job, Report], Awaitable[Accepted | Finished]]
-Poll = Callable[[str, Report], Awaitable[Running | Finished | Failure]]
+Poll = Callable[[str, Report], Awaitable[InProgress | Finished | Failure]]
 Prepare = Callable[[Job], Awaitable[Prepared]]
 
 
@@ -178,7 +178,7 @@ class Puppet(Adapter):
         self.vendor.callback_urls.append(job.callback_url)
         return await self.vendor.submit(job, report)
 
-    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failure:
+    async def poll(self, vendor_task_id: str, report: Report) -> InProgress | Finished | Failure:
         self.vendor.polled.append(vendor_task_id)
         return await self.vendor.poll(vendor_task_id, report)
 
@@ -388,7 +388,7 @@ class House:
             if name == point and not killed.is_set():
                 self.die(killed)
 
-        for module in (run_module, dispatcher_module):
+        for module in (submitting, downloading, dispatcher_module):
             monkeypatch.setattr(module, "failpoint", failpoint)
         return killed
 

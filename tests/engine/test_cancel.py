@@ -12,11 +12,11 @@ from imageedit_server.core.task import Outcome, Stage, State, Task
 from imageedit_server.providers.base import (
     Accepted,
     Finished,
+    InProgress,
     Job,
     Output,
     Prepared,
     Report,
-    Running,
 )
 from imageedit_server.providers.outcomes import not_processed, refused
 from tests.engine.house import (
@@ -203,8 +203,8 @@ async def test_a_free_call_is_simply_stopped(house: House, vendor: Vendor) -> No
 
 
 async def test_while_the_vendor_works(house: House, vendor: Vendor) -> None:
-    async def poll(vendor_task_id: str, report: Report) -> Running:
-        return Running()
+    async def poll(vendor_task_id: str, report: Report) -> InProgress:
+        return InProgress()
 
     vendor.poll = poll
     task_id = await house.create()
@@ -246,8 +246,8 @@ async def test_a_vendor_that_calls_back_after_the_end_is_heard(tmp_path: Path, v
     """P6: a result that comes late is kept with its attempt, and the task never changes."""
     async with House(tmp_path, vendor, public_url=PUBLIC_URL) as house:
 
-        async def poll(vendor_task_id: str, report: Report) -> Running:
-            return Running()
+        async def poll(vendor_task_id: str, report: Report) -> InProgress:
+            return InProgress()
 
         vendor.poll = poll
         task_id = await house.create("correlated")
@@ -268,8 +268,8 @@ async def test_a_late_result_is_collected_by_the_next_start(tmp_path: Path, vend
     """P6: the callback was answered, so the vendor does not repeat it; a crash must not lose what it told."""
     async with House(tmp_path, vendor, public_url=PUBLIC_URL) as house:
 
-        async def never(vendor_task_id: str, report: Report) -> Running:
-            return Running()
+        async def never(vendor_task_id: str, report: Report) -> InProgress:
+            return InProgress()
 
         vendor.poll = never
         task_id = await house.create("correlated")

@@ -14,11 +14,11 @@ from imageedit_server.core.task import Outcome, Stage, State, Task
 from imageedit_server.providers.base import (
     Accepted,
     Finished,
+    InProgress,
     Job,
     Output,
     Prepared,
     Report,
-    Running,
 )
 from imageedit_server.providers.outcomes import not_processed
 from tests.engine.house import MINUTE, PUBLIC_URL, House, Vendor, accept, finish_now
@@ -111,8 +111,8 @@ async def test_in_a_free_call(house: House, vendor: Vendor) -> None:
 
 
 async def test_while_the_vendor_works(house: House, vendor: Vendor) -> None:
-    async def poll(vendor_task_id: str, report: Report) -> Running:
-        return Running(progress_percent=50)
+    async def poll(vendor_task_id: str, report: Report) -> InProgress:
+        return InProgress(progress_percent=50)
 
     vendor.poll = poll
     task = await house.ended(await house.create(timeout=DEADLINE))
@@ -121,7 +121,7 @@ async def test_while_the_vendor_works(house: House, vendor: Vendor) -> None:
 
 
 async def test_in_the_middle_of_a_poll(house: House, vendor: Vendor) -> None:
-    async def poll(vendor_task_id: str, report: Report) -> Running:
+    async def poll(vendor_task_id: str, report: Report) -> InProgress:
         await for_ever()
         raise AssertionError
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import Refusal
 from imageedit_server.core.task import Outcome, Stage, State
-from imageedit_server.providers.base import Accepted, Finished, Job, Prepared, Report, Running
+from imageedit_server.providers.base import Accepted, Finished, InProgress, Job, Prepared, Report
 from imageedit_server.store.claims import claim
 from tests.engine.house import (
     DONE,
@@ -271,8 +271,8 @@ async def test_draining_lets_paid_calls_end(house: House, vendor: Vendor) -> Non
             await preparing.wait()
         return await just_prepare(job)
 
-    async def never(vendor_task_id: str, report: Report) -> Running:
-        return Running()
+    async def never(vendor_task_id: str, report: Report) -> InProgress:
+        return InProgress()
 
     vendor.prepare = prepare
     vendor.poll = never
@@ -354,8 +354,8 @@ async def test_no_paid_call_begins_once_draining_has_begun(house: House, vendor:
 async def test_leases_are_let_go_of_when_draining(house: House, vendor: Vendor) -> None:
     """Another server need not wait for them to run out."""
 
-    async def never(vendor_task_id: str, report: Report) -> Running:
-        return Running()
+    async def never(vendor_task_id: str, report: Report) -> InProgress:
+        return InProgress()
 
     vendor.poll = never
     task_id = await house.create()

@@ -9,7 +9,7 @@ import pytest
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.task import Stage, State
-from imageedit_server.providers.base import Accepted, Job, Report, Running
+from imageedit_server.providers.base import Accepted, InProgress, Job, Report
 from tests.engine.house import RESULT_ID, TENANT, Door, House, Vendor, accept, finish_now
 
 
@@ -66,8 +66,8 @@ async def test_a_drain_waits_for_the_answer_and_not_for_the_work(house: House, v
         await door.wait()
         return await accept(job, report)
 
-    async def never(vendor_task_id: str, report: Report) -> Running:
-        return Running()
+    async def never(vendor_task_id: str, report: Report) -> InProgress:
+        return InProgress()
 
     vendor.submit, vendor.poll = held, never
     task_id = await house.create()
@@ -88,8 +88,8 @@ async def test_tasks_of_a_provider_that_left_the_configuration_end_at_the_start(
 ) -> None:
     """They say so at once, instead of waiting for their deadline."""
 
-    async def never(vendor_task_id: str, report: Report) -> Running:
-        return Running()
+    async def never(vendor_task_id: str, report: Report) -> InProgress:
+        return InProgress()
 
     vendor.poll = never
     running = await house.create()

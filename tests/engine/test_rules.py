@@ -20,8 +20,9 @@ from imageedit_server.engine.gates import (
     Rate,
     parse_rate,
 )
-from imageedit_server.engine.resume import Step, next_step
-from imageedit_server.engine.schedule import MAX_BACKOFF_SECONDS, MAX_RETRY_SECONDS, poll_delay, retry_delay
+from imageedit_server.engine.resume import ResumePoint, resume_point
+from imageedit_server.engine.retries import MAX_BACKOFF_SECONDS, MAX_RETRY_SECONDS, retry_delay
+from imageedit_server.engine.waiting import poll_delay
 from imageedit_server.providers.base import SubmitSafety
 from tests.engine.virtual_time import EPOCH, VirtualClock
 
@@ -46,7 +47,7 @@ def attempt(outcome: Outcome, vendor_task_id: str = "", number: int = 1) -> Atte
 
 def test_a_new_task_is_submitted() -> None:
     for safety, urls in product(SubmitSafety, (False, True)):
-        assert next_step(task_with(), safety, has_result_urls=urls) is Step.SUBMIT
+        assert resume_point(task_with(), safety, has_result_urls=urls) is ResumePoint.SUBMIT
 
 
 @pytest.mark.parametrize(
@@ -57,14 +58,14 @@ def test_where_to_go_on_is_told_for_every_attempt(
     outcome: Outcome, vendor_id: str, safety: SubmitSafety, urls: bool
 ) -> None:
     """A new call follows only an attempt that is over; an unknown one only where the vendor knows our key."""
-    step = next_step(task_with(attempt(outcome, vendor_id)), safety, has_result_urls=urls)
-    if step is Step.SUBMIT:
+    point = resume_point(task_with(attempt(outcome, vendor_id)), safety, has_result_urls=urls)
+    if point is ResumePoint.SUBMIT:
         assert outcome in (Outcome.NOT_PROCESSED, Outcome.FAILED)
-    if step is Step.SUBMIT_AGAIN:
+    if point is ResumePoint.SUBMIT_AGAIN:
         assert safety is SubmitSafety.NATIVE_KEY
     if vendor_id and outcome not in (Outcome.NOT_PROCESSED, Outcome.FAILED):
-        assert step is Step.POLL
-    if step is Step.FETCH:
+        assert point is ResumePoint.POLL
+    if point is ResumePoint.FETCH:
         assert urls
         assert outcome is Outcome.SUCCEEDED
 

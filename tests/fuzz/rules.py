@@ -25,8 +25,8 @@ from imageedit_server.providers.base import (
     CallbackRefused,
     Context,
     Finished,
+    InProgress,
     Prepared,
-    Running,
     SubmitError,
     VendorTaskUnknown,
 )
@@ -131,7 +131,7 @@ async def _polled(adapter: Any) -> None:
     except (KieAskAgain, SuitmeAskAgain, VendorTaskUnknown):
         return
     match outcome:
-        case Running(progress_percent=percent):
+        case InProgress(progress_percent=percent):
             assert percent is None or 0 <= percent <= 100
         case Finished(outputs=outputs):
             assert all(output.url or output.content for output in outputs)

@@ -15,11 +15,11 @@ from imageedit_server.editing import callbacks, creating, watching
 from imageedit_server.editing import tasks as editing_tasks
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine import run
-from imageedit_server.engine.late import LateResults
-from imageedit_server.engine.polling import Polling
+from imageedit_server.engine.downloading import Downloading
+from imageedit_server.engine.late_results import LateResults
 from imageedit_server.engine.recorder import Recorder
-from imageedit_server.engine.resume import Step, next_step
-from imageedit_server.engine.run import Run
+from imageedit_server.engine.resume import ResumePoint, resume_point
+from imageedit_server.engine.waiting import Waiting
 from imageedit_server.providers import outcomes
 from imageedit_server.providers.base import Finished, Output
 from imageedit_server.store import attempts, claims, creation, decisions
@@ -80,11 +80,11 @@ def sends_again_after_a_server_error(patch: pytest.MonkeyPatch) -> None:
 def sends_again_after_a_crash(patch: pytest.MonkeyPatch) -> None:
     """What was interrupted is begun anew, as most job queues do."""
 
-    def step(task: Any, safety: Any, **known: Any) -> Step:
-        found = next_step(task, safety, **known)
-        return Step.SUBMIT if found is Step.DECIDE_UNKNOWN else found
+    def point(task: Any, safety: Any, **known: Any) -> ResumePoint:
+        found = resume_point(task, safety, **known)
+        return ResumePoint.SUBMIT if found is ResumePoint.DECIDE_UNKNOWN else found
 
-    patch.setattr(run, "next_step", step)
+    patch.setattr(run, "resume_point", point)
 
 
 @mutant
@@ -110,7 +110,7 @@ def pays_before_the_intent(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def trusts_a_callback(patch: pytest.MonkeyPatch) -> None:
     """A callback counts as success, without asking the vendor."""
-    once, called_back = Polling.once, Polling.called_back
+    ask, called_back = Waiting.ask, Waiting.called_back
 
     def remember(self: Any) -> None:
         self.trusted = bool(self._recorder.attempt.vendor_task_id)
@@ -119,10 +119,10 @@ def trusts_a_callback(patch: pytest.MonkeyPatch) -> None:
     async def believe(self: Any) -> Any:
         if self.__dict__.get("trusted"):
             return Finished(outputs=(Output(content=picture(0)),))
-        return await once(self)
+        return await ask(self)
 
-    patch.setattr(Polling, "called_back", remember)
-    patch.setattr(Polling, "once", believe)
+    patch.setattr(Waiting, "called_back", remember)
+    patch.setattr(Waiting, "ask", believe)
 
 
 @mutant
@@ -316,7 +316,7 @@ def says_done_before_the_result_is_home(patch: pytest.MonkeyPatch) -> None:
     async def shortcut(self: Any, finished: Any, **_: Any) -> None:
         await self._recorder.succeed(tuple(given.image for given in self._recorder.task.request.images))
 
-    patch.setattr(Run, "_download", shortcut)
+    patch.setattr(Downloading, "bring_home", shortcut)
 
 
 @mutant

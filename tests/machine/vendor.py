@@ -26,11 +26,11 @@ from imageedit_server.providers import outcomes
 from imageedit_server.providers.base import (
     Accepted,
     Finished,
+    InProgress,
     Job,
     Output,
     Prepared,
     Report,
-    Running,
     VendorTaskUnknown,
 )
 
@@ -217,7 +217,7 @@ class HandDrivenVendor:
         self.charges[job.attempt_key] += 1
         return work
 
-    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failure:
+    async def poll(self, vendor_task_id: str, report: Report) -> InProgress | Finished | Failure:
         """Say how work stands."""
         provider, _, number = vendor_task_id.rpartition("-")
         await _wire()
@@ -234,7 +234,7 @@ class HandDrivenVendor:
             return Finished(outputs=(self._output(work, as_url=True),))
         if work.state == "FAILED":
             return Failure(reason=FailureReason.PROVIDER_FAILED, message="The provider failed.")
-        return Running(progress_percent=work.percent)
+        return InProgress(progress_percent=work.percent)
 
     def _output(self, work: Work, *, as_url: bool) -> Output:
         if as_url:

@@ -25,7 +25,8 @@ from imageedit_server.editing import callbacks, creating
 from imageedit_server.editing.callbacks import Callbacks
 from imageedit_server.engine import run
 from imageedit_server.engine.recorder import Recorder
-from imageedit_server.engine.resume import Step, next_step
+from imageedit_server.engine.resume import ResumePoint, resume_point
+from imageedit_server.engine.submitting import Submitting
 from imageedit_server.feed.local import LocalFeed
 from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.blobs.staging import Staged
@@ -65,29 +66,29 @@ def plant(name: str) -> None:
 
 
 def _pay_before_intent() -> None:
-    intend, call = run.Run._intend, run.Run._watched_call
+    intend, call = Submitting.intend, Submitting._watched_call
 
-    async def later(self: run.Run, number: int, token: str, prepared: Prepared, *, again: bool) -> None:
+    async def later(self: Submitting, number: int, token: str, prepared: Prepared, *, again: bool) -> None:
         self.intent = (number, token, prepared, again)  # type: ignore[attr-defined]
 
-    async def pay(self: run.Run, prepared: Prepared) -> Any:
+    async def pay(self: Submitting, prepared: Prepared) -> Any:
         number, token, _, again = self.intent  # type: ignore[attr-defined]
         try:
             return await call(self, prepared)
         finally:
             await intend(self, number, token, prepared, again=again)
 
-    run.Run._intend, run.Run._watched_call = later, pay  # type: ignore[method-assign]
+    Submitting.intend, Submitting._watched_call = later, pay  # type: ignore[method-assign]
 
 
 def _send_again() -> None:
-    honest = next_step
+    honest = resume_point
 
-    def careless(*args: Any, **kwargs: Any) -> Step:
-        step = honest(*args, **kwargs)
-        return Step.SUBMIT if step is Step.DECIDE_UNKNOWN else step
+    def careless(*args: Any, **kwargs: Any) -> ResumePoint:
+        point = honest(*args, **kwargs)
+        return ResumePoint.SUBMIT if point is ResumePoint.DECIDE_UNKNOWN else point
 
-    run.next_step = careless  # type: ignore[attr-defined]
+    run.resume_point = careless  # type: ignore[attr-defined]
 
 
 def _answer_before_commit() -> None:

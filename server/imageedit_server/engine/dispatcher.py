@@ -14,11 +14,11 @@ from imageedit_server.core.errors import Refusal
 from imageedit_server.core.task import Stage, State
 from imageedit_server.engine.adopt import NO_PROVIDER, adopt
 from imageedit_server.engine.gates import Gate
-from imageedit_server.engine.late import LateResults
+from imageedit_server.engine.late_results import LateResults
 from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.run import Run
-from imageedit_server.engine.schedule import seconds_until
 from imageedit_server.providers.catalog import Catalog
+from imageedit_server.runtime.clock import seconds_until
 from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.store.attempts import called_late
 from imageedit_server.store.claims import Claimed, Lease, claim, open_providers, renew
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Running:
+class _ActiveRun:
     provider: str
     lease: Lease
     work: asyncio.Task[None]
@@ -54,7 +54,7 @@ class Dispatcher:
             name: Gate(provider.options, tools.clock) for name, provider in catalog.providers.items()
         }
         self._gone: set[str] = set()
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, _ActiveRun] = {}
         self._late = LateResults(catalog, tools)
         self._wake = asyncio.Event()
         self._turn = ""
@@ -191,11 +191,11 @@ class Dispatcher:
         work = asyncio.create_task(
             run.carry_on() if run else adopt(claimed, self._tools), name=f"run {claimed.task.task_id}"
         )
-        running = _Running(request.provider, claimed.lease, work, run, probe)
+        running = _ActiveRun(request.provider, claimed.lease, work, run, probe)
         self._running[claimed.task.task_id] = running
         work.add_done_callback(partial(self._finished, running))
 
-    def _finished(self, running: _Running, work: asyncio.Task[None]) -> None:
+    def _finished(self, running: _ActiveRun, work: asyncio.Task[None]) -> None:
         task_id = running.lease.task_id
         if self._running.get(task_id) is running:  # one that was let go of may have been claimed anew already
             del self._running[task_id]
@@ -243,7 +243,7 @@ class Dispatcher:
         )
         return len(self._running) < self._concurrency and gate.places(busy) > 0
 
-    def _stop_unless_paying(self, running: _Running) -> bool:
+    def _stop_unless_paying(self, running: _ActiveRun) -> bool:
         """Stop a run, but let a paid call end so that its outcome is recorded; say whether it goes on."""
         if running.run is not None and running.run.paying:
             return True

@@ -17,10 +17,10 @@ from imageedit_server.core.task import Attempt, Outcome, Stage, Task
 from imageedit_server.core.transitions import Transition
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.results import Results
-from imageedit_server.engine.schedule import retry_delay, seconds_until
+from imageedit_server.engine.retries import retry_delay
 from imageedit_server.feed.base import Feed
 from imageedit_server.providers.base import NotProcessed, SubmitError
-from imageedit_server.runtime.clock import Clock
+from imageedit_server.runtime.clock import Clock, seconds_until
 from imageedit_server.store.attempts import (
     AttemptKey,
     Fact,
@@ -202,6 +202,11 @@ class Recorder:
     async def failed(self, error: Failure) -> None:
         """The vendor took the attempt and failed it, or its result is unusable."""
         await self._learn(Fact(outcome=Outcome.FAILED, error=error))
+
+    async def fail_attempt(self, failure: Failure) -> None:
+        """The attempt failed, and the task with it."""
+        await self.failed(failure)
+        await self.fail(failure)
 
     async def late(self, images: tuple[Image, ...]) -> None:
         """Results came after the task had ended: they are kept with the attempt."""

@@ -6,8 +6,8 @@ from imageedit_server.core.task import Outcome, Task
 from imageedit_server.providers.base import SubmitSafety
 
 
-class Step(Enum):
-    """What to do next with a claimed task."""
+class ResumePoint(Enum):
+    """Where work on a claimed task goes on."""
 
     SUBMIT = auto()
     """Begin a new attempt."""
@@ -23,15 +23,15 @@ class Step(Enum):
     """The vendor finished, and its answer died with the process that held it."""
 
 
-def next_step(task: Task, safety: SubmitSafety, *, has_result_urls: bool) -> Step:
-    """Choose the step for a task that was just claimed."""
+def resume_point(task: Task, safety: SubmitSafety, *, has_result_urls: bool) -> ResumePoint:
+    """Read where work goes on off a task that was just claimed."""
     last = task.status.attempts[-1] if task.status.attempts else None
     if last is None or last.outcome in (Outcome.NOT_PROCESSED, Outcome.FAILED):
-        return Step.SUBMIT
+        return ResumePoint.SUBMIT
     if last.vendor_task_id:
-        return Step.POLL
+        return ResumePoint.POLL
     if safety is SubmitSafety.NATIVE_KEY:
-        return Step.SUBMIT_AGAIN
+        return ResumePoint.SUBMIT_AGAIN
     if last.outcome is Outcome.SUCCEEDED:
-        return Step.FETCH if has_result_urls else Step.GIVE_UP
-    return Step.DECIDE_UNKNOWN
+        return ResumePoint.FETCH if has_result_urls else ResumePoint.GIVE_UP
+    return ResumePoint.DECIDE_UNKNOWN

@@ -153,7 +153,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Running:
+class InProgress:
     """The vendor still works. ``progress_percent`` is None when it does not say."""
 
     progress_percent: int | None = None
@@ -262,7 +262,7 @@ class Adapter(ABC):
     async def submit(self, prepared: Prepared, report: Report) -> Accepted | Finished:
         """Make the paid call, once. Raises ``SubmitError``."""
 
-    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failure:
+    async def poll(self, vendor_task_id: str, report: Report) -> InProgress | Finished | Failure:
         """Read how the accepted work stands. Any exception means: ask again later.
 
         Raises ``VendorTaskUnknown``, which ends the task when the vendor had time enough to know.

@@ -15,12 +15,12 @@ from imageedit_server.providers.base import (
     Adapter,
     Context,
     Finished,
+    InProgress,
     Job,
     Output,
     Prepared,
     ProviderOptions,
     Report,
-    Running,
     SubmitSafety,
 )
 from imageedit_server.providers.outcomes import refused
@@ -80,6 +80,6 @@ class ScriptedAdapter(Adapter):
         content = await job.images[0].read()
         return Finished(outputs=tuple(Output(content=content) for _ in range(job.request.n)))
 
-    async def poll(self, vendor_task_id: str, report: Report) -> Running:
+    async def poll(self, vendor_task_id: str, report: Report) -> InProgress:
         """Only ``scripted/never`` is ever polled."""
-        return Running()
+        return InProgress()

@@ -28,13 +28,13 @@ from imageedit_server.providers.base import (
     Adapter,
     Context,
     Finished,
+    InProgress,
     Job,
     Output,
     PollSeconds,
     Prepared,
     ProviderOptions,
     Report,
-    Running,
     SubmitError,
     SubmitSafety,
     VendorTaskUnknown,
@@ -176,7 +176,7 @@ class SuitmeAdapter(Adapter):
             raise paid_call_error(error) from error
         return self._answers.accepted(reply)
 
-    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failure:
+    async def poll(self, vendor_task_id: str, report: Report) -> InProgress | Finished | Failure:
         """Read how the job stands. Raises ``AskAgain`` for an answer that settles nothing."""
         reply = await self._client.send(
             "GET",
@@ -324,7 +324,7 @@ class Answers:
             return Accepted(vendor_task_id=found)
         raise ambiguous("The provider reported success and named no task.", code=str(reply.status))
 
-    def standing(self, vendor_task_id: str, reply: Reply) -> Running | Finished | Failure:
+    def standing(self, vendor_task_id: str, reply: Reply) -> InProgress | Finished | Failure:
         """Return how a job stands. Raises ``AskAgain`` and ``VendorTaskUnknown``."""
         answer = read_answer(reply)
         if answer.code == NOT_FOUND:
@@ -339,7 +339,7 @@ class Answers:
                 return _finished(data.get("image"))
             case "failed":
                 return self._failed(_text(data.get("error_message")))
-        return Running(progress_percent=_percent(data.get("progress")))
+        return InProgress(progress_percent=_percent(data.get("progress")))
 
     def _refusal(self, answer: Answer, reply: Reply) -> SubmitError:
         code = str(reply.status if answer.code is None else answer.code)

@@ -27,3 +27,8 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Sleep on the running loop, whose time is monotonic."""
         await asyncio.sleep(max(seconds, 0))
+
+
+def seconds_until(moment: datetime, now: datetime) -> float:
+    """Return the seconds from ``now`` to ``moment``, 0 when it has passed."""
+    return max((moment - now).total_seconds(), 0.0)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from imageedit_server.core.options import IdeogramOptions
 from imageedit_server.outbound.client import ApiClient
-from imageedit_server.providers.base import Context, Finished, Job, Running
+from imageedit_server.providers.base import Context, Finished, InProgress, Job
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.pictures import EditColor
 from imageedit_server.sandbox.pool import WorkerPool
@@ -30,7 +30,7 @@ async def pool() -> AsyncIterator[WorkerPool]:
 async def carried_out(adapter: KieAdapter, job: Job) -> Finished:
     prepared = await adapter.prepare(job)
     accepted = await adapter.submit(prepared, Reports())
-    while isinstance(standing := await adapter.poll(accepted.vendor_task_id, Reports()), Running):
+    while isinstance(standing := await adapter.poll(accepted.vendor_task_id, Reports()), InProgress):
         pass
     assert isinstance(standing, Finished)
     return standing

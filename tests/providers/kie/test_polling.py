@@ -9,7 +9,7 @@ import pytest
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.outbound.client import OutboundError
-from imageedit_server.providers.base import Finished, Output, Running, VendorTaskUnknown
+from imageedit_server.providers.base import Finished, InProgress, Output, VendorTaskUnknown
 from imageedit_server.providers.kie import KieAdapter, doubts
 from imageedit_server.providers.kie.answers import POLL_ENDS, UNKNOWN_TASK, AskAgain
 from tests.providers.adapters import Reports, StandingClock
@@ -46,7 +46,7 @@ class Work:
         prepared = await self.adapter.prepare(self.jobs.seedream())
         self.task_id = (await self.adapter.submit(prepared, Reports())).vendor_task_id
 
-    async def poll(self) -> Running | Finished | Failure:
+    async def poll(self) -> InProgress | Finished | Failure:
         return await self.adapter.poll(self.task_id, Reports())
 
 
@@ -64,7 +64,7 @@ async def test_a_task_goes_through_its_states(
 ) -> None:
     await work.begin()
     standing = [await work.poll() for _ in range(4)]
-    assert standing[:3] == [Running()] * 3
+    assert standing[:3] == [InProgress()] * 3
     [url] = work.vendor.result_urls(work.vendor.tasks[work.task_id])
     assert standing[3] == Finished(outputs=(Output(url=url),))
 
@@ -95,7 +95,7 @@ async def test_every_other_state_is_running(work: Work, state: object) -> None:
     work.vendor.misbehave(
         "recordInfo", data("state", state=state, resultJson=json.dumps({"resultUrls": [URL]}))
     )
-    assert await work.poll() == Running()
+    assert await work.poll() == InProgress()
 
 
 async def test_a_state_may_go_backwards(
@@ -105,7 +105,7 @@ async def test_a_state_may_go_backwards(
     work.vendor.finish(work.task_id)
     assert isinstance(await work.poll(), Finished)
     work.vendor.misbehave("recordInfo", data("back", state="waiting", resultJson=""))
-    assert await work.poll() == Running()
+    assert await work.poll() == InProgress()
 
 
 # Results
@@ -316,7 +316,7 @@ async def test_a_task_may_be_unknown_at_first(work: Work, code: int) -> None:
     for _ in range(10):
         with pytest.raises(VendorTaskUnknown):
             await work.poll()
-    assert await work.poll() == Running()
+    assert await work.poll() == InProgress()
 
 
 @pytest.mark.parametrize("code", sorted(UNKNOWN_TASK))
@@ -325,7 +325,7 @@ async def test_a_known_task_is_lost_only_when_that_is_said_thrice(work: Work, co
     await work.begin()
     for _ in range(3):
         work.vendor.misbehave("recordInfo", data("known", state="generating"))
-        assert await work.poll() == Running()
+        assert await work.poll() == InProgress()
         work.vendor.misbehave("recordInfo", says(code), times=2)
         for _ in range(2):
             with pytest.raises(AskAgain):
@@ -343,7 +343,7 @@ async def test_a_clock_that_jumps_does_not_end_a_task(work: Work) -> None:
         with pytest.raises(AskAgain):
             await work.poll()
         work.clock.forward(3600)
-    assert await work.poll() == Running()
+    assert await work.poll() == InProgress()
 
 
 async def test_the_patience_with_one_answer_is_not_that_with_another(work: Work) -> None:
@@ -353,7 +353,7 @@ async def test_the_patience_with_one_answer_is_not_that_with_another(work: Work)
         with pytest.raises(AskAgain):
             await work.poll()
         work.clock.forward(300)
-    assert await work.poll() == Running()
+    assert await work.poll() == InProgress()
 
 
 async def test_each_task_has_a_patience_of_its_own(work: Work) -> None:
@@ -389,7 +389,7 @@ async def test_progress_is_clamped(
 ) -> None:
     await work.begin()
     work.vendor.misbehave("recordInfo", data("progress", progress=progress))
-    assert await work.poll() == Running(progress_percent=percent)
+    assert await work.poll() == InProgress(progress_percent=percent)
 
 
 @pytest.mark.parametrize("progress", ODD_PROGRESS, ids=lambda value: f"{value!r:.20}")
@@ -400,5 +400,5 @@ async def test_odd_progress_stops_nothing(work: Work, progress: object) -> None:
     try:
         standing = await work.poll()
     except AskAgain:
-        standing = Running()
-    assert standing in (Running(), Running(progress_percent=0), Running(progress_percent=100))
+        standing = InProgress()
+    assert standing in (InProgress(), InProgress(progress_percent=0), InProgress(progress_percent=100))

@@ -8,7 +8,7 @@ import pytest
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.outbound.client import OutboundError
-from imageedit_server.providers.base import Finished, Output, Running, VendorTaskUnknown
+from imageedit_server.providers.base import Finished, InProgress, Output, VendorTaskUnknown
 from imageedit_server.providers.suitme import AskAgain, SuitmeAdapter
 from tests.providers.adapters import Reports
 from tests.providers.suitme.conftest import API_KEY
@@ -48,10 +48,10 @@ class Work:
         prepared = await self.adapter.prepare(self.jobs.default_model())
         self.task_id = (await self.adapter.submit(prepared, Reports())).vendor_task_id
 
-    async def poll(self) -> Running | Finished | Failure:
+    async def poll(self) -> InProgress | Finished | Failure:
         return await self.adapter.poll(self.task_id, Reports())
 
-    async def answers(self, behaviour: Behaviour) -> Running | Finished | Failure:
+    async def answers(self, behaviour: Behaviour) -> InProgress | Finished | Failure:
         await self.begin()
         self.vendor.misbehave("tasks", behaviour)
         return await self.poll()
@@ -70,9 +70,9 @@ async def test_a_job_goes_through_its_statuses(work: Work) -> None:
     await work.begin()
     standing = [await work.poll() for _ in range(4)]
     assert standing[:3] == [
-        Running(progress_percent=0),
-        Running(progress_percent=45),
-        Running(progress_percent=45),
+        InProgress(progress_percent=0),
+        InProgress(progress_percent=45),
+        InProgress(progress_percent=45),
     ]
     assert standing[3] == Finished(outputs=(Output(url=work.vendor.result_url(work.task_id)),))
 
@@ -120,14 +120,14 @@ async def test_an_odd_id_stays_one_segment(work: Work, task_id: str, path: str) 
 async def test_every_other_status_is_running(work: Work, status: object) -> None:
     """F47: also when a picture is there already."""
     found = await work.answers(data("status", status=status, image={"image_url": URL}))
-    assert found == Running(progress_percent=0)
+    assert found == InProgress(progress_percent=0)
 
 
 async def test_a_job_may_work_for_ever(work: Work) -> None:
     """F50: the vendor has no limit of its own; the task's deadline ends it."""
     work.vendor.statuses = FOR_EVER
     await work.begin()
-    assert [await work.poll() for _ in range(20)][1:] == [Running(progress_percent=45)] * 19
+    assert [await work.poll() for _ in range(20)][1:] == [InProgress(progress_percent=45)] * 19
     assert len(work.vendor.ledger) == 1
 
 
@@ -136,7 +136,7 @@ async def test_a_status_may_go_backwards(work: Work) -> None:
     work.vendor.finish(work.task_id)
     assert isinstance(await work.poll(), Finished)
     work.vendor.misbehave("tasks", data("back", status="processing", progress=10))
-    assert await work.poll() == Running(progress_percent=10)
+    assert await work.poll() == InProgress(progress_percent=10)
 
 
 @pytest.mark.parametrize("kind", ["model", "default", "edit", "outfit", None])
@@ -355,7 +355,7 @@ async def test_a_broken_wire_is_asked_again(work: Work, behaviour: Behaviour) ->
 )
 async def test_progress_is_clamped(work: Work, progress: float, percent: int) -> None:
     found = await work.answers(data("progress", status="processing", progress=progress))
-    assert found == Running(progress_percent=percent)
+    assert found == InProgress(progress_percent=percent)
 
 
 @pytest.mark.parametrize("progress", ODD_PROGRESS, ids=lambda value: f"{value!r:.20}")
@@ -364,5 +364,5 @@ async def test_odd_progress_stops_nothing(work: Work, progress: object) -> None:
     try:
         found = await work.answers(data("progress", status="processing", progress=progress))
     except AskAgain:
-        found = Running()
-    assert found in (Running(), Running(progress_percent=0), Running(progress_percent=100))
+        found = InProgress()
+    assert found in (InProgress(), InProgress(progress_percent=0), InProgress(progress_percent=100))

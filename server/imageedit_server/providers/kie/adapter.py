@@ -21,12 +21,12 @@ from imageedit_server.providers.base import (
     Callback,
     Context,
     Finished,
+    InProgress,
     Job,
     Prepared,
     PrepareError,
     ProviderOptions,
     Report,
-    Running,
     SubmitSafety,
 )
 from imageedit_server.providers.kie.answers import Answers, CreditsUnknown
@@ -114,7 +114,7 @@ class KieAdapter(Adapter):
             raise paid_call_error(error) from error
         return self._answers.accepted(reply, callback_url=body.get("callBackUrl", ""))
 
-    async def poll(self, vendor_task_id: str, report: Report) -> Running | Finished | Failure:
+    async def poll(self, vendor_task_id: str, report: Report) -> InProgress | Finished | Failure:
         """Read the task's record. Raises ``AskAgain`` where its answer settles nothing."""
         reply = await self._client.send(
             "GET", RECORD_PATH, params={"taskId": vendor_task_id}, limit_seconds=READ_SECONDS

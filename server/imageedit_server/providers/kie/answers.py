@@ -13,11 +13,11 @@ from imageedit_server.outbound.client import Reply
 from imageedit_server.providers.base import (
     Accepted,
     Finished,
+    InProgress,
     NotProcessed,
     Output,
     PrepareError,
     Refused,
-    Running,
     SubmitError,
     VendorTaskUnknown,
 )
@@ -127,7 +127,7 @@ class Answers:
                 return Accepted(vendor_task_id=found)
         raise ambiguous("The provider reported success and named no task.", code=str(SUCCESS))
 
-    def standing(self, vendor_task_id: str, reply: Reply) -> Running | Finished | Failure:
+    def standing(self, vendor_task_id: str, reply: Reply) -> InProgress | Finished | Failure:
         """Return how a task stands. Raises ``AskAgain``."""
         envelope = read_envelope(reply.body)
         if envelope is None:
@@ -143,7 +143,7 @@ class Answers:
             case "fail":
                 return self._failed(record)
         self._doubts.dispel(vendor_task_id)
-        return Running(progress_percent=_percent(record.get("progress")))
+        return InProgress(progress_percent=_percent(record.get("progress")))
 
     def credits(self, reply: Reply) -> float:
         """Return what is left on the account. Raises ``CreditsUnknown``."""

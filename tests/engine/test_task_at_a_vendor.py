@@ -10,12 +10,12 @@ from imageedit_server.core.task import Outcome, Stage, State
 from imageedit_server.providers.base import (
     Accepted,
     Finished,
+    InProgress,
     Job,
     Output,
     Prepared,
     PrepareError,
     Report,
-    Running,
 )
 from tests.engine.house import DONE, INPUT, RESULT, RESULT_ID, TENANT, House, Vendor, finish_now, picture
 
@@ -104,9 +104,9 @@ async def test_the_vendor_is_polled_on_its_schedule(house: House, vendor: Vendor
     """VENDORS §2.2: every 2.5 s in the first 30 s, then 7, after two minutes 20."""
     times: list[float] = []
 
-    async def poll(vendor_task_id: str, report: Report) -> Running | Finished:
+    async def poll(vendor_task_id: str, report: Report) -> InProgress | Finished:
         times.append((house.clock.now() - submitted).total_seconds())
-        return DONE if times[-1] > 200 else Running()
+        return DONE if times[-1] > 200 else InProgress()
 
     vendor.poll = poll
     task_id = await house.create()
@@ -180,8 +180,8 @@ async def test_progress_is_clamped_and_never_falls(house: House, vendor: Vendor)
     """F48: whatever the vendor says, watchers see 0 to 99 rising, and 100 at success alone."""
     told = [10, 50, 30, -5, 99, 10**9, 100, 0, None]
 
-    async def poll(vendor_task_id: str, report: Report) -> Running | Finished:
-        return Running(progress_percent=told[at]) if (at := len(vendor.polled) - 1) < len(told) else DONE
+    async def poll(vendor_task_id: str, report: Report) -> InProgress | Finished:
+        return InProgress(progress_percent=told[at]) if (at := len(vendor.polled) - 1) < len(told) else DONE
 
     vendor.poll = poll
     task_id = await house.create()

@@ -7,10 +7,10 @@ from functools import partial
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Outcome, State, Task
-from imageedit_server.engine.polling import POLL_LIMIT_SECONDS
 from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import BadResult, ResultGone
-from imageedit_server.providers.base import Running
+from imageedit_server.engine.waiting import POLL_LIMIT_SECONDS
+from imageedit_server.providers.base import InProgress
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.store.attempts import (
     AttemptKey,
@@ -114,7 +114,7 @@ async def _images(vendor_task_id: str, provider: Provider, tools: Tools) -> tupl
     """Return the result. Raises ``BadResult`` when there is none to come, anything else to ask again."""
     async with asyncio.timeout(POLL_LIMIT_SECONDS):
         answer = await provider.adapter.poll(vendor_task_id, _unheard)
-    if isinstance(answer, Running):
+    if isinstance(answer, InProgress):
         raise ResultGone
     if isinstance(answer, Failure):
         raise BadResult(answer.message)

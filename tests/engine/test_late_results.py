@@ -12,8 +12,8 @@ from imageedit_server.core.errors import FailureReason, Refusal
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Outcome, Stage, State
-from imageedit_server.engine import late
-from imageedit_server.providers.base import Finished, Report, Running
+from imageedit_server.engine import late_results
+from imageedit_server.providers.base import Finished, InProgress, Report
 from imageedit_server.store.attempts import called_late
 from imageedit_server.store.retention import forget_tasks
 from tests.engine.house import DONE, PUBLIC_URL, RESULT_ID, TENANT, Door, House, Vendor
@@ -29,8 +29,8 @@ async def house(tmp_path: Path, vendor: Vendor) -> AsyncIterator[House]:
         yield house
 
 
-async def never(vendor_task_id: str, report: Report) -> Running:
-    return Running()
+async def never(vendor_task_id: str, report: Report) -> InProgress:
+    return InProgress()
 
 
 async def done(vendor_task_id: str, report: Report) -> Finished:
@@ -92,7 +92,7 @@ async def test_after_a_flood_of_calls_a_few_are_collected_at_once(
     tmp_path: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the next start, when what all vendors called back about is known at one moment."""
-    monkeypatch.setattr(late, "AT_ONCE", 3)
+    monkeypatch.setattr(late_results, "AT_ONCE", 3)
     async with House(tmp_path, vendor, public_url=PUBLIC_URL) as house:
         task_ids = [await ended(house) for _ in range(8)]
         await house.dispatcher.drain(0)
@@ -127,8 +127,8 @@ async def test_while_it_waits_for_its_vendor_a_result_holds_nobody_up(
     house.dispatcher._late._places = asyncio.Semaphore(1)
     first, second = await ended(house), await ended(house)
 
-    async def by_id(vendor_task_id: str, report: Report) -> Finished | Running:
-        return DONE if vendor_task_id == second_vendor_id else Running()
+    async def by_id(vendor_task_id: str, report: Report) -> Finished | InProgress:
+        return DONE if vendor_task_id == second_vendor_id else InProgress()
 
     second_vendor_id = (await house.get(second)).status.attempts[0].vendor_task_id
     vendor.poll = by_id
@@ -185,7 +185,7 @@ async def test_what_breaks_off_is_told_and_left_to_the_next_start(
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(late, "_is_home", broken)
+        patch.setattr(late_results, "_is_home", broken)
         await call_back(house)
         await house.clock.sleep(1)
     [record] = [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -1,0 +1,112 @@
+"""Accepted work, followed to its end: the vendor is asked on a schedule, or at once when it calls back."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
+from imageedit_server.core.task import Stage
+from imageedit_server.engine.recorder import Recorder
+from imageedit_server.providers.base import Finished, InProgress, PollSeconds, VendorTaskUnknown
+from imageedit_server.providers.catalog import Provider
+from imageedit_server.runtime.clock import Clock
+from imageedit_server.telemetry.metrics import provider_call
+
+POLL_LIMIT_SECONDS = 10.0
+EARLY = timedelta(seconds=30)
+MIDDLE = timedelta(minutes=2)
+UNKNOWN_GRACE = timedelta(seconds=60)
+"""How long after its submission a vendor may not know its own work: it may be slow to agree with itself."""
+MAX_UNKNOWN = 3
+"""How often in a row it may say so after that."""
+
+LOST = Failure(
+    reason=FailureReason.PROVIDER_LOST_TASK,
+    message="The provider does not know the work that it accepted.",
+)
+
+_OUTCOMES = {InProgress: "running", Finished: "finished", Failure: "failed"}
+"""How metrics call what a poll said."""
+
+_log = logging.getLogger(__name__)
+
+
+class Waiting:
+    """Follows the latest attempt of a task at its vendor."""
+
+    def __init__(self, recorder: Recorder, provider: Provider, clock: Clock) -> None:
+        self._recorder = recorder
+        self._provider = provider
+        self._clock = clock
+        self._called_back = asyncio.Event()
+        self._unknown = 0
+
+    def called_back(self) -> None:
+        """The vendor called back: poll now instead of later."""
+        self._called_back.set()
+
+    async def until_done(self) -> Finished | None:
+        """Poll until the vendor is done; None when it failed, which ends the task.
+
+        A poll that fails is asked again (F42).
+        """
+        if self._recorder.task.status.stage is not Stage.WAITING:
+            await self._recorder.enter(Stage.WAITING)
+        answer = await self._followed()
+        if isinstance(answer, Finished):
+            return answer
+        if answer.reason is FailureReason.PROVIDER_BAD_RESULT:  # success without a picture is billed too
+            await self._recorder.succeeded_in_vain()
+        await self._recorder.fail_attempt(answer)
+        return None
+
+    async def ask(self) -> InProgress | Finished | Failure:
+        """Ask once; what says nothing counts as still in progress."""
+        attempt = self._recorder.attempt
+        try:
+            answer = await self._polled(attempt.vendor_task_id)
+        except VendorTaskUnknown:
+            self._unknown += 1
+            old = self._recorder.now() - attempt.submit_time > UNKNOWN_GRACE
+            return LOST if old and self._unknown >= MAX_UNKNOWN else InProgress()
+        except Exception as error:  # noqa: BLE001  the seam says: any exception means ask again
+            _log.warning("a poll failed: %s", type(error).__name__)
+            return InProgress()
+        self._unknown = 0
+        return answer
+
+    async def _followed(self) -> Finished | Failure:
+        attempt = self._recorder.attempt
+        while True:
+            waited = self._recorder.now() - attempt.submit_time
+            await self._pause(poll_delay(self._provider.options.poll_seconds, waited))
+            answer = await self.ask()
+            if not isinstance(answer, InProgress):
+                return answer
+            await self._recorder.progress(answer.progress_percent)
+
+    async def _polled(self, vendor_task_id: str) -> InProgress | Finished | Failure:
+        with provider_call(self._provider.name, "poll") as call:
+            async with asyncio.timeout(POLL_LIMIT_SECONDS):
+                answer = await self._provider.adapter.poll(vendor_task_id, self._recorder.report)
+            return call.ended(answer, _OUTCOMES[type(answer)])
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait until the next poll is due or the vendor calls back."""
+        sleep = asyncio.ensure_future(self._clock.sleep(seconds))
+        hint = asyncio.ensure_future(self._called_back.wait())
+        try:
+            await asyncio.wait([sleep, hint], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            hint.cancel()
+        self._called_back.clear()
+
+
+def poll_delay(poll_seconds: PollSeconds, waited: timedelta) -> float:
+    """Return the seconds until the next poll of work that was submitted ``waited`` ago (VENDORS §2.2)."""
+    early, middle, late = poll_seconds
+    if waited < EARLY:
+        return early
+    return middle if waited < MIDDLE else late
