@@ -26,7 +26,7 @@ from imageedit_server.store.attempts import (
     begin_attempt,
     call_back,
     called_late,
-    late_call,
+    late_callback,
     late_collected,
     learn,
     learn_and_change,
@@ -277,14 +277,14 @@ async def test_what_a_vendor_called_back_about_is_marked_until_it_is_collected(d
     """A call that comes meanwhile is another one, also in the same microsecond."""
     claimed, key = await submitted(database, token="t")
     await database.write(call_back, "p", "t", "v", LATER)
-    assert await database.read(late_call, key.task_id) is None  # it is polled by who works on it
+    assert await database.read(late_callback, key.task_id) is None  # it is polled by who works on it
     await database.write(change, claimed.lease, finish, LATER)
-    assert await database.read(late_call, key.task_id) is None
+    assert await database.read(late_callback, key.task_id) is None
     calls = []
     for _ in range(2):
         await database.write(call_back, "p", "t", "v", LATER)
         assert await database.read(called_late) == [key.task_id]
-        calls.append(await database.read(late_call, key.task_id))
+        calls.append(await database.read(late_callback, key.task_id))
     first, second = calls
     assert first is not None
     assert second is not None
@@ -293,7 +293,7 @@ async def test_what_a_vendor_called_back_about_is_marked_until_it_is_collected(d
     assert await database.read(called_late) == [key.task_id]
     await database.write(late_collected, second)
     assert await database.read(called_late) == []
-    assert await database.read(late_call, key.task_id) is None
+    assert await database.read(late_callback, key.task_id) is None
 
 
 async def test_late_images_of_a_task_that_was_forgotten_are_nobodys(database: Database) -> None:
@@ -302,7 +302,7 @@ async def test_late_images_of_a_task_that_was_forgotten_are_nobodys(database: Da
     await database.write(forget_tasks, State.CANCELLED, LATER + LEASE, 1)
     await database.write(add_late_images, key, (image("late"),), LATER)
     await database.write(learn, key, Fact(outcome=Outcome.SUCCEEDED))
-    assert await database.read(late_call, key.task_id) is None
+    assert await database.read(late_callback, key.task_id) is None
     assert await database.read(get_image, TENANT, image("late").image_id) is None
 
 

@@ -30,7 +30,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 IMAGE = Image(image_id=image_id_of("0" * 64), media_type="image/png", width=1, height=1, size_bytes=1)
 ERROR = Failure(reason=FailureReason.PROVIDER_FAILED, message="x")
 
-STEPS: dict[str, Callable[[Status], Status]] = {
+EVENTS: dict[str, Callable[[Status], Status]] = {
     "start": lambda status: transitions.start(status, NOW),
     "give_back": lambda status: transitions.give_back(status, NOW),
     "enter": lambda status: transitions.enter(status, NOW, Stage.WAITING),
@@ -67,7 +67,7 @@ def test_every_end_can_be_reached_and_none_is_left() -> None:
     assert {state for state in State if not TRANSITIONS[state]} == set(State) - set(OPEN_STATES)
 
 
-def test_every_step_of_life_is_tried_here() -> None:
+def test_every_transition_is_tried_here() -> None:
     public = {
         name
         for name, value in vars(transitions).items()
@@ -75,14 +75,14 @@ def test_every_step_of_life_is_tried_here() -> None:
         and getattr(value, "__module__", "") == transitions.__name__
         and not name.startswith("_")
     }
-    assert public == set(STEPS)
+    assert public == set(EVENTS)
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_every_step_leads_where_the_table_allows(step: str) -> None:
-    for state in FROM.get(step, [State.RUNNING]):
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_transition_leads_where_the_table_allows(event: str) -> None:
+    for state in FROM.get(event, [State.RUNNING]):
         before = Status(state=state, stage=Stage.PREPARING if state is State.RUNNING else None)
-        after = STEPS[step](before)
+        after = EVENTS[event](before)
         assert after.state in TRANSITIONS[before.state]
         assert (after.stage is not None) == (after.state is State.RUNNING)
         assert (after.billing is not None) == after.state.terminal

@@ -120,7 +120,7 @@ async def just_prepare(job: Job) -> Prepared:
 
 @dataclass
 class Vendor:
-    """The vendor's side, which outlives every crash of ours. ``paid`` is its recorder, by attempt key."""
+    """The vendor's side, which outlives every crash of ours. ``paid`` is what it charged, by attempt key."""
 
     submit: Submit = accept
     poll: Poll = finish_poll

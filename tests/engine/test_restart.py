@@ -148,7 +148,7 @@ async def test_a_callback_tells_what_the_crash_made_us_forget(
 async def test_without_a_callback_the_window_closes(
     tmp_path: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F6: nothing was sent, so nothing calls back; the recorder stays empty."""
+    """F6: nothing was sent, so nothing calls back, and nothing was charged."""
     async with House(tmp_path, vendor, public_url=PUBLIC_URL) as house:
         task_id, _ = await die_and_restart(
             house, AFTER_INTENT, "correlated", monkeypatch, timeout=timedelta(hours=2)

@@ -33,10 +33,10 @@ from imageedit_server.providers.base import (
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.answers import AskAgain as KieAskAgain
 from imageedit_server.providers.openai.adapter import OpenaiAdapter
-from imageedit_server.providers.openai.calls import Call as OpenaiCall
+from imageedit_server.providers.openai.calls import PaidCall as OpenaiCall
 from imageedit_server.providers.openai.results import Ask
 from imageedit_server.providers.suitme import AskAgain as SuitmeAskAgain
-from imageedit_server.providers.suitme import Call as SuitmeCall
+from imageedit_server.providers.suitme import PaidCall as SuitmeCall
 from imageedit_server.providers.suitme import SuitmeAdapter
 from imageedit_server.settings import SettingsError, load_settings
 from tests.fuzz.fuzzing import Attack, Target

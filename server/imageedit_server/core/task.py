@@ -1,4 +1,4 @@
-"""A task and its life (DESIGN §4): the nouns, the states and who moves a task out of each.
+"""A task (DESIGN §4): the nouns, the states and who moves a task out of each.
 
 A task is its ``Request`` (fixed when it is created) and its ``Status`` (what can change). Every change
 makes a new ``Status`` under the next ``seq`` and is one event of the task.
@@ -51,7 +51,7 @@ OPEN_STATES = tuple(state for state in State if not state.terminal)
 
 
 class Stage(StrEnum):
-    """The step within RUNNING."""
+    """How far RUNNING is."""
 
     PREPARING = "PREPARING"
     """Free and repeatable work. Ends with the commit of the intent to pay."""

@@ -16,7 +16,7 @@ from imageedit_server.store.attempts import (
     AttemptKey,
     Fact,
     add_late_images,
-    late_call,
+    late_callback,
     late_collected,
     learn,
 )
@@ -75,7 +75,7 @@ class LateResults:
 
     async def _collect_all(self, task_id: str) -> None:
         async with self._places:
-            call = await self._tools.database.look_up(late_call, task_id)
+            call = await self._tools.database.look_up(late_callback, task_id)
         if call is None:
             return
         task = call.task

@@ -1,4 +1,4 @@
-"""A run's pen: every decision and every fact about one claimed task goes through here."""
+"""The one way from a run to the store: every decision and every fact about one claimed task."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress

@@ -118,7 +118,7 @@ class SuitmeOptions(ProviderOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class PaidCall:
     """A paid call, ready to be made."""
 
     path: str
@@ -153,7 +153,7 @@ class SuitmeAdapter(Adapter):
     async def prepare(self, job: Job) -> Prepared:
         """Write the body of the paid call; a default model's picture goes into it whole."""
         if job.request.kind is Kind.MODEL_EDIT:
-            return Prepared(payload=Call(EDIT_PATH, edit_body(job)))
+            return Prepared(payload=PaidCall(EDIT_PATH, edit_body(job)))
         [given] = job.images
         image = given.image
         if image.upright:
@@ -161,13 +161,13 @@ class SuitmeAdapter(Adapter):
         else:
             content = await made_ready(self._workers, given, upright, image.media_type)
         picture = await work_on(len(content), data_uri, content, image.media_type)
-        call = Call(DEFAULT_MODEL_PATH, default_model_body(job, picture))
+        call = PaidCall(DEFAULT_MODEL_PATH, default_model_body(job, picture))
         return Prepared(payload=call, warnings=_warnings(job.request, turned=not image.upright))
 
     async def submit(self, prepared: Prepared, report: Report) -> Accepted:
         """Create the job."""
         call = prepared.payload
-        assert isinstance(call, Call)
+        assert isinstance(call, PaidCall)
         try:
             reply = await self._client.send(
                 "POST", call.path, json=call.body, limit_seconds=self._submit_seconds

@@ -201,22 +201,22 @@ def called_late(connection: Connection) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class LateCall:
+class LateCallback:
     """A finished task whose vendor called back. ``called_at`` is that of the last call, in microseconds."""
 
     task: Task
     called_at: int
 
 
-def late_call(connection: Connection, task_id: str) -> LateCall | None:
+def late_callback(connection: Connection, task_id: str) -> LateCallback | None:
     """Return what is to be collected for a task; None when there is nothing, or it was forgotten."""
     row = row_by_id(connection, task_id)
     if row is None or row.end_time is None or row.not_before == 0:
         return None
-    return LateCall(with_attempts(connection, row), row.not_before)
+    return LateCallback(with_attempts(connection, row), row.not_before)
 
 
-def late_collected(connection: Connection, call: LateCall) -> None:
+def late_collected(connection: Connection, call: LateCallback) -> None:
     """Say that nothing is to be collected for a task any more, unless its vendor called again since."""
     collected = (TASK.c.task_id == call.task.task_id, TASK.c.not_before == call.called_at, CALLED_LATE)
     connection.execute(update(TASK).where(*collected).values(not_before=0))

@@ -101,7 +101,7 @@ OLDEST_QUEUED_SECONDS = Gauge(
 
 PROVIDER_CALL_SECONDS = Histogram(
     "imageedit_provider_call_seconds",
-    "Calls of a provider, by step (prepare with its uploads, submit, poll, download) and outcome.",
+    "Calls of a provider, by kind (prepare with its uploads, submit, poll, download) and outcome.",
     ("provider", "call", "outcome"),
     buckets=_SLOW,
     registry=REGISTRY,
@@ -169,7 +169,7 @@ def page() -> bytes:
     return generate_latest(REGISTRY)
 
 
-class Call:
+class MeasuredCall:
     """A call of a provider that is under way."""
 
     outcome = "error"
@@ -181,9 +181,9 @@ class Call:
 
 
 @contextmanager
-def provider_call(provider: str, step: str) -> Iterator[Call]:
+def provider_call(provider: str, kind: str) -> Iterator[MeasuredCall]:
     """Measure one call of a provider. An exception of ours names the outcome too; any other is ``error``."""
-    call = Call()
+    call = MeasuredCall()
     began = time.perf_counter()
     try:
         yield call
@@ -193,7 +193,7 @@ def provider_call(provider: str, step: str) -> Iterator[Call]:
         raise
     finally:
         seconds = time.perf_counter() - began
-        PROVIDER_CALL_SECONDS.labels(provider, step, call.outcome).observe(seconds)
+        PROVIDER_CALL_SECONDS.labels(provider, kind, call.outcome).observe(seconds)
 
 
 @cache

@@ -18,7 +18,7 @@ from imageedit_server.providers.base import (
     SubmitSafety,
 )
 from imageedit_server.providers.openai.answers import read_answer, reply_bytes
-from imageedit_server.providers.openai.calls import Call, prepare_call
+from imageedit_server.providers.openai.calls import PaidCall, prepare_call
 from imageedit_server.providers.openai.checking import check_request
 from imageedit_server.providers.openai.refusals import Judge
 from imageedit_server.providers.openai.rules import MAX_N, Rules, rules_of
@@ -61,7 +61,7 @@ class OpenaiAdapter(Adapter):
     async def submit(self, prepared: Prepared, report: Report) -> Finished:
         """Make the call and read its answer."""
         call = prepared.payload
-        assert isinstance(call, Call)
+        assert isinstance(call, PaidCall)
         try:
             async with self._client.stream(
                 "POST",

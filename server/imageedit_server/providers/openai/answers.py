@@ -10,7 +10,7 @@ from typing import Any, cast
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.outbound.client import MIB, BadBody, OutboundError, StreamReply, read_json
 from imageedit_server.providers.base import Ambiguous, Finished, Output, Report, SubmitError
-from imageedit_server.providers.openai.calls import Call
+from imageedit_server.providers.openai.calls import PaidCall
 from imageedit_server.providers.openai.refusals import (
     Judge,
     VendorError,
@@ -41,12 +41,12 @@ MAX_REPLY_BYTES = 256 * MIB
 _log = logging.getLogger(__name__)
 
 
-def reply_bytes(call: Call) -> int:
+def reply_bytes(call: PaidCall) -> int:
     """Return how long the answer to ``call`` may be."""
     return min((call.ask.n + call.previews) * MAX_BASE64_CHARS + MIB, MAX_REPLY_BYTES)
 
 
-async def read_answer(reply: StreamReply, call: Call, report: Report, judge: Judge) -> Finished:
+async def read_answer(reply: StreamReply, call: PaidCall, report: Report, judge: Judge) -> Finished:
     """Return the result. Raises ``SubmitError``, and ``Broken`` when the reply breaks off."""
     if not 200 <= reply.status < 300:
         raise judge.verdict(reply.status, error_of_body(await _read_some(reply)), reply.headers)
@@ -60,7 +60,7 @@ def _is_json(reply: StreamReply) -> bool:
     return "json" in reply.headers.get("content-type", "").lower()
 
 
-async def _whole(reply: StreamReply, call: Call, judge: Judge) -> Finished:
+async def _whole(reply: StreamReply, call: PaidCall, judge: Judge) -> Finished:
     body = await reply.read()
     try:
         value = await work_on(len(body), read_json, body)
@@ -90,7 +90,7 @@ async def _read_some(reply: StreamReply) -> bytes:
 # Streams
 
 
-async def _follow(reply: StreamReply, call: Call, report: Report, judge: Judge) -> Finished:
+async def _follow(reply: StreamReply, call: PaidCall, report: Report, judge: Judge) -> Finished:
     """Show the partial pictures as they come, and end with the one that was paid for."""
     shown = 0
     lines = aclosing(cast(AsyncGenerator[str, None], reply.aiter_lines()))
@@ -109,7 +109,7 @@ async def _follow(reply: StreamReply, call: Call, report: Report, judge: Judge) 
     raise ambiguous("The provider's stream of events ended without the picture.")
 
 
-async def _completed(reply: StreamReply, event: dict[str, Any], call: Call) -> Finished:
+async def _completed(reply: StreamReply, event: dict[str, Any], call: PaidCall) -> Finished:
     """Take the picture that is paid for, whatever the stream would still say."""
     output = await asyncio.to_thread(read_picture, event)
     unreadable = () if output else ("The picture that the provider sent cannot be read.",)

@@ -20,7 +20,7 @@ MASK = "mask"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Call:
+class PaidCall:
     """One paid call, ready to be sent. ``previews`` is how many partial pictures were asked for."""
 
     parts: tuple[Part, ...] = field(repr=False)
@@ -46,7 +46,7 @@ async def prepare_call(job: Job, rules: Rules, workers: Workers, response_format
     _refuse_files(job, rules, files)
     fields = fields_of(job, rules, response_format)
     options = job.request.options
-    call = Call(
+    call = PaidCall(
         parts=parts_of(fields, files.images, files.mask),
         ask=Ask(n=job.request.n, words={name: fields.get(name, "") for name in COMPARED}),
         previews=options.partial_images if isinstance(options, OpenaiOptions) else 0,

@@ -1,4 +1,4 @@
-"""Lexemes to clauses: where one demand ends and the next begins, and what each of them says."""
+"""Lexemes to clauses: where one request ends and the next begins, and what each of them says."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ _ASKS = frozenset({
     Kind.TOO, Kind.LACKING, Kind.SIZE, Kind.REGION, Kind.NEUTRAL, Kind.BLOCK, Kind.UNKNOWN, Kind.ACT,
     Kind.DEGREES, Kind.WAY, Kind.KEEP,
 })  # fmt: skip
-"""What makes a clause a demand; the rest alone is politeness."""
+"""What makes a clause ask for something; the rest alone is politeness."""
 
 _BEFORE = frozenset(
     {Kind.STRENGTH, Kind.DIRECTION, Kind.ARTICLE, Kind.FILLER, Kind.PERCENT, Kind.ADD, Kind.TOO, Kind.WAY}
@@ -65,7 +65,7 @@ class Clause:
         return bool(operation or self.colors or (Kind.HUES in self.found and self.sign))
 
     @property
-    def demands(self) -> bool:
+    def asks(self) -> bool:
         """Whether it asks for anything at all."""
         return not self.found.keys().isdisjoint(_ASKS)
 
@@ -106,7 +106,7 @@ class Clause:
 
 def divide(lexemes: list[Lexeme]) -> Iterator[Clause]:
     """Return the clauses that ask for something, in order."""
-    return (clause for clause in _clauses(_attributes(lexemes)) if clause.demands)
+    return (clause for clause in _clauses(_attributes(lexemes)) if clause.asks)
 
 
 _NOUN_FOLLOWS = frozenset({Kind.UNKNOWN, Kind.REGION, Kind.PICTURE, Kind.COLOR, Kind.MASKED, Kind.QUALITY})

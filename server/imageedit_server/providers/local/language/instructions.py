@@ -1,8 +1,8 @@
 """Instructions in English and Chinese to steps: what each clause asks for, and what cannot be done.
 
 ``understand`` is pure and linear in the length of the prompt. The words are data in ``english``, ``chinese``
-and ``colors``; ``lexer`` finds them, ``clauses`` divides them, ``demands`` knows what one clause asks for,
-and here it is decided what of that can be done to this picture.
+and ``colors``; ``lexer`` finds them, ``clauses`` divides them, ``clause_steps`` knows what one clause asks
+for, and here it is decided what of that can be done to this picture.
 """
 
 from dataclasses import dataclass, replace
@@ -10,8 +10,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from imageedit_server.providers.local.language import lexer
+from imageedit_server.providers.local.language.clause_steps import step_of
 from imageedit_server.providers.local.language.clauses import Clause, divide
-from imageedit_server.providers.local.language.demands import demanded
 from imageedit_server.providers.local.language.lists import hand_on
 from imageedit_server.providers.local.language.words import Kind
 from imageedit_server.providers.local.plan import GEOMETRY, INSIDE_A_MASK, Operation, Region, Step
@@ -112,7 +112,7 @@ class _Reader:
         if clause.has(Kind.NOT, Kind.KEEP) and not clause.has(Kind.ENOUGH):
             self._refrain(clause)
             return
-        step = None if clause.has(Kind.BLOCK) else demanded(clause)
+        step = None if clause.has(Kind.BLOCK) else step_of(clause)
         step = self._targeted(clause, step) if step else None
         if step:
             self._take(clause, replace(step, clause=self._text(clause)))

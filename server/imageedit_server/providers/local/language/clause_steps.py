@@ -16,7 +16,7 @@ _BOTH_WAYS = frozenset({
 _NEUTRAL_COLORS = {(255, 255, 255): 1, (0, 0, 0): -1}
 
 
-def demanded(clause: Clause) -> Step | None:
+def step_of(clause: Clause) -> Step | None:
     """Return what the clause asks for, of the whole picture; None where no operation does that."""
     for rule in (_painted, _erased, _turned, _sized, _tinted, _operated):
         step = rule(clause)
