@@ -10,7 +10,7 @@ from imageedit_server import cli
 def test_no_search_for_garbage_looks_at_what_was_loaded(capsys: pytest.CaptureFixture[str]) -> None:
     before = gc.get_threshold()
     try:
-        cli._announce("ready")
+        cli.announce("ready")
         assert gc.get_freeze_count() > 10_000
         assert gc.get_threshold() == cli.COLLECT_AFTER
     finally:

@@ -86,7 +86,7 @@ class Server:
     """A server that serves. ``broken`` is done when it must not go on.
 
     ``drain`` stops it in order and returns how many tasks are left open, None when that is not known.
-    ``draining`` says whether that has begun, ``feed`` who follows what.
+    ``draining`` says whether that has begun, ``feed`` who follows what, ``database`` what is stored.
     """
 
     grpc_address: str
@@ -94,6 +94,7 @@ class Server:
     broken: asyncio.Future[BaseException]
     drain: Callable[[], Coroutine[Any, Any, int | None]]
     use_cases: UseCases
+    database: Database
     feed: Feed
     draining: Draining
 
@@ -119,6 +120,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             broken=storage.database.broken,
             drain=partial(_drain, settings, storage, work, doors),
             use_cases=work.use_cases,
+            database=storage.database,
             feed=storage.feed,
             draining=storage.draining,
         )

@@ -83,7 +83,7 @@ def serve_command(
         logs.configure(sys.stderr, as_json=_as_json(settings.log), level=settings.log.level, redact=redact)
         _prepare_process()
         with asyncio.Runner() as runner:
-            code = runner.run(serve(settings, _announce))
+            code = runner.run(serve(settings, announce))
         gc.freeze()  # or the interpreter's last look at every object takes longer than the drain
     except (SettingsError, StoreRefused, ModelClash, Unusable, Unsupported, CannotListen) as error:
         _refuse(str(error))
@@ -180,7 +180,7 @@ def _as_json(log: LogSettings) -> bool:
     return log.format == "json" or (log.format == "auto" and not sys.stderr.isatty())
 
 
-def _announce(line: str) -> None:
+def announce(line: str) -> None:
     """Say that the server is ready. What was loaded until now stays: no search for garbage looks at it again.
 
     Each such search stops everything; of the whole heap it takes tens of milliseconds.

@@ -80,6 +80,10 @@ class ScriptedServer(grpc.GenericRpcHandler):
         """Adds the steps for the next calls of the method."""
         self._scripts[method].extend(steps)
 
+    def forget(self, method: str) -> None:
+        """Takes the steps back that were not played."""
+        self._scripts[method].clear()
+
     def start(self) -> None:
         """Serves, on the same port as before."""
         if self._server is None:

@@ -405,7 +405,7 @@ def test_download_saves_the_results_of_a_task(imageedit, server, say):
 def test_results_that_could_not_be_saved_can_still_be_fetched(imageedit, edited, server, say):
     """The paid result is not lost: the last words say how to get it."""
     edited()
-    server._scripts["DownloadImage"].clear()
+    server.forget("DownloadImage")
     server.on("DownloadImage", [say.Refusal(code=grpc.StatusCode.DATA_LOSS, reason="IMAGE_CORRUPT")])
     result = imageedit("edit", "photo.jpg", "x")
     assert result.exit_code == 4

@@ -15,6 +15,7 @@ from imageedit_server.core.change import Publisher
 from imageedit_server.store.database import CHANGES, Database
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.store.sqlite.file import driver
+from imageedit_server.store.sqlite.group_commit import COMMITTING
 
 T = TypeVar("T")
 
@@ -60,15 +61,19 @@ async def open_sqlite(
 async def held_up_sqlite(database: SqliteDatabase) -> AsyncIterator[None]:
     """Let a COMMIT last as long as the block."""
     may_end = threading.Event()
-    database._commits._thread.submit(may_end.wait, PATIENCE_SECONDS)
-    holding = asyncio.ensure_future(database.record(lambda _: None))
-    await asyncio.sleep(0)  # it is asked for
-    await asyncio.sleep(0)  # it runs, and waits for its COMMIT
-    try:
-        yield
-    finally:
-        may_end.set()
-        await holding
+    with COMMITTING.heard_by(lambda: _wait(may_end)):
+        holding = asyncio.ensure_future(database.record(lambda _: None))
+        await asyncio.sleep(0)  # it is asked for
+        await asyncio.sleep(0)  # it runs, and waits for its COMMIT
+        try:
+            yield
+        finally:
+            may_end.set()
+            await holding
+
+
+def _wait(event: threading.Event) -> None:
+    event.wait(PATIENCE_SECONDS)
 
 
 def _fill_sqlite(connection: Connection) -> None:

@@ -232,7 +232,7 @@ async def test_the_scope_of_a_request_id(idle: House) -> None:
 
 
 async def test_a_repeat_is_answered_even_if_it_would_be_refused_now(
-    tmp_path: Path, vendor: Vendor, house: House
+    tmp_path: Path, vendor: Vendor, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model left, the picture is gone, the base is no base: what was accepted once stays accepted."""
     base = (await house.ended((await create(house, default_model())).task_id)).task_id
@@ -242,7 +242,7 @@ async def test_a_repeat_is_answered_even_if_it_would_be_refused_now(
         "base": model_edit(base, request_id="3"),
     }
     first = {name: await create(house, asked) for name, asked in kept.items()}
-    house.catalog._offers.clear()
+    monkeypatch.setattr(house.catalog, "find", lambda _model: None)
     for name, asked in kept.items():
         again = await create(house, asked)
         assert again.task_id == first[name].task_id

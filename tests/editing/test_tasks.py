@@ -121,7 +121,7 @@ async def test_a_token_that_was_tampered_with_is_refused(idle: House, change: st
     for _ in range(3):
         await create(idle.database)
     page = await idle.tasks.list(TENANT, user_id="", states=(), page_size=1, page_token="")
-    sealed = bytearray(base64.urlsafe_b64decode(page.next_token))
+    sealed, tasks = bytearray(base64.urlsafe_b64decode(page.next_token)), idle.tasks
     if change == "first bit":
         sealed[0] ^= 0x80
     elif change == "last bit":
@@ -131,10 +131,10 @@ async def test_a_token_that_was_tampered_with_is_refused(idle: House, change: st
     elif change == "longer":
         sealed += b"\0"
     else:
-        idle.tasks._tokens = PageTokens(b"another")
+        tasks = Tasks(idle.database, idle.clock, PageTokens(b"another"))
     token = base64.urlsafe_b64encode(sealed).decode()
     with pytest.raises(Refusal):
-        await idle.tasks.list(TENANT, user_id="", states=(), page_size=1, page_token=token)
+        await tasks.list(TENANT, user_id="", states=(), page_size=1, page_token=token)
 
 
 async def test_a_negative_page_size_is_refused(idle: House) -> None:

@@ -29,7 +29,6 @@ from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine import dispatcher as dispatcher_module
 from imageedit_server.engine import downloading, submitting
 from imageedit_server.engine.dispatcher import Dispatcher
-from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import Results
@@ -340,10 +339,6 @@ class House:
             unknown_window=self.unknown_window,
         )
         self.dispatcher = Dispatcher(tools, self.catalog, concurrency=self.concurrency, lease_seconds=30)
-        self.dispatcher._gates = {
-            name: Gate(provider.options, self.clock, asyncio.get_running_loop().time)
-            for name, provider in self.catalog.providers.items()
-        }
         if serve:
             self.serving = asyncio.create_task(self.dispatcher.serve(), name="serve")
 
@@ -368,7 +363,7 @@ class House:
     async def kill(self) -> None:
         """Die: nothing that is under way writes any more. The folder stays as it is."""
         self.database.dead = True
-        work = [running.work for running in self.dispatcher._running.values()]
+        work = self.dispatcher.under_way.values()
         for task in (self.serving, *work):
             task.cancel()
         await asyncio.gather(self.serving, *work, return_exceptions=True)

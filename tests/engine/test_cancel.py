@@ -47,7 +47,7 @@ async def settled(house: House, task_id: str, billing: Billing) -> Task:
     task = await house.get(task_id)
     assert (task.status.state, task.status.billing) == (State.CANCELLED, billing)
     assert (await house.events(task_id))[-1].task.status.state is State.CANCELLED
-    assert house.dispatcher._running == {}
+    assert house.dispatcher.under_way == {}
     return task
 
 
@@ -309,4 +309,4 @@ async def test_at_any_moment(house: House, vendor: Vendor, moment: int) -> None:
     if vendor.paid:
         assert task.status.billing is not Billing.NOT_CHARGED
         assert task.status.attempts[0].outcome in (Outcome.SUCCEEDED, Outcome.IN_FLIGHT)
-    assert house.dispatcher._running == {}
+    assert house.dispatcher.under_way == {}

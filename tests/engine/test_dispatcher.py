@@ -192,7 +192,7 @@ async def test_a_worker_that_lost_its_lease_writes_the_fact_only(house: House, v
     assert await house.events_now(task_id) == before
     [attempt] = (await house.get(task_id)).status.attempts
     assert (attempt.outcome, attempt.vendor_task_id) == (Outcome.ACCEPTED, f"v-{task_id}-1")
-    assert house.dispatcher._running == {}
+    assert house.dispatcher.under_way == {}
 
 
 async def test_a_sync_result_of_a_worker_that_lost_its_lease_is_kept(house: House, vendor: Vendor) -> None:
@@ -235,7 +235,7 @@ async def test_a_paused_process_does_not_take_over_from_itself(house: House, ven
     assert vendor.paid.count(f"{task_id}-1") == 1
     assert len(task.status.attempts) == 1
     await house.clock.sleep(1)
-    assert house.dispatcher._running == {}
+    assert house.dispatcher.under_way == {}
 
 
 async def test_work_that_breaks_off_is_taken_up_again(house: House, vendor: Vendor) -> None:
@@ -291,7 +291,7 @@ async def test_draining_lets_paid_calls_end(house: House, vendor: Vendor) -> Non
     door.open()
     preparing.open()
     await draining
-    assert house.dispatcher._running == {}
+    assert house.dispatcher.under_way == {}
     assert len(vendor.paid) == 2
     task = await house.get(paying)
     assert task.status.attempts[0].vendor_task_id == f"v-{paying}-1"
@@ -346,7 +346,7 @@ async def test_no_paid_call_begins_once_draining_has_begun(house: House, vendor:
     await draining
     await house.clock.sleep(60)
     assert vendor.paid == []
-    assert house.dispatcher._running == {}
+    assert house.dispatcher.under_way == {}
     await house.restart()
     assert (await house.ended(task_id)).status.images
 

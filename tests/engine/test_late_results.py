@@ -10,7 +10,6 @@ import pytest
 
 from imageedit_server.core.errors import FailureReason, Refusal
 from imageedit_server.core.failure import Failure
-from imageedit_server.core.image import Image
 from imageedit_server.core.task import Outcome, Stage, State
 from imageedit_server.engine import late_results
 from imageedit_server.providers.base import Finished, InProgress, Report
@@ -124,7 +123,8 @@ async def test_while_it_waits_for_its_vendor_a_result_holds_nobody_up(
     house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The places are for those that are fetched, not for those that are asked for again later."""
-    house.dispatcher._late._places = asyncio.Semaphore(1)
+    monkeypatch.setattr(late_results, "AT_ONCE", 1)
+    await house.restart()
     first, second = await ended(house), await ended(house)
 
     async def by_id(vendor_task_id: str, report: Report) -> Finished | InProgress:
@@ -150,13 +150,13 @@ async def test_a_task_that_is_forgotten_meanwhile_is_nothing_to_collect_for(
         await call_back(house)
         await door.arrived.wait()
     assert await house.database.record(forget_tasks, State.CANCELLED, house.clock.now() + LONG, 9) == 1
-    house.dispatcher._late.collect(task_id)
+    house.dispatcher.late.collect(task_id)
     door.open()
     await house.clock.sleep(2000)
     with pytest.raises(Refusal):
         await house.pictures.find(TENANT, RESULT_ID)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert not house.dispatcher._late._works
+    assert not house.dispatcher.late.under_way
 
 
 async def test_a_full_disk_is_waited_for(house: House, vendor: Vendor) -> None:
@@ -181,11 +181,10 @@ async def test_what_breaks_off_is_told_and_left_to_the_next_start(
     task_id = await ended(house)
     vendor.poll = done
 
-    def broken(*_args: object) -> Image:
+    def broken() -> None:
         raise RuntimeError
 
-    with monkeypatch.context() as patch:
-        patch.setattr(late_results, "_is_home", broken)
+    with late_results.COLLECTING.heard_by(broken):
         await call_back(house)
         await house.clock.sleep(1)
     [record] = [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -270,6 +270,6 @@ async def test_the_second_address_is_used_when_the_first_is_down() -> None:
 async def test_no_location_makes_anything_but_the_rule_speak(location: str) -> None:
     """Straight to the hop's end, since a server cannot be started for every example."""
     response = httpx.Response(302, headers=[(b"Location", location.encode("latin-1"))])
-    place = fetch_module._location("https://good.example/a", response)
+    place = fetch_module.location_of("https://good.example/a", response)
     assert place is not None
     refuse_url(place)

@@ -147,8 +147,12 @@ class Disk:
     def of(cls, folder: Path) -> "Disk":
         """Return a disk on which all that is in ``folder`` is safe."""
         disk = cls()
-        disk._root = _loaded(folder)
+        disk.load(folder)
         return disk
+
+    def load(self, folder: Path) -> None:
+        """Take what is in ``folder`` for all that is there."""
+        self._root = _loaded(folder)
 
     def replay(self, records: Iterable[Record]) -> None:
         """Do what the records say."""

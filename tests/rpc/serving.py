@@ -129,12 +129,13 @@ class Served:
 
     async def stored(self) -> Counter[str]:
         """Count what is kept, once nothing moves: rows of every table and files of the image library."""
-        await eventually(lambda: not self._count(f"task WHERE {MOVING}"))
-        counts = Counter({table: self._count(table) for table in TABLES})
+        await eventually(lambda: not self.count(f"task WHERE {MOVING}"))
+        counts = Counter({table: self.count(table) for table in TABLES})
         counts["files"] = sum(len(names) for _, _, names in os.walk(self.data_dir / "images"))
         return counts
 
-    def _count(self, what: str) -> int:
+    def count(self, what: str) -> int:
+        """Count rows; ``what`` is a table, and a condition if there is one."""
         return int(self.reader.execute(f"SELECT count(*) FROM {what}").fetchone()[0])
 
 

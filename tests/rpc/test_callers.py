@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import grpc
 import pytest
@@ -14,7 +15,7 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit_client import AsyncClient, Unauthenticated
 from imageedit_server import bootstrap
 from imageedit_server.access.callers import Callers
-from imageedit_server.access.keys import Caller
+from imageedit_server.access.keys import Caller, sha256_of
 from imageedit_server.access.rates import RequestRates
 from imageedit_server.access.rules import Rule
 from imageedit_server.rpc.authentication import Authentication
@@ -85,7 +86,7 @@ async def test_a_method_without_a_rule_is_refused(asked: Served, monkeypatch: py
 @pytest.mark.parametrize("method", METHODS)
 async def test_every_rpc_needs_a_key(asked: Served, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """DESIGN §6; and what is refused was not even read, let alone looked up."""
-    database = asked.server.use_cases.tasks._database
+    database = asked.server.database
     for name in ("read", "write", "record"):
         monkeypatch.setattr(database, name, _unexpected)
     for metadata in ((), bearer("imageedit_nobody")):
@@ -161,22 +162,33 @@ async def _read_all(events: AsyncIterator[object]) -> None:
 
 async def test_a_key_taken_away_before_the_first_message_ends_the_call(asked: Served) -> None:
     """Between the gate and the handler there is time for a request to arrive, and for a key to go."""
-    gate = Callers(_Gone(), RequestRates(0))  # type: ignore[arg-type]
-    caller = Caller("alice", "0" * 64)
+    keys = _Keys({sha256_of("k"): Caller("alice", sha256_of("k"))})
+    gate = Callers(keys, RequestRates(0))  # type: ignore[arg-type]
 
     async def behaviour(_request: object, _context: object) -> None:
         await asyncio.Event().wait()
 
+    async def continuation(_details: object) -> Any:
+        keys.value.clear()
+        return grpc.unary_stream_rpc_method_handler(behaviour)
+
+    handler = await Authentication(gate).intercept_service(continuation, _Details())
     refused = _Context()
     with pytest.raises(grpc.aio.AbortError):
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await Authentication(gate)._until_revoked(behaviour, caller)(None, refused)
+            await handler.unary_stream(None, refused)
     assert refused.code is grpc.StatusCode.UNAUTHENTICATED
-    assert not gate._open
+    assert gate.open_streams == 0
 
 
-class _Gone:
-    value: ClassVar[dict[str, Any]] = {}
+@dataclass
+class _Keys:
+    value: dict[str, Caller]
+
+
+class _Details(grpc.HandlerCallDetails):
+    method = f"/{SERVICE.full_name}/WatchTask"
+    invocation_metadata = (("authorization", "Bearer k"),)
 
 
 class _Context:

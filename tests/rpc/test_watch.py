@@ -147,7 +147,7 @@ async def test_heartbeats_say_up_to_where_everything_was_sent(
     served: Served, png: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P9, P10: while nothing happens, each carries the last seq that was sent; the log goes on after them."""
-    monkeypatch.setattr(served.server.use_cases.watching, "_heartbeat_seconds", 0.02)
+    monkeypatch.setattr(served.server.use_cases.watching, "heartbeat_seconds", 0.02)
     task = await create(served, png, model="scripted/never")
     last, beats = 0, 0
     async for response in served.stub.WatchTask(pb.WatchTaskRequest(task_id=task.task_id), timeout=60):
@@ -167,7 +167,7 @@ async def test_a_heartbeat_comes_when_resumed_at_the_last_seq(
     served: Served, png: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A watch with nothing to send yet is not silent either."""
-    monkeypatch.setattr(served.server.use_cases.watching, "_heartbeat_seconds", 0.02)
+    monkeypatch.setattr(served.server.use_cases.watching, "heartbeat_seconds", 0.02)
     task = await create(served, png, model="scripted/never")
     rpc = served.stub.WatchTask(pb.WatchTaskRequest(task_id=task.task_id, after_seq=1), timeout=60)
     async for response in rpc:

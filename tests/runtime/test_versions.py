@@ -113,7 +113,7 @@ async def test_a_part_that_is_missing_stops_the_start(
 
 def test_a_grpcio_whose_server_was_built_anew_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without these parts, a stranger's request could end the server for all."""
-    monkeypatch.setattr(grpcio_patch, "_Plain", object)
+    monkeypatch.setattr(grpcio_patch, "PlainServer", object)
     with pytest.raises(
         Unsupported, match=re.escape("object._make_request_call_future, object._request_call")
     ):

@@ -320,7 +320,7 @@ async def test_a_caller_that_left_while_its_worker_started_leaves_it_to_the_next
         await asyncio.sleep(0)
         job.cancel()
     assert await pool.run(os.getpid) == await pool.run(os.getpid)
-    assert len(pool._idle) == 1
+    assert pool.idle == 1
     await pool.aclose()
 
 
@@ -332,7 +332,7 @@ async def test_a_server_that_left_meanwhile_is_no_trouble_worth_a_word() -> None
     with theirs:
         ran = await asyncio.to_thread(
             subprocess.run,
-            [sys.executable, "-P", "-c", fork_server._BOOT],
+            [sys.executable, "-P", "-c", fork_server.BOOT],
             stdin=theirs.fileno(),
             capture_output=True,
             check=False,
@@ -472,7 +472,7 @@ async def test_a_worker_that_cannot_start_is_our_fault(monkeypatch: pytest.Monke
     """It is not WorkerDied, which would call every picture undecodable."""
     pool = WorkerPool()
     with monkeypatch.context() as patched:
-        patched.setattr(fork_server, "_BOOT", "raise SystemExit(1)")
+        patched.setattr(fork_server, "BOOT", "raise SystemExit(1)")
         for _ in range(2):
             with pytest.raises(WorkersBroken):
                 await pool.run(abs, -1)

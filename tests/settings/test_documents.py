@@ -1,6 +1,7 @@
 """docs/settings.md is what the models are: every setting with its default and what it may be."""
 
 import re
+import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -101,9 +102,10 @@ def test_nothing_is_written_that_is_not_there() -> None:
 
 
 def _load(text: str, environment: dict[str, str]) -> Settings:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("imageedit_server.settings.loading._read_file", lambda _: tomllib.loads(text))
-        return load_settings(Path("x"), environment, {})
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        return load_settings(Path(file.name), environment, {})
 
 
 def _default(field: FieldInfo) -> Any:

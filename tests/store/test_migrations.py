@@ -350,19 +350,17 @@ async def test_the_copy_is_made_before_the_first_step(
     old: Path, monkeypatch: pytest.MonkeyPatch, before: Callable[[Path], Any]
 ) -> None:
     order: list[str] = []
-    apply = migrating._apply
 
     def copying(source: sqlite3.Connection, target: Path) -> None:
         copy_database(source, target)
         order.append(target.name)
 
-    def applying(*given: Any) -> None:
+    def stepping() -> None:
         before(old / COPY)
         order.append("step")
-        apply(*given)
 
     monkeypatch.setattr(migrating, "copy_database", copying)
-    monkeypatch.setattr(migrating, "_apply", applying)
-    async with open_sqlite(old):
-        pass
+    with migrating.STEPPING.heard_by(stepping):
+        async with open_sqlite(old):
+            pass
     assert order == [COPY, "step"]

@@ -71,19 +71,19 @@ def test_less_than_durable_is_refused(tmp_path: Path, journal: str, synchronous:
     connection.execute(f"PRAGMA journal_mode = {journal}")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     with pytest.raises(StoreRefused, match="needs WAL and synchronous FULL"):
-        file._check_pragmas(connection, "FULL")
+        file.check_pragmas(connection, "FULL")
     connection.close()
 
 
 async def test_every_connection_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[sqlite3.Connection] = []
-    check = file._check_pragmas
+    check = file.check_pragmas
 
     def checking(cursor: sqlite3.Connection, synchronous: str) -> None:
         check(cursor, synchronous)
         checked.append(cursor)
 
-    monkeypatch.setattr(file, "_check_pragmas", checking)
+    monkeypatch.setattr(file, "check_pragmas", checking)
     async with open_sqlite(tmp_path) as database:
         used = [await database.write(file.driver), await database.read(file.driver)]
         assert all(connection in checked for connection in used)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -32,7 +31,7 @@ from imageedit_server.store.sqlite import database as sqlite_database
 from imageedit_server.store.sqlite import group_commit
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.store.sqlite.file import driver
-from imageedit_server.store.sqlite.group_commit import MAX_GROUP
+from imageedit_server.store.sqlite.group_commit import COMMITTING, MAX_GROUP
 from tests.contracts.databases import held_up_sqlite, open_sqlite
 from tests.contracts.test_database_transactions import ask, count
 from tests.store.making import (
@@ -217,36 +216,21 @@ async def test_other_errors_do_not(database: SqliteDatabase, name: str) -> None:
     assert not database.broken.done()
 
 
-class Driver:
-    """A driver connection whose COMMIT fails, as it does when fsync fails."""
-
-    def __init__(self, real: sqlite3.Connection, statements: list[str]) -> None:
-        self._real = real
-        self._statements = statements
-
-    def execute(self, statement: str) -> Any:
-        self._statements.append(statement)
-        if statement == "COMMIT":
-            raise disk_error("SQLITE_IOERR_FSYNC")
-        return self._real.execute(statement)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-
-async def test_a_failed_fsync_is_not_tried_again(
-    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_fsync_is_not_tried_again(database: SqliteDatabase) -> None:
     """F22: all of the group learn that it failed, their tasks are not there, and COMMIT ran once."""
-    statements: list[str] = []
-    async with held_up_sqlite(database):
+    commits = 0
+
+    def fail() -> None:
+        nonlocal commits
+        commits += 1
+        raise disk_error("SQLITE_IOERR_FSYNC")
+
+    with COMMITTING.heard_by(fail):
         futures = await ask(*(create(database) for _ in range(3)))
-        monkeypatch.setattr(database._commits, "_cursor", Driver(database._commits._cursor, statements))
-    answers = await asyncio.gather(*futures, return_exceptions=True)
+        answers = await asyncio.gather(*futures, return_exceptions=True)
     assert [getattr(answer, "sqlite_errorname", answer) for answer in answers] == ["SQLITE_IOERR_FSYNC"] * 3
-    assert statements.count("COMMIT") == 1
+    assert commits == 1
     assert database.broken.done()
-    monkeypatch.undo()
     assert await database.read(count) == 0
     with pytest.raises(sqlite3.OperationalError):  # nor is anything stored after it
         await create(database)
@@ -286,29 +270,22 @@ async def test_a_corrupt_page_that_nobody_reads_is_looked_for(tmp_path: Path) ->
         assert "damaged" in str(database.broken.result())
 
 
-async def test_a_look_over_the_file_can_be_broken_off(
-    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_look_over_the_file_can_be_broken_off(database: SqliteDatabase) -> None:
     """Or the end of the server would wait for the whole of a large file."""
     looking, ended = threading.Event(), threading.Event()
 
-    def for_ever(path: Path, opened: list[sqlite3.Connection]) -> str:
-        with closing(sqlite3.connect(":memory:", check_same_thread=False)) as connection:
-            connection.create_function("look", 0, looking.set)
-            opened.append(connection)
-            endless = (
-                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT count(look()) FROM n"
-            )
-            with pytest.raises(sqlite3.OperationalError, match="interrupted"):
-                connection.execute(endless)
+    def for_ever(connection: sqlite3.Connection) -> None:
+        connection.create_function("look", 0, looking.set)
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT count(look()) FROM n"
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            connection.execute(endless)
         ended.set()
-        return ""
 
-    monkeypatch.setattr(sqlite_database, "_damage", for_ever)
-    look = asyncio.ensure_future(database.look_over())
-    assert await asyncio.to_thread(looking.wait, 90)
-    look.cancel()
-    assert await asyncio.to_thread(ended.wait, 90)
+    with sqlite_database.LOOKING.heard_by(for_ever):
+        look = asyncio.ensure_future(database.look_over())
+        assert await asyncio.to_thread(looking.wait, 90)
+        look.cancel()
+        assert await asyncio.to_thread(ended.wait, 90)
     assert not database.broken.done()
 
 

@@ -159,7 +159,7 @@ async def test_the_page_shows_the_backlog_and_no_names(
     monkeypatch.setattr("imageedit_server.web.metrics.FRESH_SECONDS", 0)
     async with AsyncClient(served.server.grpc_address) as client:
         task = await client.edit_image("canary prompt", [PNG], model="scripted/never", user_id="canary-user")
-        await eventually(lambda: served._count("task WHERE state = 'RUNNING'") == 1)
+        await eventually(lambda: served.count("task WHERE state = 'RUNNING'") == 1)
     async with httpx.AsyncClient(base_url=f"http://{served.server.http_address}", trust_env=False) as http:
         await http.post("/callbacks/canary-provider/canary-token", content=b"{}")
         answer = await http.get("/metrics")

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
 
 from imageedit_server.core.image import Image
+from imageedit_server.images.blobs import files as files_module
 from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.store.creation import add_images
 from imageedit_server.store.decisions import change
@@ -93,7 +95,7 @@ async def test_orphans_go_after_an_hour_and_nothing_else(house: House) -> None:
 
 
 async def test_many_are_swept_in_small_steps(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imageedit_server.images.blobs.files._BATCH", 2)
+    monkeypatch.setattr("imageedit_server.images.blobs.files.BATCH", 2)
     for number in range(60):
         await house.keep(b"%d" % number, "a" if number % 3 == 0 else "")
     house.clock.time += 2 * HOUR
@@ -130,18 +132,23 @@ async def test_equal_bytes_that_arrive_during_the_sweep_stay(
     assert house.kept() == {b"again"}
 
 
-async def test_age_and_removal_are_one_step(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_age_and_removal_are_one_step(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Otherwise equal bytes could get their name between the two, and lose it again."""
+    naming = Lock()
+    monkeypatch.setattr(files_module, "Lock", lambda: naming)
+    house = House(tmp_path / "again", house.database)
     unlink, rename = Path.unlink, Path.rename
     held: list[bool] = []
 
     def unlinked(path: Path, missing_ok: bool = False) -> None:
         if path.parent.name != "tmp":
-            held.append(house.blobs._naming.locked())
+            held.append(naming.locked())
         unlink(path, missing_ok)
 
     def renamed(path: Path, target: Path) -> Path:
-        held.append(house.blobs._naming.locked())
+        held.append(naming.locked())
         return rename(path, target)
 
     monkeypatch.setattr(Path, "unlink", unlinked)

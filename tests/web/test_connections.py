@@ -144,19 +144,13 @@ async def test_an_answer_that_nobody_reads_does_not_hold_a_connection(
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.5)
     monkeypatch.setattr(server, "REQUEST_SECONDS", 0.1)
     lost = asyncio.Event()
-    connection_lost = server._Protocol.connection_lost
-
-    def noted(self: server._Protocol, exc: Exception | None) -> None:
-        lost.set()
-        connection_lost(self, exc)
-
-    monkeypatch.setattr(server._Protocol, "connection_lost", noted)
     async with opened() as door:
         stalled = await door.connect()
         stalled.writer.transport.pause_reading()  # type: ignore[attr-defined]
         stalled.writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await lost.wait()
+        with server.LOST.heard_by(lost.set):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await lost.wait()
 
 
 CHUNKED = b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

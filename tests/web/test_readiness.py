@@ -162,6 +162,6 @@ def reading(folder: Path) -> Iterator[None]:
 
 
 def database_of(served: Served) -> SqliteDatabase:
-    database = served.server.use_cases.tasks._database
+    database = served.server.database
     assert isinstance(database, SqliteDatabase)
     return database

@@ -51,6 +51,11 @@ class Callers:
         _CALLER.set(caller)
         return caller
 
+    @property
+    def open_streams(self) -> int:
+        """How many streams would end if every key were taken away."""
+        return sum(map(len, self._open.values()))
+
     @contextmanager
     def while_valid(self, caller: Caller, scope: asyncio.Timeout) -> Iterator[None]:
         """End ``scope`` as soon as the caller's key is not valid any more, for as long as the block runs."""

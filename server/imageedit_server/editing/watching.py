@@ -43,7 +43,8 @@ class Watching:
         self._feed = feed
         self._tasks = tasks
         self._draining = draining
-        self._heartbeat_seconds = heartbeat_seconds
+        self.heartbeat_seconds = heartbeat_seconds
+        """Of silence, after which a watch says up to where it was sent everything."""
 
     async def watch(
         self, tenant: str, task_id: str, after_seq: int
@@ -56,7 +57,7 @@ class Watching:
         check_task_id(task_id)
         with (
             self._feed.follow(task_id) as follower,
-            _Silence(follower.hint, self._heartbeat_seconds) as silence,
+            _Silence(follower.hint, self.heartbeat_seconds) as silence,
         ):
             events = await self._from(follower.tail, tenant, task_id, after_seq)
             seq = after_seq

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -50,29 +50,35 @@ class Dispatcher:
         self._catalog = catalog
         self._concurrency = concurrency
         self._lease = timedelta(seconds=lease_seconds)
+        self._monotonic = asyncio.get_running_loop().time
         self._gates = {
-            name: Gate(provider.options, tools.clock) for name, provider in catalog.providers.items()
+            name: Gate(provider.options, tools.clock, self._monotonic)
+            for name, provider in catalog.providers.items()
         }
         self._gone: set[str] = set()
         self._running: dict[str, _ActiveRun] = {}
-        self._late = LateResults(catalog, tools)
+        self.late = LateResults(catalog, tools)
         self._wake = asyncio.Event()
         self._turn = ""
         self._next_look = tools.clock.now()
         self._renew_time = tools.clock.now() + self._lease / 2
-        self._monotonic = asyncio.get_running_loop().time
         self._renewed = self._monotonic()
         for name, gate in self._gates.items():
             BREAKER_OPEN.labels(name).set_function(partial(_is_open, gate))
         tools.feed.expect(self._can_start)
         tools.feed.listen(self._on_changes)
 
+    @property
+    def under_way(self) -> Mapping[str, asyncio.Task[None]]:
+        """The work on each task that this server has claimed, by the task's id."""
+        return {task_id: running.work for task_id, running in self._running.items()}
+
     async def serve(self) -> None:
         """Recover what a dead owner left (P7), then work until cancelled."""
         await self._recover()
         self._gone = await self._tools.database.read(open_providers) - {NO_PROVIDER, *self._gates}
         for task_id in await self._tools.database.read(called_late):
-            self._late.collect(task_id)
+            self.late.collect(task_id)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._claim_for_ever())
             group.create_task(self._renew_for_ever())
@@ -95,7 +101,7 @@ class Dispatcher:
         rest = [running.work for running in self._running.values()]
         for work in rest:
             work.cancel()
-        await asyncio.gather(*rest, self._late.stop(), return_exceptions=True)
+        await asyncio.gather(*rest, self.late.stop(), return_exceptions=True)
         await self._let_go(leases)
 
     async def _recover(self) -> None:
@@ -220,7 +226,7 @@ class Dispatcher:
         for changed in changes:
             running = self._running.get(changed.task_id)
             if changed.called_back and changed.state.terminal:
-                self._late.collect(changed.task_id)
+                self.late.collect(changed.task_id)
             elif changed.called_back and running and running.run:
                 running.run.called_back()
             elif changed.called_back:

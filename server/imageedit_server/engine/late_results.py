@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Collection
 from functools import partial
 
 from imageedit_server.core.failure import Failure
@@ -12,6 +13,7 @@ from imageedit_server.engine.results import BadResult, ResultGone
 from imageedit_server.engine.waiting import POLL_LIMIT_SECONDS
 from imageedit_server.providers.base import InProgress
 from imageedit_server.providers.catalog import Catalog, Provider
+from imageedit_server.runtime.signals import Signal
 from imageedit_server.store.attempts import (
     AttemptKey,
     Fact,
@@ -24,6 +26,9 @@ from imageedit_server.telemetry.logs import note
 
 FETCH_LIMIT_SECONDS = 600.0
 AT_ONCE = 16
+
+COLLECTING = Signal()
+"""Before the vendors of an ended task are asked."""
 """Results fetched at once, whatever a vendor that was away calls back about when it is back."""
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds between the tries: a bad moment of the vendor must not cost what was paid for."""
@@ -45,6 +50,11 @@ class LateResults:
         self._works: dict[str, asyncio.Task[None]] = {}
         self._called_again: set[str] = set()
         self._stopped = False
+
+    @property
+    def under_way(self) -> Collection[str]:
+        """The ids of the tasks whose late results are being collected."""
+        return self._works.keys()
 
     def collect(self, task_id: str) -> None:
         """Begin to collect what the vendor of a finished task called back about."""
@@ -78,6 +88,7 @@ class LateResults:
             call = await self._tools.database.look_up(late_callback, task_id)
         if call is None:
             return
+        COLLECTING()
         task = call.task
         note(tenant=task.tenant, task_id=task_id)
         for attempt in task.status.attempts:

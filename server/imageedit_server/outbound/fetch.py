@@ -77,7 +77,7 @@ class GuardedFetch:
         deadline = asyncio.get_running_loop().time() + limit_seconds
         for hop in range(MAX_REDIRECTS + 1):
             async with self._get(url, hop, deadline) as response:
-                location = _location(url, response)
+                location = location_of(url, response)
                 if location is None:
                     _check_status(response)
                     yield Fetched(RawBody(response, deadline=deadline, max_bytes=max_bytes))
@@ -130,7 +130,8 @@ async def _sent(transport: Transport, request: httpx.Request, deadline: float) -
         raise FetchFailed(f"The URL could not be fetched. {error}") from error
 
 
-def _location(url: str, response: httpx.Response) -> str | None:
+def location_of(url: str, response: httpx.Response) -> str | None:
+    """Return where a response redirects to, None where it does not or not to a URL."""
     if response.status_code not in REDIRECTS or "location" not in response.headers:
         return None
     location = response.headers["location"]

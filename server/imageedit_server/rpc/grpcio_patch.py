@@ -18,13 +18,13 @@ from imageedit_server.runtime.versions import ProvenVersions
 PROVEN = ProvenVersions(library="grpcio", first="1.85.1", below="1.86")
 LOOK_SECONDS = 1.0
 
-_Plain: Any = getattr(cygrpc, "AioServer", object)  # that it is there is looked at when a server is made
+PlainServer: Any = getattr(cygrpc, "AioServer", object)  # that it is there is looked at when a server is made
 
 
 def server(*, interceptors: list[grpc.aio.ServerInterceptor], **options: Any) -> grpc.aio.Server:
     """Make a ``grpc.aio.server`` that serves registered methods only. Raises ``Unsupported``."""
     PROVEN.require(cygrpc, "AioServer", "_handle_rpc", "_schedule_rpc_coro")
-    PROVEN.require(_Plain, "_make_request_call_future", "_request_call", "is_running")
+    PROVEN.require(PlainServer, "_make_request_call_future", "_request_call", "is_running")
     PROVEN.name_untested()
     plain, cygrpc.AioServer = cygrpc.AioServer, _Server
     try:
@@ -41,7 +41,7 @@ async def ended(server: Any) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-class _Server(_Plain):  # type: ignore[misc]
+class _Server(PlainServer):  # type: ignore[misc]
     def __init__(self, loop: Any, pool: Any, handlers: Any, interceptors: Any, *others: Any) -> None:
         super().__init__(loop, pool, handlers, interceptors, *others)
         self._refusals: set[asyncio.Task[None]] = set()

@@ -12,7 +12,8 @@ from imageedit_server.runtime.workers import WorkersBroken
 from imageedit_server.sandbox.confinement import MIB
 from imageedit_server.sandbox.worker_process import END, FORK
 
-_BOOT = "from imageedit_server.sandbox.worker_process import serve; serve()"
+BOOT = "from imageedit_server.sandbox.worker_process import serve; serve()"
+"""What a fork server runs."""
 _ANSWERS_WITHIN_SECONDS = 30.0
 _MOST_ANSWER_BYTES = 100
 # What glibc would otherwise keep after a large picture (measured: 728 MB of 919), or reserve per thread.
@@ -35,7 +36,7 @@ class ForkServer:
         self.closed = False
         with theirs:
             self._process = Popen(
-                [sys.executable, "-P", "-c", _BOOT], stdin=theirs.fileno(), stdout=2, env=_environment()
+                [sys.executable, "-P", "-c", BOOT], stdin=theirs.fileno(), stdout=2, env=_environment()
             )
 
     def start(self, modules: Collection[str]) -> tuple[int, socket.socket]:

@@ -73,6 +73,11 @@ class WorkerPool:
         self._fork_servers: list[ForkServer] = []  # the thread's own; the last is the one in use
         self._closed = False
 
+    @property
+    def idle(self) -> int:
+        """How many workers wait for a job."""
+        return len(self._idle)
+
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``function`` in a worker, within the pool's allowance.
 

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from imageedit_server.runtime.listening import listen_on
+from imageedit_server.runtime.signals import Signal
 from imageedit_server.runtime.versions import ProvenVersions
 
 PROVEN = ProvenVersions(library="uvicorn", first="0.54", below="0.55")
@@ -21,6 +22,9 @@ REQUEST_SECONDS = 30.0
 """How long that request may then take, with its answer read."""
 
 logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below: a line for whatever a stranger sends
+
+LOST = Signal()
+"""A connection has ended, whoever ended it."""
 
 
 class _Server(uvicorn.Server):
@@ -51,6 +55,7 @@ class _Protocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._due.cancel()
         super().connection_lost(exc)
+        LOST()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP. To the request before it the client is gone: two answers would collide."""

@@ -4,11 +4,13 @@ import io
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from imageedit_server.core.errors import FailureReason
+from imageedit_server.outbound.client import ApiClient
 from imageedit_server.providers.base import NotProcessed, PrepareError
 from imageedit_server.providers.kie import KieAdapter, uploads
 from imageedit_server.providers.kie.pictures import EditColor, black_and_white
@@ -271,18 +273,18 @@ async def test_only_a_few_files_are_in_memory_at_once(
     monkeypatch.setattr(uploads, "AT_ONCE", 3)
     adapter = make_adapter()
     at_once, most = 0, 0
-    send = adapter._uploads._client.send
+    send = ApiClient.send
 
-    async def counting(*args: object, **options: object) -> object:
+    async def counting(*args: Any, **options: Any) -> object:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
         try:
-            return await send(*args, **options)  # type: ignore[arg-type]
+            return await send(*args, **options)
         finally:
             at_once -= 1
 
-    monkeypatch.setattr(adapter._uploads._client, "send", counting)
+    monkeypatch.setattr(ApiClient, "send", counting)
     await adapter.prepare(Jobs(adapter).seedream(*[picture()] * 14))
     assert most == 3
     assert len(vendor.files) == 14

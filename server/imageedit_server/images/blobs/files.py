@@ -40,7 +40,7 @@ UPLOAD_AFTER_RENAME = "upload_after_rename"
 
 _SHARDS = tuple(f"{shard:02x}" for shard in range(256))
 _ID_PREFIX = "sha256:"
-_BATCH = 500
+BATCH = 500
 _GONE = (errno.ENOENT, errno.EIO)
 
 
@@ -98,8 +98,8 @@ class FileBlobStore:
     async def older_than(self, moment: datetime) -> AsyncIterator[list[str]]:
         for shard in _SHARDS:
             found = await asyncio.to_thread(_older_than, self._root / shard, moment)
-            for start in range(0, len(found), _BATCH):
-                yield found[start : start + _BATCH]
+            for start in range(0, len(found), BATCH):
+                yield found[start : start + BATCH]
 
     async def remove(self, image_ids: Collection[str], *, older_than: datetime) -> list[str]:
         return await disk.to_the_end(self._remove, image_ids, older_than)

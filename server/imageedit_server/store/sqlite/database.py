@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from imageedit_server.core.change import Publisher, Unheard
 from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.runtime.signals import Signal
 from imageedit_server.store.claims import forget_leases
 from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.sqlite.errors import BUSY, busy, for_caller, is_untrusted, name_of
@@ -44,6 +45,9 @@ ROOM_BYTES = 256 * 1024
 ROOM_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
+
+LOOKING = Signal()
+"""With the connection that looks the whole file over, before it does."""
 
 
 class SqliteDatabase:
@@ -226,6 +230,7 @@ def _damage(path: Path, opened: list[sqlite3.Connection]) -> str:
     """Return what SQLite finds wrong with a database, empty for nothing. Tells what it opened."""
     with closing(open_reader(path, "FULL")) as connection:
         opened.append(driver(connection))
+        LOOKING(opened[0])
         try:
             found = str(opened[0].execute("PRAGMA quick_check(1)").fetchone()[0])
         except sqlite3.DatabaseError as error:

@@ -126,7 +126,7 @@ def open_connection(path: Path, synchronous: str) -> Connection:
                 f"journal_size_limit = {WAL_LIMIT_BYTES}",
             ):
                 connection.execute(f"PRAGMA {pragma}")
-            _check_pragmas(connection, synchronous)
+            check_pragmas(connection, synchronous)
         except BaseException:
             connection.close()
             raise
@@ -152,7 +152,8 @@ def _check_ours(path: Path, cursor: sqlite3.Connection) -> None:
         )
 
 
-def _check_pragmas(cursor: sqlite3.Connection, synchronous: str) -> None:
+def check_pragmas(cursor: sqlite3.Connection, synchronous: str) -> None:
+    """Read back what makes commits durable (P2). Raises ``StoreRefused`` where it did not take."""
     journal = cursor.execute("PRAGMA journal_mode").fetchone()[0]
     level = cursor.execute("PRAGMA synchronous").fetchone()[0]
     expected = {"FULL": 2, "NORMAL": 1, "OFF": 0}[synchronous]

@@ -18,12 +18,16 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from imageedit_server.core.change import Change, Publisher
+from imageedit_server.runtime.signals import Signal
 from imageedit_server.store.database import CHANGES, MOST_RUNS, RunAgain
 from imageedit_server.store.sqlite.errors import BUSY, FULL, busy, for_caller, is_untrusted, name_of
 from imageedit_server.store.sqlite.file import MAX_WAIT_SECONDS, driver
 from imageedit_server.telemetry.metrics import STORE_COMMIT_SECONDS, STORE_GROUP_UNITS, STORE_WAIT_SECONDS
 
 T = TypeVar("T")
+
+COMMITTING = Signal()
+"""In the thread that commits, before each COMMIT that makes something durable."""
 
 MAX_GROUP = 256
 MAX_GROUP_SECONDS = 0.01
@@ -131,7 +135,11 @@ class GroupCommit:
         if is_empty:
             self._cursor.execute("COMMIT")
         else:
-            await self._loop.run_in_executor(self._thread, self._cursor.execute, "COMMIT")
+            await self._loop.run_in_executor(self._thread, self._commit_durably)
+
+    def _commit_durably(self) -> None:
+        COMMITTING()
+        self._cursor.execute("COMMIT")
 
     def _begin_patiently(self) -> None:
         """Wait for another program that holds the file's lock."""

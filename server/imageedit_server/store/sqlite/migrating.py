@@ -13,12 +13,16 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from imageedit_server.runtime.failpoints import failpoint
+from imageedit_server.runtime.signals import Signal
 from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.migrations import Migration, note_schema, steps_from
 from imageedit_server.store.sqlite.copying import copy_database
 
 SPARE_BYTES = 1024 * 1024
 """What a step itself may need beside the copy."""
+
+STEPPING = Signal()
+"""After the copy, before each step."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ def migrate(connection: Connection, cursor: sqlite3.Connection, path: Path, sche
     _keep(cursor, path, copy)
     failpoint("migration_after_copy")
     for step in steps:
+        STEPPING()
         _apply(connection, cursor, path, step)
     _log.info("schema %d became %d; the database as it was is in %s", schema, steps[-1].schema, copy)
 
