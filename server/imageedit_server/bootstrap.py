@@ -41,7 +41,7 @@ from imageedit_server.outbound.client import ApiClient, Trust
 from imageedit_server.outbound.fetch import GuardedFetch
 from imageedit_server.providers.base import Connect, Context
 from imageedit_server.providers.catalog import Catalog, Provider
-from imageedit_server.providers.registry import ADAPTERS
+from imageedit_server.providers.registry import adapter_named
 from imageedit_server.rpc.server import GrpcDoor, grpc_door
 from imageedit_server.runtime.clock import Clock, SystemClock
 from imageedit_server.runtime.files import secret_in
@@ -293,7 +293,7 @@ def _catalog(settings: Settings, clock: Clock, pool: WorkerPool, connect: Connec
     for name, options in settings.providers.items():
         context = Context(provider=name, clock=clock, workers=pool.lane(), connect=connect)
         try:
-            adapter = ADAPTERS[options.adapter](options, context)
+            adapter = adapter_named(options.adapter)(options, context)
         except ValueError as error:
             raise SettingsError(f"providers.{name}: {error}") from None
         providers.append(Provider(name=name, adapter=adapter, options=options))

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PACKAGES = {"imageedit", "imageedit_client", "imageedit_server"}
+PACKAGES = {"imageedit", "imageedit_client", "imageedit_server", "imageedit_testing"}
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ PLANTED = {
     "server/imageedit_server/core/planted.py": "import google, httpx, uvicorn, sqlmodel, grpc, typer",
     "server/imageedit_server/runtime/planted.py": "import httpx",
     "server/imageedit_server/store/planted.py": "import imageedit_server.engine, prometheus_client, sqlite3",
+    "server/imageedit_server/web/planted.py": "import imageedit_testing",
     "clients/python/imageedit_client/planted.py": "import imageedit_server",
 }
 

@@ -6,8 +6,8 @@ import pytest
 
 from imageedit_server.core.limits import check_limits
 from imageedit_server.core.request import Kind
+from imageedit_testing.proto_paths import is_path_of
 from tests.core.making import model, picture, request
-from tests.core.proto_paths import is_path_of
 
 LARGE = picture(size_bytes=1001)
 GIF = picture(media_type="image/gif")

@@ -13,7 +13,7 @@ from imageedit.v1 import image_pb2, task_pb2
 from imageedit_server.core.fields import check_fields
 from imageedit_server.core.request import Draft
 from imageedit_server.wire.conversion import default_model_draft, edit_image_draft, model_edit_draft
-from tests.core.proto_paths import is_path_of
+from imageedit_testing.proto_paths import is_path_of
 
 EMPTY = image_pb2.ImageSource()
 COMMON: dict[str, Any] = {

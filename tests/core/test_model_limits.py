@@ -14,7 +14,7 @@ from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO, accepts, nearest, parse_size
 from imageedit_server.core.sizing import with_size
 from imageedit_server.core.task import Status
-from tests.core.proto_paths import is_path_of
+from imageedit_testing.proto_paths import is_path_of
 from tests.core.test_request_rules import numbered
 
 MODEL = Model(

@@ -15,7 +15,7 @@ from imageedit_server.core.errors import Violation
 from imageedit_server.core.fields import MODEL_EDIT_SIZES, check_fields, check_text
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions, SeedreamOptions
 from imageedit_server.core.request import BodyProfile, Content, Draft, ImageRef, Kind, TaskOutput, Url
-from tests.core.proto_paths import REQUESTS, is_path_of
+from imageedit_testing.proto_paths import REQUESTS, is_path_of
 
 PICTURE = Content(b"x")
 SOUND = {

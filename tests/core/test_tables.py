@@ -36,7 +36,7 @@ from imageedit_server.core.task import (
     State,
     new_task_id,
 )
-from tests.core.proto_paths import REQUESTS, is_path_of
+from imageedit_testing.proto_paths import REQUESTS, is_path_of
 
 DESIGN = (Path(__file__).parents[2] / "docs" / "design.md").read_text()
 

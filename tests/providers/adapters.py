@@ -1,7 +1,7 @@
 """What an adapter is given under test: a standing clock, workers, a report, and connections that end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 from imageedit_server.outbound.client import ApiClient, Trust
 from imageedit_server.providers.base import Adapter, Context, Job
 from imageedit_server.runtime.workers import Workers
+from imageedit_testing.members import held
 from tests.leaps import LIMIT
 
 P = ParamSpec("P")
@@ -45,15 +46,6 @@ class ThreadWorkers(Workers):
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(function, *args, **kwargs)
-
-
-def held(content: bytes) -> Callable[[], Awaitable[bytes]]:
-    """Return how an adapter reads these bytes of a picture."""
-
-    async def read() -> bytes:
-        return content
-
-    return read
 
 
 def holding(job: Job, content: bytes) -> Job:

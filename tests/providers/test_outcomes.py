@@ -31,7 +31,7 @@ from imageedit_server.providers.outcomes import (
 )
 from imageedit_server.runtime import workers
 from imageedit_server.runtime.workers import JobFailed, Overran, WorkerDied, WorkersBroken
-from tests.providers.adapters import held
+from imageedit_testing.members import held
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

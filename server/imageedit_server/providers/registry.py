@@ -1,4 +1,13 @@
-"""Every adapter, by the name that configuration gives it: a new one is one line here."""
+"""Every adapter, by the name that configuration gives it.
+
+A new one that ships is one line here. One of another distribution is an entry point of the group
+``imageedit.adapters`` there (docs/adapters.md); it is imported when a provider asks for it, so that what is
+installed beside slows no start and cannot break one.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 
 from imageedit_server.providers.base import Adapter
 from imageedit_server.providers.kie import KieAdapter
@@ -7,6 +16,8 @@ from imageedit_server.providers.openai import OpenaiAdapter
 from imageedit_server.providers.scripted import ScriptedAdapter
 from imageedit_server.providers.suitme import SuitmeAdapter
 
+GROUP = "imageedit.adapters"
+
 ADAPTERS: dict[str, type[Adapter]] = {
     "kie": KieAdapter,
     "local": LocalAdapter,
@@ -14,3 +25,55 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "scripted": ScriptedAdapter,
     "suitme": SuitmeAdapter,
 }
+
+
+class AdapterUnusable(Exception):
+    """An adapter of another distribution cannot be used; the message is the sentence for the operator."""
+
+
+def adapter_names() -> list[str]:
+    """Return every name that a provider may give its adapter. Raises ``AdapterUnusable`` for a name twice."""
+    return sorted({*ADAPTERS, *_installed()})
+
+
+def adapter_named(name: str) -> type[Adapter]:
+    """Return an adapter. Raises ``AdapterUnusable``, and ``KeyError`` for a name that nobody has."""
+    installed = _installed()
+    return ADAPTERS[name] if name in ADAPTERS else _loaded(installed[name])
+
+
+@cache
+def _installed() -> Mapping[str, EntryPoint]:
+    """Find the adapters of other distributions; which are there does not change while a process runs."""
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=GROUP):
+        if point.name in ADAPTERS:
+            raise AdapterUnusable(
+                f"{_distribution(point)} brings an adapter {point.name!r}, and one of that name ships with"
+                " the server; uninstall it, or let it take another name"
+            )
+        if point.name in found:
+            raise AdapterUnusable(
+                f"{_distribution(found[point.name])} and {_distribution(point)} both bring an adapter"
+                f" {point.name!r}; uninstall one of them"
+            )
+        found[point.name] = point
+    return found
+
+
+def _loaded(point: EntryPoint) -> type[Adapter]:
+    """Import an adapter; whatever is wrong with it is told in words that need no traceback."""
+    where = f"{_distribution(point)} brings the adapter {point.name!r} as {point.value}"
+    try:
+        adapter = point.load()
+    except Exception as error:
+        raise AdapterUnusable(
+            f"{where}, which cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
+        raise AdapterUnusable(f"{where}, which is no subclass of imageedit_server.providers.base.Adapter")
+    return adapter
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else "a distribution without a name"

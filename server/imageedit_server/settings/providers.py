@@ -6,8 +6,8 @@ from typing import Any
 
 from imageedit_server.engine.gates import parse_rate
 from imageedit_server.outbound.addresses import check_base_url, parse_allow
-from imageedit_server.providers.base import ProviderOptions
-from imageedit_server.providers.registry import ADAPTERS
+from imageedit_server.providers.base import Adapter, ProviderOptions
+from imageedit_server.providers.registry import ADAPTERS, AdapterUnusable, adapter_named, adapter_names
 from imageedit_server.settings.complaints import SettingsError, validated
 from imageedit_server.settings.secrets import with_secrets
 
@@ -44,10 +44,7 @@ def _provider(
         raise SettingsError(f"{where}: a provider's name is lower-case letters, digits and _")
     if not isinstance(table, dict):
         raise SettingsError(f"{where}: must be a table of settings")
-    if table.get("adapter") not in list(ADAPTERS):  # a list, since what stands there may not be hashable
-        trouble = "must be" if "adapter" in table else "is missing; it must be"
-        raise SettingsError(f"{where}.adapter: {trouble} one of {', '.join(sorted(ADAPTERS))}")
-    model = ADAPTERS[table["adapter"]].Options
+    model = _adapter(where, table).Options
     options: ProviderOptions = validated(model, with_secrets(where, table, model, environment), where)
     for setting in URL_SETTINGS:
         check_url(f"{where}.{setting}", getattr(options, setting, ""), allow)
@@ -56,6 +53,17 @@ def _provider(
     except ValueError as error:
         raise SettingsError(f"{where}.max_submits: {error}") from None
     return options
+
+
+def _adapter(where: str, table: Mapping[str, Any]) -> type[Adapter]:
+    try:
+        names = adapter_names()
+        if table.get("adapter") in names:  # a list, since what stands there may not be hashable
+            return adapter_named(table["adapter"])
+    except AdapterUnusable as unusable:
+        raise SettingsError(f"{where}.adapter: {unusable}") from None
+    trouble = "must be" if "adapter" in table else "is missing; it must be"
+    raise SettingsError(f"{where}.adapter: {trouble} one of {', '.join(names)}")
 
 
 def check_url(where: str, url: str, allow: Collection[str]) -> None:

@@ -15,7 +15,8 @@ from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.providers.base import InputImage, Job
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.models import CHARACTER_EDIT, SEEDREAM
-from tests.providers.adapters import NOW, held
+from imageedit_testing.members import held
+from tests.providers.adapters import NOW
 
 CALLBACK_URL = "http://127.0.0.1:9/callbacks/kie/callback-token-that-nobody-may-see"
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}

@@ -29,7 +29,8 @@ from imageedit_server.providers.local.plan import PictureError
 from imageedit_server.runtime.clock import SystemClock
 from imageedit_server.runtime.workers import Overran, WorkerDied, WorkersBroken
 from imageedit_server.sandbox.pool import WorkerPool
-from tests.providers.adapters import Reports, ThreadWorkers, held, holding
+from imageedit_testing.members import held
+from tests.providers.adapters import Reports, ThreadWorkers, holding
 from tests.providers.local.support import PHOTO, brightness, mask_file, photo, picture_of
 
 

@@ -14,7 +14,8 @@ from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.core.sizes import AUTO, nearest
 from imageedit_server.images.inspection import inspect
 from imageedit_server.providers.base import Adapter, InputImage, Job
-from tests.providers.adapters import NOW, held
+from imageedit_testing.members import held
+from tests.providers.adapters import NOW
 
 PROMPT = "Make it a summer evening."
 Size = tuple[int, int]

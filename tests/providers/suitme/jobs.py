@@ -13,7 +13,8 @@ from imageedit_server.core.image import Image, image_id_of
 from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.providers.base import InputImage, Job
 from imageedit_server.providers.suitme import SuitmeAdapter
-from tests.providers.adapters import NOW, held
+from imageedit_testing.members import held
+from tests.providers.adapters import NOW
 
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 INSTRUCTIONS = "将发型改为短发，肤色调亮一些"

@@ -1,0 +1,81 @@
+"""An adapter from outside: a studio that sends every picture back, for money (docs/adapters.md)."""
+
+import base64
+from typing import Any
+
+from imageedit_server.core.model import Model
+from imageedit_server.core.request import Kind
+from imageedit_server.core.sizes import AUTO
+from imageedit_server.outbound.client import OutboundError, read_json
+from imageedit_server.providers.base import (
+    Adapter,
+    Context,
+    Finished,
+    Job,
+    Output,
+    Prepared,
+    ProviderOptions,
+    Report,
+)
+from imageedit_server.providers.outcomes import ambiguous, paid_call_error, refusal_of
+
+MIB = 1024 * 1024
+
+
+class EchoOptions(ProviderOptions):
+    """What a table ``[providers.NAME]`` with ``adapter = "echo_studio"`` may say, beside what all may."""
+
+    needs_key = True
+
+    base_url: str = "https://echo.example"
+
+
+class EchoAdapter(Adapter):
+    """Sends a picture and its instructions; the answer is the result."""
+
+    Options = EchoOptions
+
+    def __init__(self, options: EchoOptions, context: Context) -> None:
+        self._options = options
+        headers = {"Authorization": f"Bearer {options.api_key.get_secret_value()}"}
+        self._client = context.connect(options.base_url, headers)
+        self.models = [
+            Model(
+                name=f"{context.provider}/echo",
+                vendor_name="echo",
+                provider=context.provider,
+                kinds=frozenset({Kind.EDIT_IMAGE, Kind.MODEL_EDIT}),
+                max_prompt_chars=1000,
+                sizes=(AUTO,),
+                max_image_bytes=20 * MIB,
+            )
+        ]
+
+    async def prepare(self, job: Job) -> Prepared:
+        """Write the body of the paid call: free, and the same however often it is done."""
+        picture = base64.b64encode(await job.images[0].read()).decode()
+        return Prepared(payload={"prompt": job.request.prompt, "picture": picture})
+
+    async def submit(self, prepared: Prepared, report: Report) -> Finished:
+        """Make the paid call, once. What its end means is decided by ``providers.outcomes``."""
+        try:
+            reply = await self._client.send(
+                "POST",
+                "/edits",
+                json=prepared.payload,
+                limit_seconds=self._options.submit_seconds,
+                max_body_bytes=64 * MIB,
+            )
+        except OutboundError as error:
+            raise paid_call_error(error) from error
+        if reply.status != 200:
+            raise refusal_of(reply.status)
+        return Finished(outputs=(Output(content=_picture_in(reply.body)),))
+
+
+def _picture_in(body: bytes) -> bytes:
+    try:
+        said: Any = read_json(body)
+        return base64.b64decode(said["picture"], validate=True)
+    except (OutboundError, KeyError, TypeError, ValueError) as error:
+        raise ambiguous("The provider's answer has no picture.") from error

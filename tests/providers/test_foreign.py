@@ -1,0 +1,134 @@
+"""Adapters of other distributions: found, served and proven without a change of this repository."""
+
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from imageedit_client import AsyncClient
+from tests.providers.foreign.proof.studio import studio
+from tests.providers.local.support import PHOTO
+from tests.servers.processes import Servers
+from tests.servers.programs import COMMAND, run_to_end
+
+HERE = Path(__file__).with_name("foreign")
+CONFIG = """
+[server]
+listen = "127.0.0.1:0"
+http_listen = "127.0.0.1:0"
+[providers.echo]
+adapter = "{adapter}"
+base_url = "{url}"
+{more}
+"""
+KEY = "key-of-the-studio"
+
+
+def installed(*sites: Path) -> dict[str, str]:
+    """The environment of a program that finds the distributions of these folders."""
+    return {"PYTHONPATH": os.pathsep.join(map(str, sites)), "IMAGEEDIT_PROVIDERS__ECHO__API_KEY": KEY}
+
+
+def configured(
+    folder: Path, *, adapter: str = "echo_studio", url: str = "https://echo.example", more: str = ""
+) -> list[str]:
+    config = folder / "imageedit.toml"
+    config.write_text(CONFIG.format(adapter=adapter, url=url, more=more))
+    return ["serve", "--config", str(config), "--data-dir", str(folder / "data")]
+
+
+@pytest.fixture
+async def servers(tmp_path: Path) -> AsyncIterator[Servers]:
+    async with Servers(tmp_path) as servers:
+        yield servers
+
+
+async def test_it_is_served_like_one_that_ships(servers: Servers, tmp_path: Path) -> None:
+    with studio(KEY) as (url, paid):
+        server = await (
+            await servers.run(*configured(tmp_path, url=url), environment=installed(HERE / "site"))
+        ).ready()
+        async with AsyncClient(server.grpc) as client:
+            assert "echo/echo" in {model.name for model in await client.list_models()}
+            task = await client.edit_image("send it back", [PHOTO], model="echo/echo")
+            done = await client.wait(task.task_id)
+            content = await client.download(done.images[0].image_id)
+    assert content == PHOTO.read_bytes()
+    assert paid == ["send it back"]
+
+
+async def test_it_proves_itself_with_the_suite_that_ships(tmp_path: Path) -> None:
+    ran = await run_to_end(
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", HERE / "proof"),
+        variables=os.environ | installed(HERE / "site", HERE / "proof"),
+        cwd=tmp_path,
+        patience_seconds=None,
+    )
+    assert ran.code == 0, ran.out
+    assert " passed" in ran.out
+
+
+async def refusal(folder: Path, arguments: list[str], environment: Mapping[str, str]) -> str:
+    ran = await run_to_end(
+        COMMAND, *arguments, variables={**os.environ, **environment}, cwd=folder, patience_seconds=None
+    )
+    assert ran.code == 2
+    assert ran.err.count("\n") == 1
+    return ran.err
+
+
+async def test_its_settings_are_its_own(tmp_path: Path) -> None:
+    said = await refusal(tmp_path, configured(tmp_path, more="style = 1"), installed(HERE / "site"))
+    assert "providers.echo.style" in said
+
+
+async def test_a_name_that_nobody_has_is_refused_with_all_there_are(tmp_path: Path) -> None:
+    said = await refusal(tmp_path, configured(tmp_path, adapter="eco"), installed(HERE / "site"))
+    assert "providers.echo.adapter: must be one of echo_studio, kie, local" in said
+
+
+def distribution(folder: Path, name: str, point: str, module: str = "") -> Path:
+    """Install a distribution into a folder of its own."""
+    site = folder / name
+    shutil.copytree(HERE / "site" / "echo_studio-1.0.dist-info", site / f"{name}-1.0.dist-info")
+    (site / f"{name}-1.0.dist-info" / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+    )
+    (site / f"{name}-1.0.dist-info" / "entry_points.txt").write_text(f"[imageedit.adapters]\n{point}\n")
+    (site / f"{name}.py").write_text(module)
+    return site
+
+
+@pytest.mark.parametrize(
+    ("point", "module", "words"),
+    [
+        ("openai = other:Adapter", "", "other brings an adapter 'openai', and one of that name ships"),
+        ("echo_studio = other:Adapter", "", "both bring an adapter 'echo_studio'; uninstall one of them"),
+        ("more = other:Missing", "", "other:Missing, which cannot be imported: AttributeError"),
+        (
+            "more = other:Adapter",
+            "raise RuntimeError('no licence')",
+            "cannot be imported: RuntimeError: no licence",
+        ),
+        (
+            "more = other:Adapter",
+            "Adapter = dict",
+            "which is no subclass of imageedit_server.providers.base.Adapter",
+        ),
+    ],
+)
+async def test_one_that_cannot_be_used_is_named(tmp_path: Path, point: str, module: str, words: str) -> None:
+    sites = [HERE / "site", distribution(tmp_path, "other", point, module)]
+    adapter = "more" if point.startswith("more") else "echo_studio"
+    said = await refusal(tmp_path, configured(tmp_path, adapter=adapter), installed(*sites))
+    assert "providers." in said
+    assert words in said
+
+
+async def test_what_nobody_asks_for_is_not_even_imported(servers: Servers, tmp_path: Path) -> None:
+    broken = distribution(tmp_path, "other", "more = other:Adapter", "raise RuntimeError")
+    server = await servers.run(*configured(tmp_path), environment=installed(HERE / "site", broken))
+    await server.ready()
