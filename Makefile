@@ -2,6 +2,10 @@
 
 BIN := .venv/bin
 
+# What was compiled once stays, also where the environment says that nothing is written beside the sources:
+# every process that runs tests, and every program that tests start, would compile all of it again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Runs a script with the first Python new enough: the user's plain python3 first, outside of any active venv.
 PYTHON ?= python3
 BASE_PYTHON := import sys; sys.version_info >= (3, 11) or sys.exit(1); print(sys._base_executable)

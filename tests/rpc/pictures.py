@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from random import Random
 
 from PIL import Image
 
@@ -28,11 +29,7 @@ def mask(width: int = 8, height: int = 8, alpha: int = 0) -> bytes:
 def noise(size: int) -> bytes:
     """A PNG of at least ``size`` bytes that does not compress, the same at each call."""
     side = int((size / 3) ** 0.5) + 1
-    out, state = bytearray(), 12345
-    while len(out) < side * side * 3:
-        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
-        out += state.to_bytes(8)
-    image = Image.frombytes("RGB", (side, side), bytes(out[: side * side * 3]))
+    image = Image.frombytes("RGB", (side, side), Random(12345).randbytes(side * side * 3))
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=0)
     return file.getvalue()
