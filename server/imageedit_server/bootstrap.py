@@ -34,6 +34,8 @@ from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import Results
 from imageedit_server.feed.base import Feed
 from imageedit_server.feed.local import LocalFeed
+from imageedit_server.images.archive import ImageFiles
+from imageedit_server.images.blobs.base import BlobStore
 from imageedit_server.images.blobs.files import IMAGES_FOLDER, FileBlobStore
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.addresses import parse_allow, refuse_url
@@ -131,7 +133,7 @@ class _Storage:
     """What outlives the process, and what goes between those that write, work and watch in it."""
 
     database: Database
-    blobs: FileBlobStore
+    blobs: BlobStore
     feed: Feed
     draining: Draining
     clock: Clock
@@ -144,7 +146,7 @@ async def _open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack)
     database: Database = SqliteDatabase(data_dir, publisher=feed)
     await database.open()
     stack.push_async_callback(database.close)
-    blobs = FileBlobStore(data_dir / IMAGES_FOLDER, clock)
+    blobs: BlobStore = FileBlobStore(data_dir / IMAGES_FOLDER, clock)
     await asyncio.to_thread(blobs.prepare)
     feed.listen(report)
     return _Storage(database=database, blobs=blobs, feed=feed, draining=draining, clock=clock)
@@ -279,6 +281,11 @@ async def _look_over(database: Database, clock: Clock) -> None:
 def archive_of(folder: Path) -> Archive:
     """Return the stored data in a data folder, for an operator's look and copies."""
     return SqliteArchive(folder)
+
+
+def images_of(folder: Path) -> ImageFiles:
+    """Return the bytes of the images in a data folder, for an operator's look and copies."""
+    return ImageFiles(folder)
 
 
 def open_catalog(settings: Settings, stack: AsyncExitStack) -> Catalog:

@@ -8,9 +8,14 @@ from pathlib import Path
 
 from imageedit_server.access.keys import summary_of
 from imageedit_server.access.reload import Unusable
-from imageedit_server.bootstrap import archive_of, certificates_of, defaults_of, keys_of, open_catalog
-from imageedit_server.images.archive import copy_images, missing
-from imageedit_server.images.blobs.files import IMAGES_FOLDER
+from imageedit_server.bootstrap import (
+    archive_of,
+    certificates_of,
+    defaults_of,
+    images_of,
+    keys_of,
+    open_catalog,
+)
 from imageedit_server.providers.base import AccountRefused
 from imageedit_server.providers.catalog import Catalog, ModelClash
 from imageedit_server.settings import AuthSettings, ServerSettings, Settings, SettingsError, TlsSettings
@@ -90,8 +95,7 @@ def check_data(folder: Path) -> Iterator[Finding]:
     yield Finding("schema", schema)
     yield from _found("database", faults, "It is sound.")
     lost = [
-        f"The bytes of {image_id} are gone or cut short."
-        for image_id in missing(folder / IMAGES_FOLDER, images)
+        f"The bytes of {image_id} are gone or cut short." for image_id in images_of(folder).missing(images)
     ]
     yield from _found("images", lost, f"All {len(images)} are there.")
 
@@ -116,8 +120,8 @@ def backup(folder: Path, target: Path) -> Iterator[Finding]:
     if copy.was_served():
         raise StoreRefused(f"{target} is the data dir of a server; choose another folder for the copy")
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    copied = copy_images(folder / IMAGES_FOLDER, target / IMAGES_FOLDER, archive.images())
+    copied = images_of(folder).copy_to(target, archive.images())
     archive.copy_to(target)
-    copied += copy_images(folder / IMAGES_FOLDER, target / IMAGES_FOLDER, copy.images())
+    copied += images_of(folder).copy_to(target, copy.images())
     yield Finding("copied", f"The database and {copied} images.")
     yield from check_data(target)

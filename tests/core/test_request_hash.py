@@ -1,7 +1,7 @@
 """The hash of a request: equal for what means the same, different for what does not (P3, F75)."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imageedit_server.core import request as request_module
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions, SeedreamOptions
 from imageedit_server.core.request import (
     BodyProfile,
@@ -221,3 +222,23 @@ def test_sources_come_with_their_paths() -> None:
     assert image_field(Kind.DEFAULT_MODEL, 0) == "image"
     assert draft.content_bytes == 0
     assert replace(draft, mask=Content(b"12"), images=(Url("a"), Content(b"3"))).content_bytes == 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Later(Draft):
+    """A draft of a later version, which has one field more."""
+
+    strength: int = 0
+
+
+def test_a_later_field_changes_no_hash_that_was_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever adds a field has to do nothing for it, and whoever uses it asks for something else."""
+    stored = EDIT.sha256()
+    monkeypatch.setattr(request_module, "Draft", Later)
+    drafts = [
+        Later(**{each.name: getattr(EDIT, each.name) for each in fields(Draft)}, strength=n)
+        for n in (0, 1, 2)
+    ]
+    hashes = [draft.sha256() for draft in drafts]
+    assert hashes[0] == stored
+    assert len(set(hashes)) == 3

@@ -144,7 +144,7 @@ class Draft(Asked):
             reference_images=tuple(map(_without_bytes, self.reference_images)),
             labels=dict(sorted(self.labels.items())),
         )
-        written = ", ".join(f"{name}={getattr(meant, name)!r}" for name in HASHED)
+        written = ", ".join(f"{name}={getattr(meant, name)!r}" for name in (*HASHED, *_later(meant)))
         return hashlib.sha256(f"Draft({written})".encode()).hexdigest()
 
 
@@ -153,11 +153,18 @@ HASHED = (
     *("n", "size", "timeout", "labels", "on_unknown", "validate_only", "options", "base_model_task_id"),
     *("angle", "body_profile"),
 )
-"""The fields of the hash, in its order, which never changes.
+"""The fields of the first hashes, in their order, which never changes.
 
-A field that is added later is appended where it is not its default, so that a request without it keeps the
+A field that came later is written behind them, where it is not its default: a request without it keeps the
 hash that it was stored with.
 """
+
+
+def _later(draft: Draft) -> list[str]:
+    """Return the fields that came after the first hashes and say something."""
+    unset = Draft(kind=draft.kind)
+    later = {each.name for each in fields(Draft)} - set(HASHED)
+    return sorted(name for name in later if getattr(draft, name) != getattr(unset, name))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -56,7 +56,7 @@ class Dispatcher:
             for name, provider in catalog.providers.items()
         }
         self._gone: set[str] = set()
-        self._running: dict[str, _ActiveRun] = {}
+        self._active: dict[str, _ActiveRun] = {}
         self.late = LateResults(catalog, tools)
         self._wake = asyncio.Event()
         self._turn = ""
@@ -71,7 +71,7 @@ class Dispatcher:
     @property
     def under_way(self) -> Mapping[str, asyncio.Task[None]]:
         """The work on each task that this server has claimed, by the task's id."""
-        return {task_id: running.work for task_id, running in self._running.items()}
+        return {task_id: running.work for task_id, running in self._active.items()}
 
     async def serve(self) -> None:
         """Recover what a dead owner left (P7), then work until cancelled."""
@@ -91,14 +91,14 @@ class Dispatcher:
     async def drain(self, seconds: float) -> None:
         """Claim nothing more, wait for paid calls at most ``seconds``, let go of everything else."""
         self._tools.draining.begin()
-        leases = [running.lease for running in self._running.values()]
-        for running in self._running.values():
+        leases = [running.lease for running in self._active.values()]
+        for running in self._active.values():
             if running.run is not None:
                 running.run.leave()
-        paying = {running.work for running in self._running.values() if self._stop_unless_paying(running)}
+        paying = {running.work for running in self._active.values() if self._stop_unless_paying(running)}
         if paying:
             await asyncio.wait(paying, timeout=seconds)
-        rest = [running.work for running in self._running.values()]
+        rest = [running.work for running in self._active.values()]
         for work in rest:
             work.cancel()
         await asyncio.gather(*rest, self.late.stop(), return_exceptions=True)
@@ -132,11 +132,11 @@ class Dispatcher:
 
     async def _claim(self) -> float:
         """Claim what there is room for; return the seconds until it may be worth looking again."""
-        room = max(self._concurrency - len(self._running), 0)  # without any, what is overdue still ends
+        room = max(self._concurrency - len(self._active), 0)  # without any, what is overdue still ends
         now = self._tools.clock.now()
         if now >= self._renew_time:  # first, so that what was paused does not take over from itself (F34)
             await self._renew()
-        busy = Counter(running.provider for running in self._running.values())
+        busy = Counter(running.provider for running in self._active.values())
         free = {name: gate.places(busy[name]) for name, gate in self._gates.items()}
         claims = await self._tools.database.record(
             claim,
@@ -179,7 +179,7 @@ class Dispatcher:
                 _log.warning("leases cannot be renewed: %s", refusal)
 
     async def _renew(self) -> None:
-        leases = [running.lease for running in self._running.values()]
+        leases = [running.lease for running in self._active.values()]
         now = self._tools.clock.now()
         await self._tools.database.record(renew, leases, now + self._lease)
         self._renew_time = now + self._lease / 2
@@ -198,13 +198,13 @@ class Dispatcher:
             run.carry_on() if run else adopt(claimed, self._tools), name=f"run {claimed.task.task_id}"
         )
         running = _ActiveRun(request.provider, claimed.lease, work, run, probe)
-        self._running[claimed.task.task_id] = running
+        self._active[claimed.task.task_id] = running
         work.add_done_callback(partial(self._finished, running))
 
     def _finished(self, running: _ActiveRun, work: asyncio.Task[None]) -> None:
         task_id = running.lease.task_id
-        if self._running.get(task_id) is running:  # one that was let go of may have been claimed anew already
-            del self._running[task_id]
+        if self._active.get(task_id) is running:  # one that was let go of may have been claimed anew already
+            del self._active[task_id]
         if running.probe:
             self._gates[running.provider].breaker.leave()
         self._wake.set()
@@ -224,7 +224,7 @@ class Dispatcher:
         """Look again when there may be something to claim; tell runs what happened to their tasks."""
         newest = {changed.task_id: changed for changed in changes}
         for changed in changes:
-            running = self._running.get(changed.task_id)
+            running = self._active.get(changed.task_id)
             if changed.called_back and changed.state.terminal:
                 self.late.collect(changed.task_id)
             elif changed.called_back and running and running.run:
@@ -245,9 +245,9 @@ class Dispatcher:
         if gate is None:  # nobody's: it is adopted or failed
             return True
         busy = sum(
-            running.provider == queued.event.task.request.provider for running in self._running.values()
+            running.provider == queued.event.task.request.provider for running in self._active.values()
         )
-        return len(self._running) < self._concurrency and gate.places(busy) > 0
+        return len(self._active) < self._concurrency and gate.places(busy) > 0
 
     def _stop_unless_paying(self, running: _ActiveRun) -> bool:
         """Stop a run, but let a paid call end so that its outcome is recorded; say whether it goes on."""

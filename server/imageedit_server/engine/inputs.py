@@ -31,7 +31,7 @@ class Inputs:
             reference_images=tuple([await self._input(given) for given in request.reference_images]),
         )
 
-    def file(self, given: Input) -> InputImage:
+    def as_input(self, given: Input) -> InputImage:
         """Return a fetched input as adapters get it."""
         assert given.image is not None
         return InputImage(image=given.image, read=partial(self._bytes, given.image))

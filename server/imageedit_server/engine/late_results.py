@@ -26,10 +26,9 @@ from imageedit_server.telemetry.logs import note
 
 FETCH_LIMIT_SECONDS = 600.0
 AT_ONCE = 16
-
+"""Results fetched at once, whatever a vendor that was away calls back about when it is back."""
 COLLECTING = Signal()
 """Before the vendors of an ended task are asked."""
-"""Results fetched at once, whatever a vendor that was away calls back about when it is back."""
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds between the tries: a bad moment of the vendor must not cost what was paid for."""
 

@@ -46,14 +46,14 @@ class Preparing:
         return fetched
 
     def _job(self, request: Request, number: int, token: str) -> Job:
-        task, file = self._recorder.task, self._tools.inputs.file
+        task, as_input = self._recorder.task, self._tools.inputs.as_input
         return Job(
             request=request,
             model=self._offer.model,
             size=task.status.size,
-            images=tuple(map(file, request.images)),
-            mask=file(request.mask) if request.mask else None,
-            reference_images=tuple(map(file, request.reference_images)),
+            images=tuple(map(as_input, request.images)),
+            mask=as_input(request.mask) if request.mask else None,
+            reference_images=tuple(map(as_input, request.reference_images)),
             attempt_key=f"{task.task_id}-{number}",
             callback_url=self._callback_url(token),
             deadline=task.deadline,

@@ -242,7 +242,7 @@ class Recorder:
             try:
                 return await write(self.now())
             except Refusal as refusal:
-                if refusal.reason is not Reason.STORAGE_FULL:
+                if refusal.reason not in (Reason.STORAGE_FULL, Reason.STORE_BUSY):
                     raise
             await self._tools.clock.sleep(FULL_RETRY_SECONDS)
 

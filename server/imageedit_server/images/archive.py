@@ -9,42 +9,45 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from imageedit_server.images.blobs.files import FileBlobStore
+from imageedit_server.images.blobs.files import IMAGES_FOLDER, FileBlobStore
 from imageedit_server.runtime.files import make_durable
 
 
-def missing(root: Path, images: Mapping[str, int]) -> Iterator[str]:
-    """Yield the ids of images whose bytes are not there, or not as many as they should be."""
-    blobs = FileBlobStore(root)
-    for image_id, size_bytes in images.items():
-        path = blobs.path(image_id)
-        if not path.is_file() or path.stat().st_size != size_bytes:
-            yield image_id
+class ImageFiles:
+    """The images of a data dir; ``data_dir`` need not have any yet."""
 
+    def __init__(self, data_dir: Path) -> None:
+        self._root = data_dir / IMAGES_FOLDER
+        self._blobs = FileBlobStore(self._root)
 
-def copy_images(root: Path, target: Path, images: Mapping[str, int]) -> int:
-    """Copy what ``target`` does not have yet, durably; return how many files that were.
+    def missing(self, images: Mapping[str, int]) -> Iterator[str]:
+        """Yield those of ``images``, with their sizes, whose bytes are not there or not as many."""
+        for image_id, size_bytes in images.items():
+            path = self._blobs.path(image_id)
+            if not path.is_file() or path.stat().st_size != size_bytes:
+                yield image_id
 
-    What is missing at the source is left out: ``missing`` of the target tells.
-    """
-    source, copies = FileBlobStore(root), FileBlobStore(target)
-    folders, copied = set(), 0
-    for image_id in missing(target, images):
-        place = copies.path(image_id)
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    def copy_to(self, data_dir: Path, images: Mapping[str, int]) -> int:
+        """Copy what another data dir does not have of ``images``, durably; return how many that were.
+
+        What is missing here is left out: ``missing`` of the copy tells.
+        """
+        copies = ImageFiles(data_dir)
+        copied = [image_id for image_id in copies.missing(images) if self._copy_one(image_id, copies)]
+        for folder in {copies._blobs.path(image_id).parent for image_id in copied} | (
+            {copies._root} if copied else set()
+        ):
+            make_durable(folder)
+        return len(copied)
+
+    def _copy_one(self, image_id: str, copies: "ImageFiles") -> bool:
+        target = copies._blobs.path(image_id)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        half = target.with_name(f"{target.name}.half")
         try:
-            _copy(source.path(image_id), place)
+            shutil.copyfile(self._blobs.path(image_id), half)
         except FileNotFoundError:
-            continue
-        folders.add(place.parent)
-        copied += 1
-    for folder in (*folders, target) if folders else ():
-        make_durable(folder)
-    return copied
-
-
-def _copy(source: Path, target: Path) -> None:
-    half = target.with_name(f"{target.name}.half")
-    shutil.copyfile(source, half)
-    make_durable(half)
-    half.rename(target)
+            return False
+        make_durable(half)
+        half.rename(target)
+        return True

@@ -2,7 +2,7 @@
 
 A new one that ships is one line here. One of another distribution is an entry point of the group
 ``imageedit.adapters`` there (docs/adapters.md); it is imported when a provider asks for it, so that what is
-installed beside slows no start and cannot break one.
+installed beside slows no start, and breaks none but by taking a name that is taken.
 """
 
 from collections.abc import Mapping

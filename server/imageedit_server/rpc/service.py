@@ -105,18 +105,18 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
         self, request: pb.WatchTaskRequest, context: Context
     ) -> None:
         seq, since = request.after_seq, time.time()
-        life = asyncio.timeout(lifetime())
+        limit = asyncio.timeout(lifetime())
         try:
             with self._watches.spend(context.peer(), self._tenant()), PatientStream(context) as stream:
                 events = self._watching.watch(self._tenant(), request.task_id, seq)
-                async with life, aclosing(events) as items:
+                async with limit, aclosing(events) as items:
                     async for item in items:
                         await stream.write(self._watch_answers.of(item))
                         _measure_lag(item, since)
                         seq = item.seq
         except BaseException as error:
             context.set_trailing_metadata(((LAST_SEQ, str(seq)),))
-            if isinstance(error, TimeoutError) and life.expired():
+            if isinstance(error, TimeoutError) and limit.expired():
                 raise too_old() from None
             raise
 

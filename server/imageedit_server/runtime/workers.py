@@ -1,4 +1,4 @@
-"""The port to the worker processes: picture code runs there, never on the event loop."""
+"""The seam to the worker processes: picture code runs there, never on the event loop."""
 
 from collections.abc import Awaitable, Callable
 from typing import Concatenate, ParamSpec, Protocol, TypeVar

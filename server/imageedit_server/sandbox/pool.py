@@ -53,13 +53,13 @@ _LEAST_BYTES, _MOST_BYTES = 4 * KIB, 256 * KIB
 
 
 class WorkerPool:
-    """Implements ``core.workers.Workers`` with processes that start when first needed. Belongs to one loop.
+    """Implements ``runtime.workers.Workers`` with processes that start when first needed. Lives on one loop.
 
     A call that is killed or outlives its allowance fails alone; its process is replaced at the next call. A
     worker is a fork of a clean process (``fork_server``), deaf to the terminal's signals, confined
-    (``sandbox``), replaced after ``RECYCLED_AFTER`` jobs, and dies with the server, also when that is killed
-    (P18, F17). After one that died, the next are forked from a new process, with new addresses: so nobody can
-    try from picture to picture how to take one over.
+    (``confinement``), replaced after ``RECYCLED_AFTER`` jobs, and dies with the server, also when that is
+    killed (P18, F17). After one that died, the next are forked from a new process, with new addresses: so
+    nobody can try from picture to picture how to take one over.
     """
 
     def __init__(self, *, size: int = 2, allowance: Allowance = EDIT) -> None:
@@ -81,7 +81,7 @@ class WorkerPool:
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``function`` in a worker, within the pool's allowance.
 
-        Raises as the port says, and on a closed pool a ``Refusal`` (DRAINING), which says nothing about the
+        Raises as the seam says, and on a closed pool a ``Refusal`` (DRAINING), which says nothing about the
         picture. A call that is cancelled is dropped, its worker too when it ran already.
         """
         return cast(T, await self._run(self._allowance, Job(function, args, kwargs)))
@@ -207,7 +207,7 @@ class WorkerPool:
 
 
 class Share:
-    """Implements ``core.workers.Workers`` with a pool's workers, on terms of its own."""
+    """Implements ``runtime.workers.Workers`` with a pool's workers, on terms of its own."""
 
     def __init__(self, run: Callable[[Job], Awaitable[Any]]) -> None:
         self._run = run

@@ -1,1 +1,1 @@
-"""The only room with SQL: tables, transitions, queries, and the SQLite file."""
+"""The store: tables, and the units that run on every database; below them migrations and ``sqlite``."""

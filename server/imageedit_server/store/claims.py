@@ -98,11 +98,6 @@ def renew(connection: Connection, leases: Sequence[Lease], lease_until: datetime
         )
 
 
-def forget_leases(connection: Connection) -> None:
-    """Let go of every lease: the file lock proves that their owners are dead (P7)."""
-    connection.execute(update(TASK).where(IS_RUNNING).values(lease_until=None))
-
-
 def _candidates(
     connection: Connection,
     now: datetime,

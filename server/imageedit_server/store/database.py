@@ -95,7 +95,10 @@ class Database(Protocol):
     async def record(
         self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Like ``write``, but never refuses as busy: for facts and decisions that must not be dropped."""
+        """Like ``write``, for facts and decisions that must not be dropped: not refused because others wait.
+
+        What did not succeed in ``MOST_RUNS`` runs is refused as STORE_BUSY all the same; ask again.
+        """
         ...
 
     async def read(

@@ -5,10 +5,11 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http import h11_impl
 
 from imageedit_server.runtime.listening import listen_on
 from imageedit_server.runtime.signals import Signal
@@ -27,6 +28,12 @@ LOST = Signal()
 """A connection has ended, whoever ended it."""
 
 
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.h11_impl import H11Protocol as _H11Protocol
+else:
+    _H11Protocol = getattr(h11_impl, "H11Protocol", object)  # one that is missing is told at the start
+
+
 class _Server(uvicorn.Server):
     """Leaves the process's signals to whoever owns the process."""
 
@@ -35,7 +42,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-class _Protocol(H11Protocol):
+class _Protocol(_H11Protocol):
     """Ends connections that send no whole request or do not read its answer: uvicorn would wait for ever.
 
     Of more than ``MAX_CONNECTIONS`` it ends the one that waits longest for its next request, so that whoever
@@ -123,6 +130,7 @@ def _check_uvicorn() -> None:
     protocol = ("connection_made", "connection_lost", "on_response_complete", "send_400_response")
     cycle = ("disconnected", "message_event", "response_started", "response_complete")
     PROVEN.require(uvicorn.Server, "capture_signals", "should_exit")
-    PROVEN.require(H11Protocol, *protocol, "loop", "transport", "connections", "cycle")
-    PROVEN.require(RequestResponseCycle, *cycle)
+    PROVEN.require(h11_impl, "H11Protocol", "RequestResponseCycle")
+    PROVEN.require(h11_impl.H11Protocol, *protocol, "loop", "transport", "connections", "cycle")
+    PROVEN.require(h11_impl.RequestResponseCycle, *cycle)
     PROVEN.name_untested()

@@ -15,13 +15,12 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 from sqlalchemy.exc import DBAPIError
 
 from imageedit_server.core.change import Publisher, Unheard
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.runtime.signals import Signal
-from imageedit_server.store.claims import forget_leases
 from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.sqlite.errors import BUSY, busy, for_caller, is_untrusted, name_of
 from imageedit_server.store.sqlite.file import (
@@ -34,6 +33,8 @@ from imageedit_server.store.sqlite.file import (
     take_lock,
 )
 from imageedit_server.store.sqlite.group_commit import GroupCommit
+from imageedit_server.store.states import IS_RUNNING
+from imageedit_server.store.tables import TASK
 from imageedit_server.telemetry.metrics import STORE_WAITING, WAL_BYTES
 
 P = ParamSpec("P")
@@ -103,7 +104,7 @@ class SqliteDatabase:
 
     async def recover(self) -> None:
         """Forget every lease: the lock on the file proves the former owner dead (P7)."""
-        await self.record(forget_leases)
+        await self.record(_forget_leases)
 
     async def write(
         self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
@@ -248,3 +249,8 @@ def _take_room(connection: Connection) -> None:
 def _give_room_back(connection: Connection) -> None:
     connection.exec_driver_sql("DELETE FROM room")  # which counts as a change, as dropping a table does not
     connection.exec_driver_sql("DROP TABLE room")
+
+
+def _forget_leases(connection: Connection) -> None:
+    """Let go of every lease: the file lock proves that their owners are dead (P7)."""
+    connection.execute(update(TASK).where(IS_RUNNING).values(lease_until=None))
