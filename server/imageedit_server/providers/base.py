@@ -101,7 +101,8 @@ class InputImage:
     """An input picture that was looked at: its facts, and the way to its bytes, wherever they are kept.
 
     ``read`` returns the picture's own bytes, checked against its digest. Raises ``PrepareError`` for what is
-    damaged or gone, ``NotProcessed`` for what cannot be read just now.
+    damaged or gone, ``NotProcessed`` for what cannot be read just now. An adapter that reads in ``submit``,
+    before anything was sent, makes a ``Refused`` of the first, which would be taken for ambiguous there.
     """
 
     image: Image

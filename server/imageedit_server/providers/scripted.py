@@ -19,7 +19,9 @@ from imageedit_server.providers.base import (
     Job,
     Output,
     Prepared,
+    PrepareError,
     ProviderOptions,
+    Refused,
     Report,
     SubmitSafety,
 )
@@ -77,7 +79,10 @@ class ScriptedAdapter(Adapter):
             await report(progress_percent=100 * step // (self._options.steps + 1))
         if job.model.vendor_name == "fail":
             raise refused(FailureReason.PROVIDER_REJECTED, "The scripted model refuses everything.")
-        content = await job.images[0].read()
+        try:
+            content = await job.images[0].read()
+        except PrepareError as error:
+            raise Refused(error.failure) from error
         return Finished(outputs=tuple(Output(content=content) for _ in range(job.request.n)))
 
     async def poll(self, vendor_task_id: str, report: Report) -> InProgress:
