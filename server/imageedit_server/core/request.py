@@ -162,9 +162,12 @@ hash that it was stored with.
 
 def _later(draft: Draft) -> list[str]:
     """Return the fields that came after the first hashes and say something."""
-    unset = Draft(kind=draft.kind)
-    later = {each.name for each in fields(Draft)} - set(HASHED)
-    return sorted(name for name in later if getattr(draft, name) != getattr(unset, name))
+    kind = type(draft)
+    if len(fields(kind)) == len(HASHED):
+        return []
+    unset = kind(kind=draft.kind)
+    later = sorted({each.name for each in fields(kind)} - set(HASHED))
+    return [name for name in later if getattr(draft, name) != getattr(unset, name)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
