@@ -24,7 +24,11 @@ class _Compiled:
         compiled = statement.compile(dialect=connection.dialect, column_keys=columns and list(columns))
         self.text = str(compiled)
         self.names = compiled.positiontup or []
-        self.values = {name: value for name, value in compiled.params.items() if value is not None}
+        self.values = {
+            name: value
+            for name, value in compiled.params.items()
+            if value is not None and not compiled.binds[name].required  # that one's value is a mark, an int
+        }
 
 
 class _Prepared:
@@ -66,7 +70,10 @@ def _row_type(names: list[str]) -> Any:
 
 
 class PreparedInsert(_Prepared):
-    """An insertion of one row. Raises ``Taken``; what the engine counts by itself is left out."""
+    """An insertion of one row. Raises ``Taken``; what the engine counts by itself is left out.
+
+    A column that may be null is null where no value is given; for another one that is a ``KeyError``.
+    """
 
     def __init__(self, statement: Insert) -> None:
         super().__init__(statement)
@@ -75,6 +82,7 @@ class PreparedInsert(_Prepared):
             for column in statement.table.columns
             if column is not getattr(statement.table, "autoincrement_column", None)
         ]
+        self._nulls = dict.fromkeys(column.key for column in statement.table.columns if column.nullable)
 
     def run(self, connection: Connection, **values: Any) -> None:
         """Insert the row."""
@@ -85,7 +93,12 @@ class PreparedInsert(_Prepared):
         return int(self._run(connection, values).fetchone()[0])
 
     def _compile(self, connection: Connection, dialect: Dialect) -> _Compiled:
-        return _Compiled(self._statement, connection, self._columns)
+        return self._filled(self._statement, connection)
+
+    def _filled(self, statement: Statement, connection: Connection) -> _Compiled:
+        compiled = _Compiled(statement, connection, self._columns)
+        compiled.values = {**self._nulls, **compiled.values}
+        return compiled
 
 
 class PreparedUpsert(PreparedInsert):
@@ -97,7 +110,7 @@ class PreparedUpsert(PreparedInsert):
         self._conflict = conflict
 
     def _compile(self, connection: Connection, dialect: Dialect) -> _Compiled:
-        return _Compiled(self._conflict(dialect.upsert(self._table)), connection, self._columns)
+        return self._filled(self._conflict(dialect.upsert(self._table)), connection)
 
 
 class PreparedUpdate(_Prepared):
