@@ -27,6 +27,7 @@ from imageedit_server.runtime.workers import JobFailed, Overran, WorkerDied, Wor
 from imageedit_server.sandbox import fork_server
 from imageedit_server.sandbox import pool as pool_module
 from imageedit_server.sandbox.confinement import GIB, MIB, Allowance
+from imageedit_server.sandbox.jobs import FEW_BYTES, packed
 from imageedit_server.sandbox.pool import WorkerPool
 from imageedit_server.sandbox.worker_process import HEADER
 from tests.images.hostile import forge
@@ -130,6 +131,23 @@ async def test_what_cannot_cross_the_border_is_an_error_and_poisons_nothing(
 
 async def test_big_jobs_and_answers_pass(pool: WorkerPool) -> None:
     assert await pool.run(bytes.swapcase, b"a" * 20_000_000) == b"A" * 20_000_000
+
+
+async def test_bytes_of_every_size_arrive_in_their_places(pool: WorkerPool) -> None:
+    """What is not few goes beside the pickle, however deep it is in the arguments."""
+    sizes = (0, FEW_BYTES, FEW_BYTES + 1, 2 * MIB, 7)
+    parts = [bytes([ord("a") + number]) * size for number, size in enumerate(sizes)]
+    twice = [*parts, *reversed(parts)]
+    separator = b"-" * (FEW_BYTES + 1)
+    assert await pool.run(bytes.join, separator, twice) == separator.join(twice)
+
+
+async def test_a_picture_is_not_copied_to_be_sent() -> None:
+    picture = bytes(FEW_BYTES + 1)
+    words, *contents = packed((bytes.join, (b"few", [picture]), {}))
+    assert len(contents) == 1
+    assert contents[0] is picture
+    assert len(words) < FEW_BYTES
 
 
 async def test_what_a_job_prints_is_no_answer(pool: WorkerPool) -> None:

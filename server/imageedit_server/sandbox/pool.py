@@ -6,10 +6,9 @@ server's main module again, and whose answers are pickles.
 """
 
 import asyncio
-import pickle
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.runtime.workers import Overran, WorkerDied
 from imageedit_server.sandbox.confinement import GIB, KIB, Allowance
 from imageedit_server.sandbox.fork_server import ForkServer
+from imageedit_server.sandbox.jobs import packed
 from imageedit_server.sandbox.results import BadAnswer, lengths_of, read_answer
-from imageedit_server.sandbox.worker_process import HEADER, JOB_HEADER
+from imageedit_server.sandbox.worker_process import HEADER
 from imageedit_server.telemetry.metrics import WORKERS_LOST
 
 P = ParamSpec("P")
@@ -37,10 +37,10 @@ class Job:
     kwargs: dict[str, Any]
     load: Callable[[], Awaitable[Any]] | None = None
 
-    async def message(self, allowance: Allowance) -> bytes:
-        """Return the call as the worker reads it."""
+    async def pieces(self, allowance: Allowance) -> list[bytes]:
+        """Return the call as the worker reads it, piece by piece."""
         args = (await self.load(), *self.args) if self.load else self.args
-        return pickle.dumps((allowance, self.function, args, self.kwargs))
+        return packed((allowance, self.function, args, self.kwargs))
 
 
 INSPECTION = Allowance(cpu_seconds=10, wall_seconds=30, memory_bytes=GIB, content_bytes=0)
@@ -128,10 +128,10 @@ class WorkerPool:
         if module := getattr(job.function, "__module__", None):
             self._modules.add(module)
         async with self._places:
-            message = await job.message(allowance)
+            pieces = await job.pieces(allowance)
             worker = await self._take()
             try:
-                result, error = await worker.call(message, job.function, allowance)
+                result, error = await worker.call(pieces, job.function, allowance)
             except (EOFError, OSError, BadAnswer) as trouble:
                 raise await self._obituary(worker, trouble, allowance) from trouble
             except BaseException:
@@ -249,7 +249,7 @@ class _Worker:
         return False  # it is gone, or says something unasked
 
     async def call(
-        self, job: bytes, function: Callable[..., Any], allowance: Allowance
+        self, job: Sequence[bytes], function: Callable[..., Any], allowance: Allowance
     ) -> tuple[Any, Exception | None]:
         """Return the result of ``job``, or its error.
 
@@ -259,7 +259,8 @@ class _Worker:
         self.jobs += 1
         answer = bytearray()
         async with asyncio.timeout(allowance.wall_seconds):
-            await asyncio.get_running_loop().sock_sendall(self._socket, JOB_HEADER.pack(len(job)) + job)
+            for piece in job:
+                await asyncio.get_running_loop().sock_sendall(self._socket, piece)
             await self._receive(answer, HEADER.size)
             words, content = lengths_of(answer, allowance.content_bytes)
             await self._receive(answer, HEADER.size + words + content)

@@ -4,6 +4,10 @@ The first is a fresh interpreter, never a fork of the server. It has one thread,
 the jobs name and looks into no picture; so a worker costs a fork instead of a start with all its imports.
 Both end with the server: their sockets do, and where the kernel offers it, it kills them at once.
 
+A job is ``JOB_HEADER`` with the number of its contents and the length of its words, then the ``LENGTH`` of
+each content, the words and the contents. The words are a pickle; the contents are what it has of bytes that
+are not few, so that a picture is copied neither into the pickle nor out of it.
+
 An answer is plain data, since what reads a picture may be taken over by it, and must not reach further.
 Before its two parts stands ``HEADER`` with their lengths. The words are JSON, ``[result]`` or ``[kind of
 error, its strings]``; the content is all bytes of the result, in whose places the words say
@@ -22,12 +26,14 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from io import BytesIO
 from typing import Any
 
 from imageedit_server.runtime.workers import JobFailed, JobRefused
 from imageedit_server.sandbox.confinement import KIB, MIB, arm, confine, die_with_parent
 
-JOB_HEADER = struct.Struct("!Q")
+JOB_HEADER = struct.Struct("!IQ")
+LENGTH = struct.Struct("!Q")
 HEADER = struct.Struct("!IQ")
 MOST_WORDS_BYTES = 256 * KIB
 _MOST_TRACEBACK_CHARS = 10_000
@@ -82,8 +88,10 @@ def _work(server: socket.socket) -> None:
     """Answer jobs until the server is gone; raises ``OSError`` or ``EOFError`` then."""
     with server.makefile("rb") as jobs:
         while True:
-            [length] = JOB_HEADER.unpack(_read(jobs, JOB_HEADER.size))
-            server.sendall(_answer(_read(jobs, length)))
+            count, words = JOB_HEADER.unpack(_read(jobs, JOB_HEADER.size))
+            lengths = [LENGTH.unpack(_read(jobs, LENGTH.size))[0] for _ in range(count)]
+            job = _read(jobs, words)
+            server.sendall(_answer(job, [_read(jobs, length) for length in lengths]))
 
 
 def _read(stream: Any, count: int) -> bytes:
@@ -93,10 +101,21 @@ def _read(stream: Any, count: int) -> bytes:
     return data
 
 
-def _answer(job: bytes) -> bytes:
+class _Unpickler(pickle.Unpickler):
+    """Reads words in which numbers stand for contents."""
+
+    def __init__(self, words: bytes, contents: Sequence[bytes]) -> None:
+        super().__init__(BytesIO(words))
+        self._contents = contents
+
+    def persistent_load(self, pid: int) -> bytes:
+        return self._contents[pid]
+
+
+def _answer(job: bytes, contents: Sequence[bytes]) -> bytes:
     """Run one pickled ``(allowance, function, args, kwargs)``."""
     try:
-        allowance, function, args, kwargs = pickle.loads(job)  # noqa: S301  the server wrote it
+        allowance, function, args, kwargs = _Unpickler(job, contents).load()
         arm(allowance)
         return _packed([function(*args, **kwargs)], allowance.content_bytes)
     except JobRefused as refusal:
