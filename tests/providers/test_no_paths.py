@@ -16,7 +16,7 @@ def opens_files(text: str) -> bool:
     for node in ast.walk(ast.parse(text)):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        if {"pathlib", "os", "tempfile"} & set(names):
+        if {"os", "pathlib", "shutil", "tempfile"} & {name.partition(".")[0] for name in names}:
             return True
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
             return True
@@ -28,6 +28,9 @@ def test_providers_open_no_files(module: Path) -> None:
     assert not opens_files(module.read_text())
 
 
-@pytest.mark.parametrize("text", ["from pathlib import Path", "import os", "open('x')"])
+@pytest.mark.parametrize(
+    "text",
+    ["from pathlib import Path", "import os", "import os.path", "from os.path import join", "open('x')"],
+)
 def test_one_that_does_is_seen(text: str) -> None:
     assert opens_files(text)
