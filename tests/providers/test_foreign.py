@@ -102,30 +102,57 @@ def distribution(folder: Path, name: str, point: str, module: str = "") -> Path:
     return site
 
 
+NO_ADAPTER = "which is no subclass of imageedit_server.providers.base.Adapter"
+NO_OPTIONS = "whose Options are no subclass of imageedit_server.providers.base.ProviderOptions"
+ABSTRACT = "from imageedit_server.providers.base import Adapter"
+LAX = "from echo_studio import EchoAdapter\nclass Adapter(EchoAdapter): Options = dict"
+
+
 @pytest.mark.parametrize(
-    ("point", "module", "words"),
+    ("value", "module", "words"),
     [
-        ("openai = other:Adapter", "", "other brings an adapter 'openai', and one of that name ships"),
-        ("echo_studio = other:Adapter", "", "both bring an adapter 'echo_studio'; uninstall one of them"),
-        ("more = other:Missing", "", "other:Missing, which cannot be imported: AttributeError"),
+        ("other:Missing", "", "which cannot be imported: AttributeError"),
         (
-            "more = other:Adapter",
+            "other:Adapter",
             "raise RuntimeError('no licence')",
-            "cannot be imported: RuntimeError: no licence",
+            "which cannot be imported: RuntimeError: no licence",
         ),
         (
-            "more = other:Adapter",
-            "Adapter = dict",
-            "which is no subclass of imageedit_server.providers.base.Adapter",
+            "other:Adapter",
+            "raise SystemExit('no licence')",
+            "which cannot be imported: SystemExit: no licence",
         ),
+        ("other:Adapter", "Adapter = dict", NO_ADAPTER),
+        ("other:Adapter", ABSTRACT, "which lacks __init__, prepare, submit"),
+        ("other:Adapter", LAX, NO_OPTIONS),
     ],
 )
-async def test_one_that_cannot_be_used_is_named(tmp_path: Path, point: str, module: str, words: str) -> None:
-    sites = [HERE / "site", distribution(tmp_path, "other", point, module)]
-    adapter = "more" if point.startswith("more") else "echo_studio"
-    said = await refusal(tmp_path, configured(tmp_path, adapter=adapter), installed(*sites))
-    assert "providers." in said
-    assert words in said
+async def test_one_that_cannot_be_used_is_named(tmp_path: Path, value: str, module: str, words: str) -> None:
+    sites = [HERE / "site", distribution(tmp_path, "other", f"more = {value}", module)]
+    said = await refusal(tmp_path, configured(tmp_path, adapter="more"), installed(*sites))
+    assert f"providers.echo.adapter: other brings the adapter 'more' as {value}, {words}" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("openai", "other brings an adapter 'openai', and one of that name ships"),
+        ("echo_studio", "echo-studio and other both bring an adapter 'echo_studio'; uninstall one of them"),
+    ],
+)
+async def test_a_name_that_two_have_stops_every_start(tmp_path: Path, name: str, words: str) -> None:
+    sites = [HERE / "site", distribution(tmp_path, "other", f"{name} = other:Adapter")]
+    _, *options = configured(tmp_path, adapter="scripted")
+    for command in ("serve", "check"):
+        said = await refusal(tmp_path, [command, *options], installed(*sites))
+        assert f"imageedit-server: providers: {words}" in said
+
+
+async def test_the_check_tells_of_one_that_cannot_be_used(tmp_path: Path) -> None:
+    sites = [HERE / "site", distribution(tmp_path, "other", "more = other:Adapter", LAX)]
+    _, *options = configured(tmp_path, adapter="more")
+    said = await refusal(tmp_path, ["check", *options], installed(*sites))
+    assert f"providers.echo.adapter: other brings the adapter 'more' as other:Adapter, {NO_OPTIONS}" in said
 
 
 async def test_what_nobody_asks_for_is_not_even_imported(servers: Servers, tmp_path: Path) -> None:

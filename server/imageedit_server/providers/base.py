@@ -237,7 +237,10 @@ class Adapter(ABC):
     charge: ClassVar[Charge] = BILLED
     """How the vendor bills; ``FREE`` where nothing it does is ever billed."""
     usual_key_variable: ClassVar[str] = ""
-    """The environment variable that usually holds this vendor's key; set, it adds the provider unasked."""
+    """The environment variable that usually holds this vendor's key; set, it adds the provider unasked.
+
+    Read of the adapters that ship alone, since those of other distributions are imported when asked for.
+    """
     edits_own_bases_only: ClassVar[bool] = False
     """Whether model edits name the base by the vendor's id, so that only this provider's bases will do."""
 

@@ -8,8 +8,10 @@ installed beside slows no start, and breaks none but by taking a name that is ta
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from inspect import isabstract, isclass
+from typing import Any
 
-from imageedit_server.providers.base import Adapter
+from imageedit_server.providers.base import Adapter, ProviderOptions
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.local import LocalAdapter
 from imageedit_server.providers.openai import OpenaiAdapter
@@ -65,14 +67,27 @@ def _loaded(point: EntryPoint) -> type[Adapter]:
     """Import an adapter; whatever is wrong with it is told in words that need no traceback."""
     where = f"{_distribution(point)} brings the adapter {point.name!r} as {point.value}"
     try:
-        adapter = point.load()
-    except Exception as error:
+        adapter: Any = point.load()
+    except (Exception, SystemExit) as error:  # a module that ends the program would do so without a name
         raise AdapterUnusable(
             f"{where}, which cannot be imported: {type(error).__name__}: {error}"
         ) from error
-    if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
-        raise AdapterUnusable(f"{where}, which is no subclass of imageedit_server.providers.base.Adapter")
-    return adapter
+    if trouble := _trouble_with(adapter):
+        raise AdapterUnusable(f"{where}, {trouble}")
+    checked: type[Adapter] = adapter
+    return checked
+
+
+def _trouble_with(adapter: Any) -> str:
+    """Say what keeps it from being one, if anything does: its author's type checker may never have run."""
+    if not (isclass(adapter) and issubclass(adapter, Adapter)):
+        return f"which is no subclass of {Adapter.__module__}.Adapter"
+    if isabstract(adapter):
+        return f"which lacks {', '.join(sorted(adapter.__abstractmethods__))}"
+    options: Any = adapter.Options
+    if not (isclass(options) and issubclass(options, ProviderOptions)):
+        return f"whose Options are no subclass of {ProviderOptions.__module__}.ProviderOptions"
+    return ""
 
 
 def _distribution(point: EntryPoint) -> str:

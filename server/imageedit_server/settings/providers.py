@@ -17,7 +17,10 @@ _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def add_usual_vendors(raw: dict[str, Any], environment: Mapping[str, str]) -> None:
-    """Add every vendor whose usual variable holds a key, for a server that was given no file."""
+    """Add every vendor whose usual variable holds a key, for a server that was given no file.
+
+    Of the adapters that ship: to ask the others for their variables would import what nobody asked for.
+    """
     for name, adapter in ADAPTERS.items():
         if environment.get(adapter.usual_key_variable):
             table = raw.setdefault("providers", {}).setdefault(name, {})
@@ -32,19 +35,28 @@ def provider_options(
     tables = {LOCAL: {}, **raw}
     if isinstance(tables[LOCAL], dict):
         tables[LOCAL] = {"adapter": LOCAL, **tables[LOCAL]}
-    options = {name: _provider(name, table, environment, allow) for name, table in tables.items()}
+    adapters = _adapters()
+    options = {name: _provider(name, table, adapters, environment, allow) for name, table in tables.items()}
     return {name: found for name, found in options.items() if found.enabled}
 
 
+def _adapters() -> Collection[str]:
+    """Find the names there are. One that two adapters have is no provider's fault, but that of the whole."""
+    try:
+        return adapter_names()
+    except AdapterUnusable as unusable:
+        raise SettingsError(f"providers: {unusable}") from None
+
+
 def _provider(
-    name: str, table: Any, environment: Mapping[str, str], allow: Collection[str]
+    name: str, table: Any, adapters: Collection[str], environment: Mapping[str, str], allow: Collection[str]
 ) -> ProviderOptions:
     where = f"providers.{name}"
     if not _PROVIDER_NAME.fullmatch(name):
         raise SettingsError(f"{where}: a provider's name is lower-case letters, digits and _")
     if not isinstance(table, dict):
         raise SettingsError(f"{where}: must be a table of settings")
-    model = _adapter(where, table).Options
+    model = _adapter(where, table, adapters).Options
     options: ProviderOptions = validated(model, with_secrets(where, table, model, environment), where)
     for setting in URL_SETTINGS:
         check_url(f"{where}.{setting}", getattr(options, setting, ""), allow)
@@ -55,15 +67,14 @@ def _provider(
     return options
 
 
-def _adapter(where: str, table: Mapping[str, Any]) -> type[Adapter]:
+def _adapter(where: str, table: Mapping[str, Any], names: Collection[str]) -> type[Adapter]:
+    if table.get("adapter") not in names:  # a list, since what stands there may not be hashable
+        trouble = "must be" if "adapter" in table else "is missing; it must be"
+        raise SettingsError(f"{where}.adapter: {trouble} one of {', '.join(names)}")
     try:
-        names = adapter_names()
-        if table.get("adapter") in names:  # a list, since what stands there may not be hashable
-            return adapter_named(table["adapter"])
+        return adapter_named(table["adapter"])
     except AdapterUnusable as unusable:
         raise SettingsError(f"{where}.adapter: {unusable}") from None
-    trouble = "must be" if "adapter" in table else "is missing; it must be"
-    raise SettingsError(f"{where}.adapter: {trouble} one of {', '.join(names)}")
 
 
 def check_url(where: str, url: str, allow: Collection[str]) -> None:
