@@ -1,10 +1,14 @@
 """Adapters of other distributions: found, served and proven without a change of this repository."""
 
 import os
+import re
 import shutil
 import sys
+import tomllib
 from collections.abc import AsyncIterator, Mapping
+from configparser import ConfigParser
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -12,9 +16,10 @@ from imageedit_client import AsyncClient
 from tests.providers.foreign.proof.studio import studio
 from tests.providers.local.support import PHOTO
 from tests.servers.processes import Servers
-from tests.servers.programs import COMMAND, run_to_end
+from tests.servers.programs import COMMAND, ROOT, Ran, run_to_end
 
 HERE = Path(__file__).with_name("foreign")
+PAGE = ROOT / "docs" / "adapters.md"
 CONFIG = """
 [server]
 listen = "127.0.0.1:0"
@@ -60,15 +65,73 @@ async def test_it_is_served_like_one_that_ships(servers: Servers, tmp_path: Path
     assert paid == ["send it back"]
 
 
+async def proof(site: Path, folder: Path, *more: str) -> Ran:
+    """Run the suite as the people of the adapter do."""
+    return await run_to_end(
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
+        HERE / "proof",
+        *more,
+        variables=os.environ | installed(site, HERE / "proof"),
+        cwd=folder,
+        patience_seconds=None,
+    )
+
+
 async def test_it_proves_itself_with_the_suite_that_ships(tmp_path: Path) -> None:
+    ran = await proof(HERE / "site", tmp_path)
+    assert ran.code == 0, ran.out
+    assert " passed" in ran.out
+
+
+CARELESS = """
+class CarelessAdapter(EchoAdapter):
+    async def prepare(self, job: Job) -> Prepared:
+        prepared = await super().prepare(job)
+        await self.submit(prepared, None)
+        return prepared
+
+
+EchoAdapter = CarelessAdapter
+"""
+
+
+async def test_one_that_pays_too_early_does_not_pass_the_suite(tmp_path: Path) -> None:
+    site = Path(shutil.copytree(HERE / "site", tmp_path / "site"))
+    with (site / "echo_studio" / "__init__.py").open("a") as module:
+        module.write(CARELESS)
+    ran = await proof(site, tmp_path, "-k", "prepare")
+    assert ran.code == 1, ran.out
+    assert "test_echo_studio.py::test_prepare_is_repeatable_and_free[" in ran.out
+
+
+def blocks_of_the_page() -> dict[str, str]:
+    """The code of docs/adapters.md, by its language and first word."""
+    blocks = re.findall(r"^ +```(\w+)\n(.*?)^ +```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    return {f"{language} {text.split()[0]}": dedent(text) for language, text in blocks}
+
+
+def test_the_page_says_what_it_does() -> None:
+    """The page's steps are this distribution's, word for word."""
+    blocks = blocks_of_the_page()
+    registered = tomllib.loads(blocks['toml [project.entry-points."imageedit.adapters"]'])
+    written = ConfigParser()
+    written.read(HERE / "site" / "echo_studio-1.0.dist-info" / "entry_points.txt")
+    assert registered["project"]["entry-points"] == {name: dict(written[name]) for name in written.sections()}
+    proof = (HERE / "proof" / "test_echo_studio.py").read_text()
+    assert blocks["python from"] in re.sub(r"  # noqa.*", "", proof)
+
+
+async def test_the_page_serves_it(tmp_path: Path) -> None:
+    config = tmp_path / "imageedit.toml"
+    config.write_text(blocks_of_the_page()["toml [providers.studio]"])
     ran = await run_to_end(
-        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", HERE / "proof"),
-        variables=os.environ | installed(HERE / "site", HERE / "proof"),
+        *(COMMAND, "check", "--config", config, "--data-dir", tmp_path / "data"),
+        variables=os.environ | {"PYTHONPATH": str(HERE / "site"), "STUDIO_KEY": KEY},
         cwd=tmp_path,
         patience_seconds=None,
     )
-    assert ran.code == 0, ran.out
-    assert " passed" in ran.out
+    assert ran.code == 0, ran.err
+    assert "provider studio: " in ran.out
 
 
 async def refusal(folder: Path, arguments: list[str], environment: Mapping[str, str]) -> str:

@@ -15,7 +15,8 @@ class Workers(Protocol):
         """Return what ``function`` returns.
 
         ``function`` and its arguments must be picklable; its result must be what its annotation says, made
-        of plain values, bytes, tuples, enums of strings and dataclasses of these. Raises the ``JobRefused``
+        of plain values, bytes, tuples, enums of strings and dataclasses of these. What is much, a picture as
+        text too, is returned as bytes: all else together may take 256 KiB. Raises the ``JobRefused``
         of ``function``, ``JobFailed`` for its other errors, ``MemoryError`` when it needed more memory than
         it may, ``Overran`` when it took longer, ``WorkerDied`` when its process was killed, after which the
         next call gets a new one, and ``WorkersBroken``.

@@ -37,6 +37,7 @@ class EchoAdapter(Adapter):
 
     def __init__(self, options: EchoOptions, context: Context) -> None:
         self._options = options
+        self._workers = context.workers
         headers = {"Authorization": f"Bearer {options.api_key.get_secret_value()}"}
         self._client = context.connect(options.base_url, headers)
         self.models = [
@@ -53,8 +54,8 @@ class EchoAdapter(Adapter):
 
     async def prepare(self, job: Job) -> Prepared:
         """Write the body of the paid call: free, and the same however often it is done."""
-        picture = base64.b64encode(await job.images[0].read()).decode()
-        return Prepared(payload={"prompt": job.request.prompt, "picture": picture})
+        picture = await self._workers.run_on(job.images[0].read, base64_of)
+        return Prepared(payload={"prompt": job.request.prompt, "picture": picture.decode()})
 
     async def submit(self, prepared: Prepared, report: Report) -> Finished:
         """Make the paid call, once. What its end means is decided by ``providers.outcomes``."""
@@ -71,6 +72,11 @@ class EchoAdapter(Adapter):
         if reply.status != 200:
             raise refusal_of(reply.status)
         return Finished(outputs=(Output(content=_picture_in(reply.body)),))
+
+
+def base64_of(picture: bytes) -> bytes:
+    """Write a picture as base64: in a worker process, as all work on pictures is done."""
+    return base64.b64encode(picture)
 
 
 def _picture_in(body: bytes) -> bytes:
