@@ -24,8 +24,8 @@ from pydantic import ValidationError
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import EXTENSIONS, Image, Transparency, image_id_of
-from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import MaskUse, Model
+from imageedit_server.core.model_limits import check_limits
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions, Options, SeedreamOptions
 from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO, parse_size

@@ -5,7 +5,7 @@ from datetime import timedelta
 from imageedit_server.store.creation import add_images
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import change
-from imageedit_server.store.images import oldest_running, unreferenced
+from imageedit_server.store.unreferenced import oldest_running, unreferenced
 from tests.store.making import NOW, claimed_task, create, finish, image
 
 DAY = timedelta(days=1)

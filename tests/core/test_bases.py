@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from imageedit_server.core.limits import check_limits
+from imageedit_server.core.model_limits import check_limits
 from imageedit_server.core.request import Kind
 from imageedit_testing.proto_paths import is_path_of
 from tests.core.making import model, picture, request

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imageedit_server.core.image import Image, Transparency, image_id_of
-from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import MaskUse, Model
+from imageedit_server.core.model_limits import check_limits
 from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO, accepts, nearest, parse_size
 from imageedit_server.core.sizing import with_size

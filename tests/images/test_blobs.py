@@ -13,7 +13,7 @@ import pytest
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.images.blobs import staging
-from imageedit_server.images.blobs.disk import StorageBroken
+from imageedit_server.images.blobs.disk_calls import StorageBroken
 from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.blobs.staging import CHUNK_BYTES
 from tests.images.pictures import files

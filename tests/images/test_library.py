@@ -14,7 +14,7 @@ import pytest
 
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.image import Image, Transparency
-from imageedit_server.images.blobs import disk
+from imageedit_server.images.blobs import disk_calls
 from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.blobs.staging import CHUNK_BYTES
 from imageedit_server.images.library import ImageLibrary
@@ -165,7 +165,7 @@ async def test_a_client_that_leaves_while_the_disk_works_leaves_nothing_half_don
     """Once the commit has begun, the whole file may stay, as after a crash there (F4)."""
     large = photo + bytes(CHUNK_BYTES)
     steps = iter(["write", "rest", "commit", "discard"])
-    to_the_end = disk.to_the_end
+    to_the_end = disk_calls.to_the_end
 
     async def cancelled_at_step(function: Callable[..., Any], /, *args: Any) -> Any:
         task = asyncio.current_task()
@@ -173,7 +173,7 @@ async def test_a_client_that_leaves_while_the_disk_works_leaves_nothing_half_don
             task.cancel()
         return await to_the_end(function, *args)
 
-    monkeypatch.setattr(disk, "to_the_end", cancelled_at_step)
+    monkeypatch.setattr(disk_calls, "to_the_end", cancelled_at_step)
     with pytest.raises(asyncio.CancelledError):
         await asyncio.create_task(library.add_bytes(large, field="chunk"))
     assert [path.read_bytes() for path in files(tmp_path)] == [large] * stored
@@ -192,13 +192,13 @@ async def test_a_small_picture_is_kept_in_one_turn_of_a_thread_and_read_in_one(
 ) -> None:
     """Every turn costs about as much as the work itself."""
     turns: list[object] = []
-    to_the_end = disk.to_the_end
+    to_the_end = disk_calls.to_the_end
 
     async def counted(function: Callable[..., Any], /, *args: Any) -> Any:
         turns.append(function)
         return await to_the_end(function, *args)
 
-    monkeypatch.setattr(disk, "to_the_end", counted)
+    monkeypatch.setattr(disk_calls, "to_the_end", counted)
     image = await library.add_bytes(photo, field="chunk")
     assert len(turns) == 1
     assert b"".join([chunk async for chunk in library.read(image.image_id)]) == photo

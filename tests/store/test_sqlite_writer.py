@@ -23,7 +23,6 @@ from imageedit_server.store.backlog import backlog
 from imageedit_server.store.claims import claim
 from imageedit_server.store.creation import create_task
 from imageedit_server.store.decisions import cancel_task
-from imageedit_server.store.images import oldest_running
 from imageedit_server.store.log import append_event, update_row
 from imageedit_server.store.queries import get_image, get_task, list_tasks, row_by_id
 from imageedit_server.store.retention import forget_images, forget_tasks
@@ -32,6 +31,7 @@ from imageedit_server.store.sqlite import group_commit
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.store.sqlite.file import driver
 from imageedit_server.store.sqlite.group_commit import COMMITTING, MAX_GROUP
+from imageedit_server.store.unreferenced import oldest_running
 from tests.contracts.databases import held_up_sqlite, open_sqlite
 from tests.contracts.test_database_transactions import ask, count
 from tests.store.making import (

@@ -14,8 +14,8 @@ from imageedit_server.images.blobs import files as files_module
 from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.store.creation import add_images
 from imageedit_server.store.decisions import change
-from imageedit_server.store.images import unreferenced
 from imageedit_server.store.sqlite.database import SqliteDatabase
+from imageedit_server.store.unreferenced import unreferenced
 from imageedit_server.upkeep import orphans as orphans_module
 from imageedit_server.upkeep.orphans import Orphans
 from tests.images.pictures import files

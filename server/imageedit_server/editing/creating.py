@@ -8,8 +8,8 @@ from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Reason, Refusal, Violation, image_not_found, invalid, refuse_fields
 from imageedit_server.core.fields import check_fields
 from imageedit_server.core.image import Image
-from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import Model
+from imageedit_server.core.model_limits import check_limits
 from imageedit_server.core.request import (
     Content,
     Draft,
@@ -73,7 +73,7 @@ class Creating:
         self._refuse_url = refuse_url
         self._draining = draining
         self._quota = quota
-        self._default_models = {
+        self._models_if_unnamed = {
             Kind.EDIT_IMAGE: defaults.edit_model,
             Kind.MODEL_EDIT: defaults.model_edit_model,
             Kind.DEFAULT_MODEL: "",
@@ -134,7 +134,7 @@ class Creating:
 
     def _choose(self, draft: Draft) -> Offer | None:
         """Find who serves the draft's model; None for a default model that is the caller's own picture."""
-        name = draft.model or self._default_models[draft.kind]
+        name = draft.model or self._models_if_unnamed[draft.kind]
         if not name:
             return None
         offer = self._catalog.find(name)

@@ -1,4 +1,4 @@
-"""Tasks that nobody has to be called for: a default model that is the caller's own picture."""
+"""Tasks that need no vendor: a default model that is the caller's own picture."""
 
 import asyncio
 import logging

@@ -1,7 +1,7 @@
 """What comes before the paid call, free and repeatable: inputs, the form the adapter sends, the pace."""
 
 from imageedit_server.core.errors import FailureReason, refuse_fields
-from imageedit_server.core.limits import check_limits
+from imageedit_server.core.model_limits import check_limits
 from imageedit_server.core.request import Request
 from imageedit_server.core.sizing import with_size
 from imageedit_server.engine.gates import Gate

@@ -9,7 +9,7 @@ from pathlib import Path
 from imageedit_server.core.errors import Reason, Refusal, invalid
 from imageedit_server.core.image import Image, image_id_of
 from imageedit_server.images.blobs.base import BlobStore
-from imageedit_server.images.blobs.disk import StorageBroken
+from imageedit_server.images.blobs.disk_calls import StorageBroken
 from imageedit_server.images.blobs.staging import CHUNK_BYTES, Staged
 from imageedit_server.images.inspection import Inspection, InspectionFailed, inspect
 from imageedit_server.runtime.workers import Overran, WorkerDied, Workers, WorkersBroken

@@ -1,4 +1,4 @@
-"""The gate before the border: every call passes here first, also those of the library's own services."""
+"""What every call passes before the border, also those of the library's own services."""
 
 import asyncio
 import inspect

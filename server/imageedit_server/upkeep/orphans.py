@@ -6,7 +6,7 @@ from datetime import timedelta
 from imageedit_server.images.blobs.base import BlobStore
 from imageedit_server.runtime.clock import Clock
 from imageedit_server.store.database import Database
-from imageedit_server.store.images import oldest_running, unreferenced
+from imageedit_server.store.unreferenced import oldest_running, unreferenced
 from imageedit_server.upkeep.periodic import keep_doing
 
 MIN_AGE = timedelta(hours=1)

@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from imageedit_server.core.errors import Violation
-from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import MaskUse, Model
+from imageedit_server.core.model_limits import check_limits
 from imageedit_server.core.request import Input, Kind
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.adapter import KieOptions

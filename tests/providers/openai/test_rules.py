@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.image import Image, Transparency
-from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import MaskUse
+from imageedit_server.core.model_limits import check_limits
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.core.sizes import MAX_RATIO_PART, parse_size

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from imageedit_server.core.limits import check_limits
 from imageedit_server.core.model import Model
+from imageedit_server.core.model_limits import check_limits
 from imageedit_server.core.request import Kind
 from imageedit_server.core.sizing import with_size
 from imageedit_server.core.task import Status

@@ -27,8 +27,8 @@ from threading import Lock
 
 from imageedit_server.core.errors import Reason, Refusal, image_not_found
 from imageedit_server.core.image import IMAGE_ID, image_id_of
-from imageedit_server.images.blobs import disk
-from imageedit_server.images.blobs.disk import StorageBroken
+from imageedit_server.images.blobs import disk_calls
+from imageedit_server.images.blobs.disk_calls import StorageBroken
 from imageedit_server.images.blobs.staging import CHUNK_BYTES, Staged, staging
 from imageedit_server.runtime.clock import Clock, SystemClock
 from imageedit_server.runtime.failpoints import failpoint
@@ -77,7 +77,7 @@ class FileBlobStore:
             yield staged
 
     async def commit(self, staged: Staged) -> str:
-        return await disk.to_the_end(disk.on_disk, self._commit, staged)
+        return await disk_calls.to_the_end(disk_calls.on_disk, self._commit, staged)
 
     def _commit(self, staged: Staged) -> str:
         image_id = image_id_of(staged.sha256)
@@ -102,7 +102,7 @@ class FileBlobStore:
                 yield found[start : start + BATCH]
 
     async def remove(self, image_ids: Collection[str], *, older_than: datetime) -> list[str]:
-        return await disk.to_the_end(self._remove, image_ids, older_than)
+        return await disk_calls.to_the_end(self._remove, image_ids, older_than)
 
     def _remove(self, image_ids: Collection[str], older_than: datetime) -> list[str]:
         return [image_id for image_id in image_ids if self._remove_one(self.path(image_id), older_than)]
@@ -118,13 +118,13 @@ class FileBlobStore:
         self, image_id: str, offset: int = 0, chunk_bytes: int = CHUNK_BYTES
     ) -> AsyncGenerator[bytes, None]:
         chunks = _verified(self.path(image_id), _digest_of(image_id), offset, chunk_bytes)
-        ahead = disk.begin(next, chunks)
+        ahead = disk_calls.begin(next, chunks)
         try:
             more = True
             while more:
                 chunk, more = await ahead
                 if more:
-                    ahead = disk.begin(next, chunks)  # while this one is on its way to the caller
+                    ahead = disk_calls.begin(next, chunks)  # while this one is on its way to the caller
                 if chunk:
                     yield chunk
         finally:
@@ -189,7 +189,7 @@ def _readable(path: Path) -> Iterator[FileIO]:
 def _fsync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        disk.fsync(descriptor)
+        disk_calls.fsync(descriptor)
     finally:
         os.close(descriptor)
 

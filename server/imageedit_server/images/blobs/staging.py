@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
-from imageedit_server.images.blobs import disk
+from imageedit_server.images.blobs import disk_calls
 
 KIB = 1024
 CHUNK_BYTES = 256 * KIB
@@ -77,7 +77,7 @@ class Staged:
     def fsync(self) -> None:
         """Make the bytes durable."""
         assert self._file is not None
-        disk.fsync(self._file.fileno())
+        disk_calls.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file, if it was ever open."""
@@ -103,7 +103,7 @@ async def staging(folder: Path, chunks: AsyncIterable[bytes]) -> AsyncIterator[S
         yield staged
     finally:
         if not staged.kept and staged.has_file:
-            await disk.to_the_end(staged.discard)
+            await disk_calls.to_the_end(staged.discard)
 
 
 async def _fill(staged: Staged, chunks: AsyncIterable[bytes]) -> None:
@@ -116,12 +116,12 @@ async def _fill(staged: Staged, chunks: AsyncIterable[bytes]) -> None:
             batch += chunk
             if len(batch) >= CHUNK_BYTES:
                 await writing
-                writing = disk.begin(disk.on_disk, staged.write, batch)
+                writing = disk_calls.begin(disk_calls.on_disk, staged.write, batch)
                 batch = bytearray()
     finally:
         await writing
     if staged.has_file:
-        await disk.to_the_end(disk.on_disk, staged.write, batch)
+        await disk_calls.to_the_end(disk_calls.on_disk, staged.write, batch)
     else:
         staged.hold(bytes(batch))
 

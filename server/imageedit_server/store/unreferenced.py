@@ -1,4 +1,4 @@
-"""What the rows say about stored bytes, across tenants: which nothing speaks of any more."""
+"""What the rows say about stored bytes, across tenants: which are orphans."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Work on a local disk: in threads, to its end, and its errors told apart."""
+"""Work on a local disk: in threads, to its end, and its errors told apart. What is kept is in ``files``."""
 
 import asyncio
 import errno
