@@ -30,6 +30,7 @@ class ForkedServer:
     """A server process from its start to its end. ``addresses`` is done when it serves, or is dead."""
 
     lines: asyncio.StreamReader
+    pipe: asyncio.ReadTransport
     begun: float = field(default_factory=time.monotonic)
     pid: int = 0
     ready_seconds: float = 0.0
@@ -78,6 +79,13 @@ class ForkedServer:
         async with asyncio.timeout(patience_seconds):
             return await asyncio.shield(self.ended)
 
+    async def clear_away(self) -> None:
+        """End it, if it lives, and close what it was heard through."""
+        if not self.ended.done():
+            await self.send(signal.SIGKILL)
+            await self.died()
+        self.pipe.close()
+
 
 class ForkedServers:
     """Starts servers: forks, or fresh interpreters. When the block ends, none of them lives.
@@ -87,6 +95,7 @@ class ForkedServers:
 
     def __init__(self, bugs: str = "") -> None:
         self._bugs = bugs
+        self._started: list[ForkedServer] = []
 
     async def __aenter__(self) -> Self:
         self._channel, theirs = socket.socketpair()
@@ -100,6 +109,9 @@ class ForkedServers:
         return self
 
     async def __aexit__(self, *_error: object) -> None:
+        for server in self._started:
+            await server.clear_away()
+        await asyncio.sleep(0)  # a pipe is closed in the loop's next turn
         self._channel.close()
         self._fork_server.kill()
         await asyncio.to_thread(self._fork_server.wait)
@@ -122,7 +134,8 @@ class ForkedServers:
             socket.send_fds(self._channel, [json.dumps(order).encode()], [writing, err.fileno()])
         os.close(writing)
         lines = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(lines), os.fdopen(reading, "rb")
         )
-        return ForkedServer(lines)
+        self._started.append(ForkedServer(lines, pipe))
+        return self._started[-1]

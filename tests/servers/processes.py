@@ -98,6 +98,9 @@ class Server:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         await self.process.wait()
+        if self.process.stdout is not None:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self.process.stdout.read()
         if self.process.stdin is not None:
             self.process.stdin.close()
 

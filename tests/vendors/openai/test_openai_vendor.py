@@ -1,13 +1,15 @@
 """The vendor server is strict: what breaks a rule is refused, charged nothing, and says why."""
 
-import asyncio
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.providers.openai.jobs import mask, picture
+from tests.servers.processes import Servers
+from tests.servers.programs import ROOT
 from tests.vendors.openai.behaviours import page, sends
 from tests.vendors.openai.server import OpenaiVendor, Personality
 
@@ -144,14 +146,10 @@ async def test_misbehaviour_ends_when_it_was_told_to() -> None:
         assert (await post(vendor, fields, [PHOTO])).json()["data"]
 
 
-async def test_it_runs_for_a_demo() -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.vendors.openai", "--personality", "relay", stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
+async def test_it_runs_for_a_demo(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.vendors.openai", "--personality", "relay"]
+    async with Servers(tmp_path) as servers:
+        process = (await servers.spawn(command, cwd=ROOT)).process
+        assert process.stdout is not None
         line = (await process.stdout.readline()).decode()
         assert line.startswith("ready api=http://127.0.0.1:")
-    finally:
-        process.kill()
-        await process.wait()
