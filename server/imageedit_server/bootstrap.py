@@ -34,7 +34,7 @@ from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import Results
 from imageedit_server.feed.base import Feed
 from imageedit_server.feed.local import LocalFeed
-from imageedit_server.images.archive import ImageFiles
+from imageedit_server.images.archive import ImageArchive, ImageFiles
 from imageedit_server.images.blobs.base import BlobStore
 from imageedit_server.images.blobs.files import IMAGES_FOLDER, FileBlobStore
 from imageedit_server.images.library import ImageLibrary
@@ -278,14 +278,10 @@ async def _look_over(database: Database, clock: Clock) -> None:
     await keep_doing(database.look_over, clock, "the check of the database", every_seconds=DAY_SECONDS)
 
 
-def archive_of(folder: Path) -> Archive:
-    """Return the stored data in a data folder, for an operator's look and copies."""
-    return SqliteArchive(folder)
-
-
-def images_of(folder: Path) -> ImageFiles:
-    """Return the bytes of the images in a data folder, for an operator's look and copies."""
-    return ImageFiles(folder)
+def archives_of(settings: Settings) -> tuple[Archive, ImageArchive]:
+    """Return what is stored, data and images, for an operator's look and copies."""
+    data_dir = settings.server.data_dir
+    return SqliteArchive(data_dir), ImageFiles(data_dir)
 
 
 def open_catalog(settings: Settings, stack: AsyncExitStack) -> Catalog:

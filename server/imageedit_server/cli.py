@@ -120,7 +120,7 @@ def backup_command(
     settings = _settings(config, data_dir)
     os.umask(PRIVATE)
     try:
-        told = [_tell(finding) for finding in backup(settings.server.data_dir, target)]
+        told = [_tell(finding) for finding in backup(settings, target)]
     except StoreRefused as refused:
         _refuse(str(refused))
     except OSError as error:

@@ -8,14 +8,7 @@ from pathlib import Path
 
 from imageedit_server.access.keys import summary_of
 from imageedit_server.access.reload import Unusable
-from imageedit_server.bootstrap import (
-    archive_of,
-    certificates_of,
-    defaults_of,
-    images_of,
-    keys_of,
-    open_catalog,
-)
+from imageedit_server.bootstrap import archives_of, certificates_of, defaults_of, keys_of, open_catalog
 from imageedit_server.providers.base import AccountRefused
 from imageedit_server.providers.catalog import Catalog, ModelClash
 from imageedit_server.settings import AuthSettings, ServerSettings, Settings, SettingsError, TlsSettings
@@ -41,7 +34,7 @@ async def check(settings: Settings) -> AsyncIterator[Finding]:
 
     The settings themselves were checked before.
     """
-    for finding in check_data(settings.server.data_dir):
+    for finding in check_data(settings):
         yield finding
     yield _looked("keys", partial(_look_at_keys, settings.auth))
     yield _looked("certificate", partial(_look_at_certificate, settings.tls))
@@ -81,11 +74,11 @@ def _look_at_defaults(server: ServerSettings, catalog: Catalog) -> str:
     return f"{defaults.edit_model}, and {defaults.model_edit_model} for model edits."
 
 
-def check_data(folder: Path) -> Iterator[Finding]:
-    """Look at the database and the images in a data folder."""
-    archive = archive_of(folder)
+def check_data(settings: Settings) -> Iterator[Finding]:
+    """Look at the database and the images."""
+    archive, pictures = archives_of(settings)
     if not archive.exists():
-        yield Finding("data", f"There is none in {folder} yet.")
+        yield Finding("data", f"There is none in {settings.server.data_dir} yet.")
         return
     try:
         schema, faults, images = archive.schema(), archive.faults(), archive.images()
@@ -94,9 +87,7 @@ def check_data(folder: Path) -> Iterator[Finding]:
         return
     yield Finding("schema", schema)
     yield from _found("database", faults, "It is sound.")
-    lost = [
-        f"The bytes of {image_id} are gone or cut short." for image_id in images_of(folder).missing(images)
-    ]
+    lost = [f"The bytes of {image_id} are gone or cut short." for image_id in pictures.missing(images)]
     yield from _found("images", lost, f"All {len(images)} are there.")
 
 
@@ -109,19 +100,25 @@ def _found(subject: str, faults: list[str], else_: str) -> Iterator[Finding]:
         yield Finding(subject, else_)
 
 
-def backup(folder: Path, target: Path) -> Iterator[Finding]:
-    """Copy a data folder that a server may be writing; what ``target`` has from before is not copied again.
+def backup(settings: Settings, target: Path) -> Iterator[Finding]:
+    """Copy data that a server may be writing; what ``target`` has from before is not copied again.
 
     Images first: those that are forgotten while the copy is made would else be missing. Then the database as
     of one moment, then the images that came meanwhile. Raises ``StoreRefused`` for a target that was ever
     served from: a server would lose its database, or what the copy had become by being served.
     """
-    archive, copy = archive_of(folder), archive_of(target)
+    copied_to = with_data_dir(settings, target)
+    (archive, pictures), (copy, _) = archives_of(settings), archives_of(copied_to)
     if copy.was_served():
         raise StoreRefused(f"{target} is the data dir of a server; choose another folder for the copy")
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    copied = images_of(folder).copy_to(target, archive.images())
+    copied = pictures.copy_to(target, archive.images())
     archive.copy_to(target)
-    copied += images_of(folder).copy_to(target, copy.images())
+    copied += pictures.copy_to(target, copy.images())
     yield Finding("copied", f"The database and {copied} images.")
-    yield from check_data(target)
+    yield from check_data(copied_to)
+
+
+def with_data_dir(settings: Settings, folder: Path) -> Settings:
+    """Return the same settings for other data."""
+    return settings.model_copy(update={"server": settings.server.model_copy(update={"data_dir": folder})})

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from imageedit_server.maintenance import check_data
+from imageedit_server.maintenance import check_data, with_data_dir
+from imageedit_server.settings import Settings
 from imageedit_server.store import migrations
 from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.migrations import MIGRATIONS, SCHEMA_VERSION
@@ -319,7 +320,8 @@ PENDING = "It is 1; the next start takes it to 2, with a copy first."
 
 async def test_a_check_names_what_is_pending_also_beside_a_server(old: Path) -> None:
     def told() -> dict[str, tuple[str, bool]]:
-        return {finding.subject: (finding.sentence, finding.ok) for finding in check_data(old)}
+        found = check_data(with_data_dir(Settings(), old))
+        return {finding.subject: (finding.sentence, finding.ok) for finding in found}
 
     with looking(old / DATABASE_NAME) as server:  # the older one, which writes
         server.execute("BEGIN IMMEDIATE")

@@ -1,37 +1,47 @@
 """The images of a data dir as an operator sees them, beside a server or without one: all there, and a copy.
 
-Of stores in a folder only, not of any ``BlobStore``: whether bytes are there in full is asked of the folder's
-listing, for the seam would read every byte of every image, and a copy takes damaged bytes along as they are.
-Who keeps images elsewhere compares with that store's listing, and copies with its own means.
+Beside ``BlobStore``, not part of it: that seam would read every byte of every image to know that all are there
+in full, and has no way to copy damaged bytes as they are. Each kind of store has an archive of its own.
 """
 
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from imageedit_server.images.blobs.files import IMAGES_FOLDER, FileBlobStore
 from imageedit_server.runtime.files import make_durable
 
 
-class ImageFiles:
-    """The images of a data dir; ``data_dir`` need not have any yet."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self._root = data_dir / IMAGES_FOLDER
-        self._blobs = FileBlobStore(self._root)
+class ImageArchive(Protocol):
+    """The bytes of stored images in one place. Nothing here changes them. ``images`` are sizes by id."""
 
     def missing(self, images: Mapping[str, int]) -> Iterator[str]:
-        """Yield those of ``images``, with their sizes, whose bytes are not there or not as many."""
-        for image_id, size_bytes in images.items():
-            path = self._blobs.path(image_id)
-            if not path.is_file() or path.stat().st_size != size_bytes:
-                yield image_id
+        """Yield the ids of ``images`` whose bytes are not there, or not as many."""
+        ...
 
     def copy_to(self, data_dir: Path, images: Mapping[str, int]) -> int:
         """Copy what another data dir does not have of ``images``, durably; return how many that were.
 
         What is missing here is left out: ``missing`` of the copy tells.
         """
+        ...
+
+
+class ImageFiles:
+    """The ``ImageArchive`` of a data dir, which need not have any images yet: asked of the folder's listing."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._root = data_dir / IMAGES_FOLDER
+        self._blobs = FileBlobStore(self._root)
+
+    def missing(self, images: Mapping[str, int]) -> Iterator[str]:
+        for image_id, size_bytes in images.items():
+            path = self._blobs.path(image_id)
+            if not path.is_file() or path.stat().st_size != size_bytes:
+                yield image_id
+
+    def copy_to(self, data_dir: Path, images: Mapping[str, int]) -> int:
         copies = ImageFiles(data_dir)
         copied = [image_id for image_id in copies.missing(images) if self._copy_one(image_id, copies)]
         for folder in {copies._blobs.path(image_id).parent for image_id in copied} | (
