@@ -12,7 +12,7 @@ from tests.servers.processes import Servers
 @pytest_asyncio.fixture
 async def servers(tmp_path: Path) -> AsyncIterator[Servers]:
     """Starts servers; kills what is left of them."""
-    async with Servers(tmp_path) as servers:
+    async with Servers(tmp_path, forked=True) as servers:
         yield servers
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """A server with the providers local and scripted."""
     folder = tmp_path_factory.mktemp("server")
-    async with Servers(folder) as servers:
+    async with Servers(folder, forked=True) as servers:
         yield await servers.start(Place(folder=folder))
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from imageedit.v1 import task_pb2
@@ -10,10 +9,8 @@ from imageedit_client import AsyncClient, Pace
 from tests.figures import Figures
 from tests.process.watching import SUCCEEDED, Story, assert_paid_once, assert_told_once, follow
 from tests.rpc.pictures import PNG
-from tests.servers.forks import ForkedServer, ForkedServers
 from tests.servers.places import Place
 from tests.servers.processes import KILLED, Servers
-from tests.servers.programs import ANY_PORT
 
 TASKS = 100
 PATIENT = Pace(call_seconds=200, patience_seconds=200)
@@ -83,20 +80,13 @@ POINTS = (
 )
 
 
-async def test_one_edit_survives_a_kill_at_every_point(place: Place) -> None:
+async def test_one_edit_survives_a_kill_at_every_point(servers: Servers, place: Place) -> None:
     """Its client sees only a delay: one task, one attempt, one story; the store holds one of each."""
     place = Place(folder=place.folder, seconds=0, steps=2)
 
-    async def start(failpoint: str, listen: str) -> ForkedServer:
-        log = place.folder / "server.log"
-        return await forks.start(place.arguments(listen), log, failpoint=failpoint)
-
-    async with ForkedServers() as forks, AsyncExitStack() as stack:
-        server = await start(POINTS[0][0], ANY_PORT)
-        addresses = await server.ready()
-        assert addresses is not None
-        address = addresses[0]
-        client = await stack.enter_async_context(AsyncClient(address, pace=PATIENT))
+    server = await servers.start(place, failpoint=POINTS[0][0])
+    address = server.grpc
+    async with AsyncClient(address, pace=PATIENT) as client:
 
         async def whole() -> Story:
             task = await client.edit_image("make it warmer", [PNG])
@@ -104,10 +94,10 @@ async def test_one_edit_survives_a_kill_at_every_point(place: Place) -> None:
 
         working = asyncio.ensure_future(whole())
         for (name, meaning), (following, _) in zip(POINTS, [*POINTS[1:], ("", "")], strict=True):
-            assert await server.died() == KILLED, (name, meaning)
+            assert await server.ended() == KILLED, (name, meaning)
             if name == "upload_before_fsync":
                 assert len(_files(place)) == 1
-            server = await start(following, address)
+            server = await servers.run(*place.arguments(address), failpoint=following)
         story = await working
         assert story.last.state == SUCCEEDED
         assert story.last.billing == task_pb2.Task.BILLING_NOT_CHARGED

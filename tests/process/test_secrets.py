@@ -49,6 +49,7 @@ async def test_what_the_operator_keeps_secret_stays_in_the_server(servers: Serve
         *("serve", "--config", str(config), "--data-dir", str(place.data_dir)),
         *("--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"),
         environment=environment,
+        cold=True,  # what a process was born with can be read for as long as it lives
     )
     await server.ready()
     async with AsyncClient(server.grpc) as client:

@@ -31,7 +31,7 @@ TERM, INT = signal.SIGTERM, signal.SIGINT
 
 async def test_it_prints_one_line_with_the_ports_and_serves_there(servers: Servers, tmp_path: Path) -> None:
     """Without a config: ``local``, data in ./data; nothing else goes to stdout; SIGTERM ends it with 0."""
-    server = await servers.run("serve", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
+    server = await servers.run("serve", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", cold=True)
     await server.ready()
     assert (tmp_path / "data" / "imageedit.sqlite3").exists()
     async with httpx.AsyncClient(trust_env=False) as http:
@@ -166,7 +166,7 @@ async def test_a_second_signal_ends_it_at_once(servers: Servers, place: Place) -
 
 async def test_a_signal_during_the_start_ends_it(servers: Servers, place: Place) -> None:
     """F18: as early as it can come, and in the middle; the next start finds everything well."""
-    early = await servers.run(*place.arguments())
+    early = await servers.run(*place.arguments(), cold=True)
     early.send(TERM)
     middle = await servers.run(*place.arguments())
     await middle.logs("store opened")

@@ -47,7 +47,7 @@ def configured(
 
 @pytest.fixture
 async def servers(tmp_path: Path) -> AsyncIterator[Servers]:
-    async with Servers(tmp_path) as servers:
+    async with Servers(tmp_path, forked=True) as servers:
         yield servers
 
 
@@ -134,22 +134,21 @@ async def test_the_page_serves_it(tmp_path: Path) -> None:
     assert "provider studio: " in ran.out
 
 
-async def refusal(folder: Path, arguments: list[str], environment: Mapping[str, str]) -> str:
-    ran = await run_to_end(
-        COMMAND, *arguments, variables={**os.environ, **environment}, cwd=folder, patience_seconds=None
-    )
-    assert ran.code == 2
-    assert ran.err.count("\n") == 1
-    return ran.err
+async def refusal(servers: Servers, arguments: list[str], environment: Mapping[str, str]) -> str:
+    ran = await servers.run(*arguments, environment=environment)
+    assert await ran.ended() == 2
+    said = ran.stderr()
+    assert said.count("\n") == 1
+    return said
 
 
-async def test_its_settings_are_its_own(tmp_path: Path) -> None:
-    said = await refusal(tmp_path, configured(tmp_path, more="style = 1"), installed(HERE / "site"))
+async def test_its_settings_are_its_own(servers: Servers, tmp_path: Path) -> None:
+    said = await refusal(servers, configured(tmp_path, more="style = 1"), installed(HERE / "site"))
     assert "providers.echo.style" in said
 
 
-async def test_a_name_that_nobody_has_is_refused_with_all_there_are(tmp_path: Path) -> None:
-    said = await refusal(tmp_path, configured(tmp_path, adapter="eco"), installed(HERE / "site"))
+async def test_a_name_that_nobody_has_is_refused_with_all_there_are(servers: Servers, tmp_path: Path) -> None:
+    said = await refusal(servers, configured(tmp_path, adapter="eco"), installed(HERE / "site"))
     assert "providers.echo.adapter: must be one of echo_studio, kie, local" in said
 
 
@@ -190,9 +189,11 @@ LAX = "from echo_studio import EchoAdapter\nclass Adapter(EchoAdapter): Options 
         ("other:Adapter", LAX, NO_OPTIONS),
     ],
 )
-async def test_one_that_cannot_be_used_is_named(tmp_path: Path, value: str, module: str, words: str) -> None:
+async def test_one_that_cannot_be_used_is_named(
+    servers: Servers, tmp_path: Path, value: str, module: str, words: str
+) -> None:
     sites = [HERE / "site", distribution(tmp_path, "other", f"more = {value}", module)]
-    said = await refusal(tmp_path, configured(tmp_path, adapter="more"), installed(*sites))
+    said = await refusal(servers, configured(tmp_path, adapter="more"), installed(*sites))
     assert f"providers.echo.adapter: other brings the adapter 'more' as {value}, {words}" in said
 
 
@@ -203,18 +204,20 @@ async def test_one_that_cannot_be_used_is_named(tmp_path: Path, value: str, modu
         ("echo_studio", "echo-studio and other both bring an adapter 'echo_studio'; uninstall one of them"),
     ],
 )
-async def test_a_name_that_two_have_stops_every_start(tmp_path: Path, name: str, words: str) -> None:
+async def test_a_name_that_two_have_stops_every_start(
+    servers: Servers, tmp_path: Path, name: str, words: str
+) -> None:
     sites = [HERE / "site", distribution(tmp_path, "other", f"{name} = other:Adapter")]
     _, *options = configured(tmp_path, adapter="scripted")
     for command in ("serve", "check"):
-        said = await refusal(tmp_path, [command, *options], installed(*sites))
+        said = await refusal(servers, [command, *options], installed(*sites))
         assert f"imageedit-server: providers: {words}" in said
 
 
-async def test_the_check_tells_of_one_that_cannot_be_used(tmp_path: Path) -> None:
+async def test_the_check_tells_of_one_that_cannot_be_used(servers: Servers, tmp_path: Path) -> None:
     sites = [HERE / "site", distribution(tmp_path, "other", "more = other:Adapter", LAX)]
     _, *options = configured(tmp_path, adapter="more")
-    said = await refusal(tmp_path, ["check", *options], installed(*sites))
+    said = await refusal(servers, ["check", *options], installed(*sites))
     assert f"providers.echo.adapter: other brings the adapter 'more' as other:Adapter, {NO_OPTIONS}" in said
 
 

@@ -1,16 +1,17 @@
 """The process whose forks are servers: everything is imported once, and each server is a fork of that.
 
-Runs as ``python -m tests.servers.fork_server FD BUGS``: orders and the descriptors of a server's stdout and
-stderr come in on the socket FD; BUGS is a module that can plant a bug in a fork, or empty. A fork costs a
-tenth of a fresh interpreter, so that a storm is made of kills and not of imports. A minder between the two
-waits for the server and says on its stdout how it ended, on a line of its own. Whoever dies takes its
-children along.
+Runs as ``python -m tests.servers.fork_server FD BUGS``: orders come in on the socket FD, each with the
+descriptors of a server's stdout and stderr and of a third one that is told of it; BUGS is a module that can
+plant a bug in a fork, or empty. A fork costs a tenth of a fresh interpreter, so that a storm is made of kills
+and not of imports. A minder between the two waits for the server and tells its pid and how it ended, a line
+each. Whoever dies takes its children along.
 """
 
 import ctypes
 import importlib
 import json
 import os
+import runpy
 import signal
 import socket
 import sys
@@ -33,7 +34,7 @@ def main() -> None:
     planting = importlib.import_module(bugs).plant if bugs else _no_bug
     with socket.socket(fileno=int(descriptor)) as channel:
         while True:
-            order, descriptors, _, _ = socket.recv_fds(channel, MAX_ORDER_BYTES, 2)
+            order, descriptors, _, _ = socket.recv_fds(channel, MAX_ORDER_BYTES, 3)
             if not order:
                 return
             if os.fork() == 0:
@@ -43,29 +44,33 @@ def main() -> None:
                 os.close(each)
 
 
-def _mind(order: dict[str, object], plant: Plant, out: int, err: int) -> NoReturn:
+def _mind(order: dict[str, object], plant: Plant, out: int, err: int, told: int) -> NoReturn:
     _die_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     server = os.fork()
     if server == 0:
         _serve(order, plant, out, err)
+    os.close(out)
+    os.write(told, f"{server}\n".encode())
     _, status = os.waitpid(server, 0)
-    os.write(out, f"\nended {os.waitstatus_to_exitcode(status)}\n".encode())
+    os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
 
 def _serve(order: dict[str, object], plant: Plant, out: int, err: int) -> NoReturn:
     _die_with_parent()
+    os.setsid()
+    os.chdir(str(order["folder"]))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(out, 1)
     os.dup2(err, 2)
     os.closerange(3, 256)
-    os.write(1, f"pid {os.getpid()}\n".encode())
     environment, arguments = order["environment"], order["arguments"]
     assert isinstance(environment, dict)
     assert isinstance(arguments, list)
     os.environ.clear()
     os.environ.update(environment)
+    sys.path[1:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     if order["cold"]:
         os.execv(arguments[0], arguments)
     importlib.reload(failpoints)  # it read the environment when it was imported
@@ -73,9 +78,15 @@ def _serve(order: dict[str, object], plant: Plant, out: int, err: int) -> NoRetu
     sys.argv[:] = arguments
     code: object = 1
     try:
-        imageedit_server.cli.main()
+        if module := str(order["module"]):
+            runpy.run_module(module, run_name="__main__")
+            code = 0
+        else:
+            imageedit_server.cli.main()
     except SystemExit as end:
         code = end.code or 0
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
     finally:
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else 1)

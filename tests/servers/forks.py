@@ -1,10 +1,11 @@
 """Servers that are forks of one process: a tenth of the cost of a start, where hundreds are killed.
 
-Only where a server comes from differs from ``processes``: what it is called with, inherits and says is the
-same.
+Only where a server comes from differs from a fresh interpreter: what it is called with, inherits and says is
+the same.
 """
 
 import asyncio
+import atexit
 import json
 import os
 import signal
@@ -12,54 +13,166 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from asyncio import StreamReader
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Self
 
-from tests.servers.processes import READY
-from tests.servers.programs import COMMAND, PATIENCE_SECONDS, ROOT, environment
+from tests.servers.programs import COMMAND, PATIENCE_SECONDS, READY, ROOT, environment
 
 UNTOLD = 256
 """No exit code: the one who should have told it was gone."""
+
+
+class ForkServer:
+    """The process that is forked. ``bugs`` is a module whose ``plant`` gets a bug's name before a fork."""
+
+    def __init__(self, bugs: str = "") -> None:
+        self._channel, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.servers.fork_server", str(theirs.fileno()), bugs],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                cwd=ROOT,
+                env=environment(),
+            )
+
+    async def fork(
+        self,
+        arguments: Sequence[str],
+        stderr: int,
+        variables: Mapping[str, str],
+        folder: Path,
+        *,
+        module: str = "",
+        bug: str = "",
+        cold: bool = False,
+    ) -> "ForkedProcess":
+        """Start ``imageedit-server`` with these arguments in ``folder``; ``variables`` are all it inherits.
+
+        ``module`` is run in its place, as ``python -m`` would. ``cold``: in a fresh interpreter, as an
+        operator would; it can have neither a ``module`` nor a ``bug``.
+        """
+        order = {
+            "arguments": [str(COMMAND), *arguments],
+            "environment": dict(variables),
+            "folder": str(folder),
+            "module": module,
+            "bug": bug,
+            "cold": cold,
+        }
+        (out, their_out), (told, their_told) = os.pipe(), os.pipe()
+        try:
+            socket.send_fds(self._channel, [json.dumps(order).encode()], [their_out, stderr, their_told])
+        finally:
+            os.close(their_out)
+            os.close(their_told)
+        stdout, out_pipe = await _reader(out)
+        telling, told_pipe = await _reader(told)
+        process = ForkedProcess(stdout, telling, (out_pipe, told_pipe))
+        await process.begun()
+        return process
+
+    def close(self) -> None:
+        """End it, and with it what was forked of it."""
+        self._channel.close()
+        self._process.kill()
+        self._process.wait()
+
+
+@cache
+def shared_fork_server() -> ForkServer:
+    """Return the one that all tests of this process share."""
+    fork_server = ForkServer()
+    atexit.register(fork_server.close)
+    return fork_server
+
+
+async def _reader(descriptor: int) -> tuple[StreamReader, asyncio.ReadTransport]:
+    reader = StreamReader()
+    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb")
+    )
+    return reader, pipe
+
+
+class ForkedProcess:
+    """A fork, with what tests use of ``asyncio.subprocess.Process``."""
+
+    stdin = None
+
+    def __init__(
+        self, stdout: StreamReader, telling: StreamReader, pipes: Sequence[asyncio.ReadTransport]
+    ) -> None:
+        self.stdout = stdout
+        self.pid = 0
+        self.returncode: int | None = None
+        self._telling = telling
+        self._pipes = pipes
+        self._ending: asyncio.Task[int] | None = None
+
+    async def begun(self) -> None:
+        """Wait until it has a pid."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            self.pid = int(await self._telling.readline())
+        self._ending = asyncio.create_task(self._end())
+
+    async def wait(self) -> int:
+        """Wait for the end; return the exit code, negative for a signal."""
+        assert self._ending is not None
+        return await asyncio.shield(self._ending)
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it lives."""
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    async def close(self) -> None:
+        """Close what it was heard through, when it has ended."""
+        for pipe in self._pipes:
+            pipe.close()
+        await asyncio.sleep(0)  # a pipe is closed in the loop's next turn
+
+    async def _end(self) -> int:
+        line = await self._telling.readline()
+        self.returncode = int(line) if line else UNTOLD
+        return self.returncode
 
 
 @dataclass
 class ForkedServer:
     """A server process from its start to its end. ``addresses`` is done when it serves, or is dead."""
 
-    lines: asyncio.StreamReader
-    pipe: asyncio.ReadTransport
+    process: ForkedProcess
     begun: float = field(default_factory=time.monotonic)
-    pid: int = 0
     ready_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.addresses: asyncio.Future[tuple[str, str] | None] = loop.create_future()
-        self.ended: asyncio.Future[int] = loop.create_future()
-        self._has_pid = asyncio.Event()
+        self.addresses: asyncio.Future[tuple[str, str] | None] = asyncio.get_running_loop().create_future()
         self._listening = asyncio.create_task(self._listen())
 
+    @property
+    def pid(self) -> int:
+        """Its id, 0 when it is gone."""
+        return self.process.pid if self.process.returncode is None else 0
+
     async def _listen(self) -> None:
-        code = UNTOLD
-        while raw := await self.lines.readline():
-            line = raw.decode()
-            word, _, rest = line.strip().partition(" ")
-            if word == "pid":
-                self.pid = int(rest)
-                self._has_pid.set()
-            elif word == "ended":
-                code = int(rest)
-            elif READY.fullmatch(line):
+        while line := (await self.process.stdout.readline()).decode():
+            if READY.fullmatch(line):
                 self.ready_seconds = time.monotonic() - self.begun
-                doors = dict(each.split("=") for each in rest.split())
+                doors = dict(each.split("=") for each in line.split()[1:])
                 self.addresses.set_result((doors["grpc"], doors["http"]))
-        self.pid = 0
         if not self.addresses.done():
             self.addresses.set_result(None)
-        self.ended.set_result(code)
 
     async def ready(self) -> tuple[str, str] | None:
         """Return where it serves, by gRPC and by HTTP; None when it died before."""
@@ -68,74 +181,45 @@ class ForkedServer:
 
     async def send(self, number: signal.Signals) -> None:
         """Send it a signal, if it lives."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await self._has_pid.wait()
-        if self.pid:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+        self.process.send_signal(number)
 
     async def died(self, patience_seconds: float = PATIENCE_SECONDS) -> int:
         """Wait for the end; return the exit code, negative for a signal."""
         async with asyncio.timeout(patience_seconds):
-            return await asyncio.shield(self.ended)
+            code = await self.process.wait()
+            await self._listening
+        return code
 
     async def clear_away(self) -> None:
         """End it, if it lives, and close what it was heard through."""
-        if not self.ended.done():
-            await self.send(signal.SIGKILL)
-            await self.died()
-        self.pipe.close()
+        self.process.kill()
+        await self.died()
+        await self.process.close()
 
 
 class ForkedServers:
-    """Starts servers: forks, or fresh interpreters. When the block ends, none of them lives.
-
-    ``bugs`` is a module whose ``plant`` is called with the name of a bug before a fork with one serves.
-    """
+    """Starts servers of a fork server of their own. When the block ends, none of them lives."""
 
     def __init__(self, bugs: str = "") -> None:
         self._bugs = bugs
         self._started: list[ForkedServer] = []
 
     async def __aenter__(self) -> Self:
-        self._channel, theirs = socket.socketpair()
-        with theirs:
-            self._fork_server = subprocess.Popen(  # noqa: ASYNC220  it does not wait
-                [sys.executable, "-m", "tests.servers.fork_server", str(theirs.fileno()), self._bugs],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                cwd=ROOT,
-            )
+        self._fork_server = ForkServer(self._bugs)
         return self
 
     async def __aexit__(self, *_error: object) -> None:
         for server in self._started:
             await server.clear_away()
-        await asyncio.sleep(0)  # a pipe is closed in the loop's next turn
-        self._channel.close()
-        self._fork_server.kill()
-        await asyncio.to_thread(self._fork_server.wait)
+        await asyncio.to_thread(self._fork_server.close)
 
     async def start(
         self, arguments: Sequence[str], log: Path, *, failpoint: str = "", bug: str = "", cold: bool = False
     ) -> ForkedServer:
-        """Start ``imageedit-server`` with these arguments.
-
-        ``cold``: in a fresh interpreter, as an operator would; it cannot have a ``bug``.
-        """
-        reading, writing = os.pipe()
+        """Start ``imageedit-server`` with these arguments; ``bug`` and ``cold`` as for ``ForkServer``."""
         with log.open("ab") as err:
-            order = {
-                "arguments": [str(COMMAND), *arguments],
-                "environment": environment(failpoint),
-                "bug": bug,
-                "cold": cold,
-            }
-            socket.send_fds(self._channel, [json.dumps(order).encode()], [writing, err.fileno()])
-        os.close(writing)
-        lines = asyncio.StreamReader()
-        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(lines), os.fdopen(reading, "rb")
-        )
-        self._started.append(ForkedServer(lines, pipe))
+            process = await self._fork_server.fork(
+                arguments, err.fileno(), environment(failpoint), log.parent, bug=bug, cold=cold
+            )
+        self._started.append(ForkedServer(process))
         return self._started[-1]

@@ -56,5 +56,5 @@ class Server:
 @asynccontextmanager
 async def home(folder: Path, tables: Callable[[str], Mapping[str, Table]]) -> AsyncIterator[Server]:
     """Make a place for a server, which is not started; ``tables`` takes the URL of its HTTP door."""
-    async with doorway() as grpc, doorway() as http, Servers(folder) as servers:
+    async with doorway() as grpc, doorway() as http, Servers(folder, forked=True) as servers:
         yield Server(folder, servers, write_config(folder, tables(http.url)), grpc, http)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Mapping
@@ -12,6 +13,9 @@ ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("imageedit-server")
 CLIENT_COMMAND = COMMAND.with_name("imageedit")
 PATIENCE_SECONDS = 90.0
+
+READY = re.compile(r"ready(?: (?:grpc|http)=\S+:[1-9][0-9]*)+\n")
+"""What a server prints when it serves: where."""
 
 ANY_PORT = "127.0.0.1:0"
 

@@ -1,13 +1,9 @@
 """Older data become today's in steps: all of it, or as it was, with a copy of what it was (F15)."""
 
-import asyncio
-import os
 import re
 import shutil
 import signal
 import sqlite3
-import sys
-from asyncio.subprocess import PIPE
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -33,6 +29,8 @@ from imageedit_server.store.sqlite.file import DATABASE_NAME, LOCK_NAME
 from imageedit_server.store.tables import METADATA, SCHEMA_STEP, to_micros
 from tests.contracts.databases import open_sqlite
 from tests.data_dirs.opening import opened
+from tests.servers.forks import shared_fork_server
+from tests.servers.programs import environment
 from tests.store.making import create
 from tests.store.opening_process import PLANTED
 
@@ -173,15 +171,18 @@ async def test_it_is_kept_since_when_the_data_have_their_schema(old: Path, tmp_p
 
 async def opening(folder: Path, *options: str, failpoint: str = "") -> tuple[int, str]:
     """Open the folder in a process of its own; return how that ended, and its last words."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.store.opening_process", str(folder), *options),
-        stderr=PIPE,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "IMAGEEDIT_FAILPOINT": failpoint},
-    )
-    _, said = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, said.decode()
+    log = folder.with_name("said")
+    with log.open("wb") as stderr:
+        process = await shared_fork_server().fork(
+            [str(folder), *options],
+            stderr.fileno(),
+            environment(failpoint),
+            folder,
+            module="tests.store.opening_process",
+        )
+    code = await process.wait()
+    await process.close()
+    return code, log.read_text()
 
 
 KILLS = {

@@ -146,10 +146,10 @@ class Arena:
             life = await self._start(Kill(point=""))
             stop.set()
             drain: asyncio.Future[Any] = asyncio.create_task(self._drain(life, working))
-            ended: asyncio.Future[Any] = life.ended
+            ended: asyncio.Future[Any] = asyncio.create_task(life.process.wait())
             await asyncio.wait([drain, ended], return_when=asyncio.FIRST_COMPLETED)
             if not drain.done() and not self._stopping:
-                self._find("crashed", f"the last server ended with {life.ended.result()}")
+                self._find("crashed", f"the last server ended with {ended.result()}")
                 drain.cancel()
             await asyncio.wait([drain])
             if not drain.cancelled():

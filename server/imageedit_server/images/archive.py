@@ -1,7 +1,7 @@
 """The images of a data dir as an operator sees them, beside a server or without one: all there, and a copy.
 
-Beside ``BlobStore``, not part of it: that seam would read every byte of every image to know that all are there
-in full, and has no way to copy damaged bytes as they are. Each kind of store has an archive of its own.
+Beside ``BlobStore``, not part of it: that seam would read every byte of every image to know that all are
+there in full, and has no way to copy damaged bytes as they are. Each kind of store has an archive of its own.
 """
 
 import shutil
@@ -29,7 +29,7 @@ class ImageArchive(Protocol):
 
 
 class ImageFiles:
-    """The ``ImageArchive`` of a data dir, which need not have any images yet: asked of the folder's listing."""
+    """The ``ImageArchive`` of a data dir, which need not have any images yet, by the folder's listing."""
 
     def __init__(self, data_dir: Path) -> None:
         self._root = data_dir / IMAGES_FOLDER
