@@ -1,21 +1,26 @@
 """What operators do beside serving: check everything, and back the data up."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from pathlib import Path
 
 from imageedit_server.access.keys import summary_of
 from imageedit_server.access.reload import Unusable
 from imageedit_server.bootstrap import archives_of, certificates_of, defaults_of, keys_of, open_catalog
+from imageedit_server.core.model import Model
 from imageedit_server.providers.base import AccountRefused
 from imageedit_server.providers.catalog import Catalog, ModelClash
+from imageedit_server.runtime.clock import SystemClock
 from imageedit_server.settings import AuthSettings, ServerSettings, Settings, SettingsError, TlsSettings
 from imageedit_server.store.database import StoreRefused
 
 REFUSALS = (SettingsError, ModelClash, Unusable)
 """What stops a start."""
+NEAR_DAYS = 30
+"""So long before its end a model is named."""
 SHOWN = 10
 """Of many faults of one kind, this many are named."""
 
@@ -45,6 +50,7 @@ async def check(settings: Settings) -> AsyncIterator[Finding]:
             yield Finding("providers", str(refused), ok=False)
             return
         yield _looked("default models", partial(_look_at_defaults, settings.server, catalog))
+        yield Finding("models", endings(catalog.models(), SystemClock().now().date()))
         for name, provider in catalog.providers.items():
             try:
                 yield Finding(f"provider {name}", await provider.adapter.check_account())
@@ -72,6 +78,23 @@ def _look_at_certificate(tls: TlsSettings) -> str:
 def _look_at_defaults(server: ServerSettings, catalog: Catalog) -> str:
     defaults = defaults_of(server, catalog)
     return f"{defaults.edit_model}, and {defaults.model_edit_model} for model edits."
+
+
+def endings(models: Sequence[Model], today: date) -> str:
+    """Say in a sentence which models their vendors serve no more, or not for long."""
+    ending = sorted(
+        (model.shutdown_date, model.name)
+        for model in models
+        if model.shutdown_date and (model.shutdown_date - today).days <= NEAR_DAYS
+    )
+    if not ending:
+        return f"None of {len(models)} is known to end within {NEAR_DAYS} days."
+    return f"Their vendors end {', '.join(_ending(name, day, today) for day, name in ending)}."
+
+
+def _ending(name: str, day: date, today: date) -> str:
+    days = (day - today).days
+    return f"{name} on {day} ({f'in {days} days' if days > 0 else 'which is past'})"
 
 
 def check_data(settings: Settings) -> Iterator[Finding]:

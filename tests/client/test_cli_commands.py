@@ -343,6 +343,22 @@ def test_get_and_cancel_say_where_the_task_stands(imageedit, server, say):
     assert (result.exit_code, result.stdout) == (0, "the task cancelled; may have been charged\n")
 
 
+def test_get_shows_what_the_vendor_answered_and_used(imageedit, server, say):
+    """Of each attempt that has something to show."""
+    answer = {"status": 200, "media_type": "text/html", "size_bytes": 512, "kept": True}
+    attempts = [
+        {"number": 1, "provider": "one"},
+        {"number": 2, "provider": "two", "answer": answer, "usage": {"credits": "0.04", "a_tokens": "9"}},
+    ]
+    server.on("GetTask", service_pb2.GetTaskResponse(task=say.task("FAILED", attempts=attempts)))
+    lines = imageedit("get", TASK_ID).stdout.splitlines()
+    assert lines[-2:] == [
+        "answer    200 text/html 512 bytes from two; nobody could read it, it is kept",
+        "usage     a_tokens=9 credits=0.04",
+    ]
+    assert not any(line.startswith("answer") for line in lines[:-2])
+
+
 def test_list_prints_a_task_a_line(imageedit, server, say):
     """In aligned columns under their heads, with nothing cut; the limit holds across pages."""
     pages = [
@@ -370,10 +386,14 @@ def test_models_prints_names_and_limits(imageedit, server):
         "provider": "local",
         "kinds": ["KIND_EDIT_IMAGE"],
         "sizes": ["auto", "WxH"],
+        "submit_safety": "SUBMIT_SAFETY_NATIVE_KEY",
+        "shutdown_date": "2027-01-31",
     }
     server.on("ListModels", *[service_pb2.ListModelsResponse(models=[model])] * 2)
     heads, row = imageedit("models").stdout.splitlines()
-    assert heads.split() == ["MODEL", "PROVIDER", "FOR", "IMAGES", "MASK", "RESULTS", "OPTIONS", "SIZES"]
+    first = ["MODEL", "PROVIDER", "FOR", "IMAGES", "MASK", "RESULTS", "OPTIONS"]
+    assert heads.split() == [*first, "IF", "UNKNOWN", "ENDS", "SIZES"]
+    assert row[heads.index("IF") : heads.index("SIZES")].split() == ["native-key", "2027-01-31"]
     assert row.split()[:3] == ["local/basic", "local", "edit"]
     assert row[heads.index("SIZES") :] == "auto WxH"
     assert json.loads(imageedit("models", "--json").stdout)["kinds"] == ["KIND_EDIT_IMAGE"]

@@ -198,7 +198,7 @@ async def test_an_input_that_was_deleted_meanwhile_is_missed(database: Database,
     [
         None,
         OpenaiOptions(),
-        OpenaiOptions(quality="high", output_compression=0, partial_images=3),
+        OpenaiOptions(quality="high", output_compression=0, partial_images=3, moderation="low"),
         SeedreamOptions(),
         SeedreamOptions(quality="HIGH"),
         IdeogramOptions(),

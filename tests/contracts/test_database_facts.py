@@ -6,10 +6,11 @@ from functools import partial
 from itertools import product
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
 from imageedit_server.core import transitions
+from imageedit_server.core.answer import AnswerHead
 from imageedit_server.core.change import Change
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
@@ -30,6 +31,7 @@ from imageedit_server.store.attempts import (
     late_collected,
     learn,
     learn_and_change,
+    note_answer,
     result_urls,
 )
 from imageedit_server.store.database import Database
@@ -37,7 +39,7 @@ from imageedit_server.store.decisions import cancel_task, change
 from imageedit_server.store.dialect import Taken
 from imageedit_server.store.queries import find_task, get_image, get_task
 from imageedit_server.store.retention import forget_tasks
-from imageedit_server.store.tables import ATTEMPT
+from imageedit_server.store.tables import ATTEMPT, USAGE
 from tests.store.making import (
     LATER,
     LEASE,
@@ -100,8 +102,14 @@ async def test_everything_learnt_is_kept(database: Database) -> None:
     await database.write(
         learn, key, Fact(outcome=Outcome.ACCEPTED, vendor_task_id="v", vendor_request_id="r")
     )
+    answer = AnswerHead(status=200, media_type="image/png", size_bytes=7, time=LATER)
     fact = Fact(
-        outcome=Outcome.SUCCEEDED, billing=Billing.CHARGED, end_time=LATER, result_urls=("https://h/1?s",)
+        outcome=Outcome.SUCCEEDED,
+        billing=Billing.CHARGED,
+        end_time=LATER,
+        result_urls=("https://h/1?s",),
+        answer=answer,
+        usage={"total_tokens": "12"},
     )
     await database.write(learn, key, fact)
     await database.write(learn, key, Fact(outcome=Outcome.FAILED, error=ERROR))
@@ -115,8 +123,36 @@ async def test_everything_learnt_is_kept(database: Database) -> None:
         error=ERROR,
         submit_time=NOW,
         end_time=LATER,
+        answer=answer,
+        usage={"total_tokens": "12"},
     )
     assert await database.read(result_urls, key) == ("https://h/1?s",)
+
+
+async def test_what_became_of_an_answer_is_noted_whatever_the_outcome(database: Database) -> None:
+    """A body that is kept counts as its tenant's, which refuses it never; then it may go."""
+    _, key = await submitted(database)
+    head = AnswerHead(status=200, media_type="text/html", size_bytes=300, time=LATER)
+    for kept, stored_bytes in ((True, 300), (True, 300), (False, 0), (True, 300)):
+        noted = replace(head, kept=kept)
+        await database.write(note_answer, key, noted)
+        assert (await known(database, key)).answer == noted
+        assert await stored(database, TENANT) == stored_bytes
+    await database.write(note_answer, AttemptKey("task_none", 1), head)
+
+
+async def test_a_kept_answer_counts_until_its_task_is_forgotten(database: Database) -> None:
+    _, key = await submitted(database)
+    await database.write(cancel_task, TENANT, key.task_id, LATER)
+    head = AnswerHead(status=200, size_bytes=300, time=LATER, kept=True)
+    await database.write(note_answer, key, head)
+    await database.write(forget_tasks, State.CANCELLED, LATER + timedelta(days=1), 5)
+    assert await stored(database, TENANT) == 0
+
+
+async def stored(database: Database, tenant: str) -> int:
+    query = select(USAGE.c.stored_bytes).where(USAGE.c.tenant == tenant)
+    return int(await database.read(lambda c: c.execute(query).scalar_one()))
 
 
 async def test_without_urls_there_are_none(database: Database) -> None:

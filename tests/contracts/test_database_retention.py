@@ -15,18 +15,20 @@ from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task, change
 from imageedit_server.store.queries import get_image, get_task
 from imageedit_server.store.retention import ImageAge, forget_images, forget_tasks
-from imageedit_server.store.tables import METADATA, USAGE
+from imageedit_server.store.tables import DATA_DIR, ERASED_IMAGE, METADATA, USAGE
 from tests.store.making import LATER, NOW, TENANT, attempt, claim_all, create, finish, image, new_task
 
 MUCH_LATER = LATER + timedelta(days=31)
 PLENTY = 1000
+NOBODYS = (USAGE, ERASED_IMAGE, DATA_DIR)
+"""Tables that a task is not in."""
 
 
 def sizes(connection: Connection) -> dict[str, int]:
     return {
         table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
         for table in METADATA.sorted_tables
-        if table is not USAGE
+        if table not in NOBODYS
     }
 
 

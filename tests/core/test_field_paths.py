@@ -42,6 +42,7 @@ OPENAI = pb.OpenaiOptions(
     input_fidelity="\0",
     output_compression=-1,
     partial_images=-1,
+    moderation="\0",
 )
 PROFILE = task_pb2.BodyProfile(
     gender="x", height_cm=-1, weight_kg=-1, age=-1, skin_color="\0", body_type="\0"

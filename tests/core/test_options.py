@@ -17,6 +17,7 @@ CHANGED: dict[type[Any], dict[str, Any]] = {
         "output_compression": 0,
         "input_fidelity": "high",
         "partial_images": 1,
+        "moderation": "low",
     },
     SeedreamOptions: {"family": "other", "quality": "HIGH"},
     IdeogramOptions: {

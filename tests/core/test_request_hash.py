@@ -32,7 +32,7 @@ sources = st.one_of(
 )
 options = st.one_of(
     st.none(),
-    st.builds(OpenaiOptions, quality=text, output_compression=st.none() | st.integers(0, 2)),
+    st.builds(OpenaiOptions, quality=text, moderation=text, output_compression=st.none() | st.integers(0, 2)),
     st.builds(SeedreamOptions, quality=st.sampled_from(["BASIC", "HIGH"])),
     st.builds(IdeogramOptions, seed=st.none() | st.integers(0, 2), expand_prompt=st.booleans()),
 )

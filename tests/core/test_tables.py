@@ -23,7 +23,7 @@ from imageedit_server.core.errors import (
     task_not_found,
 )
 from imageedit_server.core.fields import MODEL_EDIT_SIZES
-from imageedit_server.core.model import MaskUse
+from imageedit_server.core.model import MaskUse, SubmitSafety
 from imageedit_server.core.options import Options
 from imageedit_server.core.request import PROMPT_FIELDS, Kind, OnUnknown, image_field
 from imageedit_server.core.sizes import parse_size
@@ -82,6 +82,7 @@ PROTO_ENUMS: list[tuple[type[StrEnum], Any, str]] = [
     (Outcome, task_pb2.Attempt.Outcome, "OUTCOME_"),
     (OnUnknown, service_pb.OnUnknown, "ON_UNKNOWN_"),
     (MaskUse, model_pb2.Model.Mask, "MASK_"),
+    (SubmitSafety, model_pb2.Model.SubmitSafety, "SUBMIT_SAFETY_"),
 ]
 
 

@@ -60,7 +60,17 @@ NAMING = {
 PLAIN = {
     *("user_id", "model", "prompt", "edit_instructions", "size", "n", "labels", "angle", "url", "content"),
     *("page_size", "chunk", "quality", "background", "output_format", "output_compression", "input_fidelity"),
-    *("partial_images", "seed", "gender", "skin_color", "body_type", "height_cm", "weight_kg", "age"),
+    *(
+        "partial_images",
+        "moderation",
+        "seed",
+        "gender",
+        "skin_color",
+        "body_type",
+        "height_cm",
+        "weight_kg",
+        "age",
+    ),
 }
 """Fields that name nothing that could be another tenant's."""
 NAMELESS = {"ListModels"}

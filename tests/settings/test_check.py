@@ -1,12 +1,15 @@
 """What ``imageedit-server check`` finds before a start or a caller does: by opening what a start opens."""
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from imageedit_server.access.keys import add_key
-from imageedit_server.maintenance import Finding, check
+from imageedit_server.core.model import Model
+from imageedit_server.core.request import Kind
+from imageedit_server.maintenance import Finding, check, endings
 from imageedit_server.settings import load_settings
 from tests.outbound.servers import CERTS
 
@@ -122,3 +125,26 @@ async def test_models_that_clash(tmp_path: Path) -> None:
     providers = (await found(tmp_path, toml))["providers"]
     assert not providers.ok
     assert "is served by providers one and two" in providers.sentence
+
+
+def ending(name: str, day: date | None) -> Model:
+    return Model(
+        name=name,
+        provider="p",
+        kinds=frozenset({Kind.EDIT_IMAGE}),
+        max_prompt_chars=1,
+        max_image_bytes=1,
+        shutdown_date=day,
+    )
+
+
+def test_models_that_end_soon_or_have_ended_are_named() -> None:
+    """The oldest end first; 30 days is soon."""
+    today = date(2026, 11, 30)
+    models = [ending("stays", None), ending("later", date(2026, 12, 31))]
+    assert endings(models, today) == "None of 2 is known to end within 30 days."
+    models += [ending("soon", date(2026, 12, 30)), ending("now", today), ending("old", date(2025, 5, 1))]
+    assert endings(models, today) == (
+        "Their vendors end old on 2025-05-01 (which is past), now on 2026-11-30 (which is past),"
+        " soon on 2026-12-30 (in 30 days)."
+    )

@@ -26,7 +26,7 @@ from imageedit_server.store.sqlite.archive import SqliteArchive
 from imageedit_server.store.sqlite.copying import copy_database
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.store.sqlite.file import DATABASE_NAME, LOCK_NAME
-from imageedit_server.store.tables import METADATA, SCHEMA_STEP, to_micros
+from imageedit_server.store.tables import DATA_DIR, ERASED_IMAGE, METADATA, SCHEMA_STEP, to_micros
 from tests.contracts.databases import open_sqlite
 from tests.data_dirs.opening import opened
 from tests.servers.forks import shared_fork_server
@@ -37,7 +37,8 @@ from tests.store.opening_process import PLANTED
 ROOT = Path(__file__).parents[2]
 COPY = f"{DATABASE_NAME}.schema-1"
 HALF = f"{COPY}.half"
-TABLES = sorted(table.name for table in METADATA.sorted_tables if table is not SCHEMA_STEP)
+LATER = (SCHEMA_STEP, ERASED_IMAGE, DATA_DIR)
+TABLES = sorted(table.name for table in METADATA.sorted_tables if table not in LATER)
 """What schema 1 had."""
 
 
@@ -102,7 +103,7 @@ async def test_what_is_migrated_has_the_schema_of_what_is_new(old: Path, tmp_pat
             await create(database)
     new = schema_in(tmp_path / "new" / DATABASE_NAME)
     assert schema_in(old / DATABASE_NAME) == new
-    assert new[0] == SCHEMA_VERSION == 2
+    assert new[0] == SCHEMA_VERSION
 
 
 async def test_every_guard_and_index_of_a_new_file_is_in_the_last_steps_list(tmp_path: Path) -> None:
@@ -161,9 +162,11 @@ async def test_it_is_kept_since_when_the_data_have_their_schema(old: Path, tmp_p
         async with open_sqlite(folder):
             pass
         with looking(folder / DATABASE_NAME) as connection:
-            [(number, time, by)] = connection.execute("SELECT number, time, version FROM schema_step")
-        assert (number, by) == (SCHEMA_VERSION, version("imageedit"))
-        assert to_micros(before) <= time <= to_micros(datetime.now(UTC))
+            steps = connection.execute("SELECT number, time, version FROM schema_step").fetchall()
+        made = range(2, SCHEMA_VERSION + 1) if folder == old else [SCHEMA_VERSION]
+        assert [number for number, _, _ in steps] == list(made)
+        assert {by for _, _, by in steps} == {version("imageedit")}
+        assert all(to_micros(before) <= time <= to_micros(datetime.now(UTC)) for _, time, _ in steps)
 
 
 # Crashes
@@ -188,16 +191,13 @@ async def opening(folder: Path, *options: str, failpoint: str = "") -> tuple[int
 KILLS = {
     "copy_before_rename:kill": (1, False),
     "migration_after_copy:kill": (1, True),
-    "migration_begun:kill": (1, True),
-    "migration_changed:kill": (1, True),
-    "migration_checked:kill": (1, True),
-    "migration_committed:kill": (2, True),
-    "migration_begun:kill:2": (2, True),
-    "migration_changed:kill:2": (2, True),
-    "migration_checked:kill:2": (2, True),
-    "migration_committed:kill:2": (3, True),
+    **{
+        f"migration_{point}:kill:{step}": (step + (point == "committed"), True)
+        for step in (1, PLANTED - 1)
+        for point in ("begun", "changed", "checked", "committed")
+    },
 }
-"""Every step on the way over two schemas: which one is there after a kill, and whether the copy is."""
+"""The first step on the way and the last: which schema is there after a kill, and whether the copy is."""
 
 
 @pytest.mark.parametrize("failpoint", KILLS)
@@ -212,12 +212,12 @@ async def test_a_kill_leaves_one_schema_or_the_next(
     assert schema_in(killed / DATABASE_NAME)[0] == schema
     before(killed / DATABASE_NAME)
     has = columns_in(killed / DATABASE_NAME)
-    assert ("version" in has["schema_step"], "planted" in has["image"]) == (schema >= 2, schema >= 3)
+    assert ("version" in has["schema_step"], "planted" in has["image"]) == (schema >= 2, schema >= PLANTED)
     assert (killed / COPY).exists() is copied
     if copied:
         before(killed / COPY)
     assert await opening(old, "--more") == (0, "")
-    assert schema_in(old / DATABASE_NAME)[0] == PLANTED == 3
+    assert schema_in(old / DATABASE_NAME)[0] == PLANTED
     assert "planted" in columns_in(old / DATABASE_NAME)["image"]
     before(old / DATABASE_NAME)
     before(old / COPY)
@@ -304,11 +304,12 @@ async def test_a_step_that_fails_changes_nothing(
 
 
 async def test_a_newer_file_is_named_with_the_server_that_it_needs(old: Path) -> None:
-    """Downgrade: what a server of schema 3 wrote is left to it."""
+    """Downgrade: what a server of a later schema wrote is left to it."""
     assert await opening(old, "--more") == (0, "")
     schema = schema_in(old / DATABASE_NAME)
     assert await refusal(old) == (
-        f"{old / DATABASE_NAME} was written by a newer version (schema 3, this server knows 2);"
+        f"{old / DATABASE_NAME} was written by a newer version (schema {PLANTED}, this server knows"
+        f" {SCHEMA_VERSION});"
         " run that version"
     )
     assert schema_in(old / DATABASE_NAME) == schema
@@ -316,7 +317,7 @@ async def test_a_newer_file_is_named_with_the_server_that_it_needs(old: Path) ->
 
 # What an operator sees
 
-PENDING = "It is 1; the next start takes it to 2, with a copy first."
+PENDING = f"It is 1; the next start takes it to {SCHEMA_VERSION}, with a copy first."
 
 
 async def test_a_check_names_what_is_pending_also_beside_a_server(old: Path) -> None:
@@ -332,7 +333,9 @@ async def test_a_check_names_what_is_pending_also_beside_a_server(old: Path) -> 
     async with open_sqlite(old):
         now = re.escape(f"{datetime.now(UTC):%Y-%m-%d %H}")
         since, _ = told()["schema"]
-        assert re.fullmatch(f"It is 2, since {now}:[0-9]{{2}} UTC and version {version('imageedit')}.", since)
+        assert re.fullmatch(
+            f"It is {SCHEMA_VERSION}, since {now}:[0-9]{{2}} UTC and version {version('imageedit')}.", since
+        )
         assert told()["database"] == ("It is sound.", True)
 
 
@@ -366,4 +369,4 @@ async def test_the_copy_is_made_before_the_first_step(
     with migrating.STEPPING.heard_by(stepping):
         async with open_sqlite(old):
             pass
-    assert order == [COPY, "step"]
+    assert order == [COPY, *("step" for _ in MIGRATIONS)]

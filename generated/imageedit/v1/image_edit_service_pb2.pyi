@@ -66,20 +66,22 @@ class EditImageRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., user_id: _Optional[str] = ..., model: _Optional[str] = ..., prompt: _Optional[str] = ..., images: _Optional[_Iterable[_Union[_image_pb2.ImageSource, _Mapping]]] = ..., mask: _Optional[_Union[_image_pb2.ImageSource, _Mapping]] = ..., reference_images: _Optional[_Iterable[_Union[_image_pb2.ImageSource, _Mapping]]] = ..., n: _Optional[int] = ..., size: _Optional[str] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., on_unknown: _Optional[_Union[OnUnknown, str]] = ..., validate_only: _Optional[bool] = ..., openai: _Optional[_Union[OpenaiOptions, _Mapping]] = ..., seedream: _Optional[_Union[SeedreamOptions, _Mapping]] = ..., ideogram: _Optional[_Union[IdeogramOptions, _Mapping]] = ...) -> None: ...
 
 class OpenaiOptions(_message.Message):
-    __slots__ = ("quality", "background", "output_format", "output_compression", "input_fidelity", "partial_images")
+    __slots__ = ("quality", "background", "output_format", "output_compression", "input_fidelity", "partial_images", "moderation")
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     BACKGROUND_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FORMAT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_COMPRESSION_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIDELITY_FIELD_NUMBER: _ClassVar[int]
     PARTIAL_IMAGES_FIELD_NUMBER: _ClassVar[int]
+    MODERATION_FIELD_NUMBER: _ClassVar[int]
     quality: str
     background: str
     output_format: str
     output_compression: int
     input_fidelity: str
     partial_images: int
-    def __init__(self, quality: _Optional[str] = ..., background: _Optional[str] = ..., output_format: _Optional[str] = ..., output_compression: _Optional[int] = ..., input_fidelity: _Optional[str] = ..., partial_images: _Optional[int] = ...) -> None: ...
+    moderation: str
+    def __init__(self, quality: _Optional[str] = ..., background: _Optional[str] = ..., output_format: _Optional[str] = ..., output_compression: _Optional[int] = ..., input_fidelity: _Optional[str] = ..., partial_images: _Optional[int] = ..., moderation: _Optional[str] = ...) -> None: ...
 
 class SeedreamOptions(_message.Message):
     __slots__ = ("quality",)

@@ -135,7 +135,7 @@ class TaskEvent(_message.Message):
     def __init__(self, seq: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., task: _Optional[_Union[Task, _Mapping]] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("number", "provider", "vendor_task_id", "vendor_request_id", "outcome", "billing", "error", "submit_time", "end_time", "late_images")
+    __slots__ = ("number", "provider", "vendor_task_id", "vendor_request_id", "outcome", "billing", "error", "submit_time", "end_time", "late_images", "answer", "usage")
     class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         OUTCOME_UNSPECIFIED: _ClassVar[Attempt.Outcome]
@@ -152,6 +152,13 @@ class Attempt(_message.Message):
     OUTCOME_UNKNOWN: Attempt.Outcome
     OUTCOME_SUCCEEDED: Attempt.Outcome
     OUTCOME_FAILED: Attempt.Outcome
+    class UsageEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     VENDOR_TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -162,6 +169,8 @@ class Attempt(_message.Message):
     SUBMIT_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     LATE_IMAGES_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
     number: int
     provider: str
     vendor_task_id: str
@@ -172,7 +181,23 @@ class Attempt(_message.Message):
     submit_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
     late_images: _containers.RepeatedCompositeFieldContainer[_image_pb2.Image]
-    def __init__(self, number: _Optional[int] = ..., provider: _Optional[str] = ..., vendor_task_id: _Optional[str] = ..., vendor_request_id: _Optional[str] = ..., outcome: _Optional[_Union[Attempt.Outcome, str]] = ..., billing: _Optional[_Union[Task.Billing, str]] = ..., error: _Optional[_Union[TaskError, _Mapping]] = ..., submit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., late_images: _Optional[_Iterable[_Union[_image_pb2.Image, _Mapping]]] = ...) -> None: ...
+    answer: Answer
+    usage: _containers.ScalarMap[str, str]
+    def __init__(self, number: _Optional[int] = ..., provider: _Optional[str] = ..., vendor_task_id: _Optional[str] = ..., vendor_request_id: _Optional[str] = ..., outcome: _Optional[_Union[Attempt.Outcome, str]] = ..., billing: _Optional[_Union[Task.Billing, str]] = ..., error: _Optional[_Union[TaskError, _Mapping]] = ..., submit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., late_images: _Optional[_Iterable[_Union[_image_pb2.Image, _Mapping]]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., usage: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Answer(_message.Message):
+    __slots__ = ("status", "media_type", "size_bytes", "time", "kept")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    status: int
+    media_type: str
+    size_bytes: int
+    time: _timestamp_pb2.Timestamp
+    kept: bool
+    def __init__(self, status: _Optional[int] = ..., media_type: _Optional[str] = ..., size_bytes: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kept: _Optional[bool] = ...) -> None: ...
 
 class TaskError(_message.Message):
     __slots__ = ("reason", "message", "provider_code", "provider_message", "retryable")

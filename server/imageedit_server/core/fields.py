@@ -168,7 +168,7 @@ def _check_options(draft: Draft) -> Iterator[Violation]:
 
 
 def _check_openai(options: OpenaiOptions) -> Iterator[Violation]:
-    for name in ("quality", "background", "output_format", "input_fidelity"):
+    for name in ("quality", "background", "output_format", "input_fidelity", "moderation"):
         yield from check_word(f"openai.{name}", getattr(options, name))
     compression = options.output_compression
     if compression is not None and not 0 <= compression <= 100:

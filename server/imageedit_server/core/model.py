@@ -1,6 +1,7 @@
 """A model and its limits, as data: what is allowed, before anyone pays."""
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from imageedit_server.core.image import EXTENSIONS
@@ -15,6 +16,17 @@ class MaskUse(StrEnum):
     REQUIRED = "REQUIRED"
 
 
+class SubmitSafety(StrEnum):
+    """What can be done after a paid call whose outcome is unknown."""
+
+    NATIVE_KEY = "NATIVE_KEY"
+    """The vendor takes our attempt key: the same call again is the same work. It is sent again."""
+    CALLBACK_CORRELATED = "CALLBACK_CORRELATED"
+    """The attempt's token rides in the callback URL: a callback can tell the forgotten vendor id."""
+    NONE = "NONE"
+    """Nothing: an unknown outcome stays unknown."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
     """An AI model that edits pictures, as one provider serves it.
@@ -22,7 +34,9 @@ class Model:
     ``name`` is public, ``vendor_name`` is what the vendor is told (the same unless configured).
     ``max_prompt_chars`` counts Unicode code points; ``sizes`` holds exact words, ``auto`` and the patterns
     ``WxH`` and ``W:H``, and is empty when no size can be chosen; ``default_size`` is what a request without a
-    size gets, empty for the nearest to its first image.
+    size gets, empty for the nearest to its first image. ``shutdown_date`` is when the vendor says that it
+    will serve the model no more, None where it does not say. ``submit_safety`` is that of the
+    adapter, which the catalog fills in.
     """
 
     name: str
@@ -40,3 +54,5 @@ class Model:
     max_n: int = 1
     max_image_bytes: int
     media_types: tuple[str, ...] = tuple(EXTENSIONS)
+    shutdown_date: date | None = None
+    submit_safety: SubmitSafety = SubmitSafety.NONE

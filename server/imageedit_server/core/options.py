@@ -1,6 +1,9 @@
-"""Options that belong to one family of models. A model takes those of its own family or none."""
+"""Options that belong to one family of models. A model takes those of its own family or none.
 
-from dataclasses import dataclass
+What came after the first hashes of requests has ``repr=False``: see ``HASHED`` in ``core.request``.
+"""
+
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -16,6 +19,7 @@ class OpenaiOptions:
     output_compression: int | None = None
     input_fidelity: str = ""
     partial_images: int = 0
+    moderation: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

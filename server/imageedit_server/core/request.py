@@ -144,7 +144,8 @@ class Draft(Asked):
             reference_images=tuple(map(_without_bytes, self.reference_images)),
             labels=dict(sorted(self.labels.items())),
         )
-        written = ", ".join(f"{name}={getattr(meant, name)!r}" for name in (*HASHED, *_later(meant)))
+        said = [f"{name}={getattr(meant, name)!r}" for name in (*HASHED, *_later(meant))]
+        written = ", ".join([*said, *_later_words(meant.options)])
         return hashlib.sha256(f"Draft({written})".encode()).hexdigest()
 
 
@@ -168,6 +169,16 @@ def _later(draft: Draft) -> list[str]:
     unset = kind(kind=draft.kind)
     later = sorted({each.name for each in fields(kind)} - set(HASHED))
     return [name for name in later if getattr(draft, name) != getattr(unset, name)]
+
+
+def _later_words(options: Options | None) -> list[str]:
+    """Return the options that came after the first hashes, which leave them out, and say something."""
+    if options is None:
+        return []
+    later = (
+        each for each in fields(options) if not each.repr and getattr(options, each.name) != each.default
+    )
+    return [f"{options.family}.{each.name}={getattr(options, each.name)!r}" for each in later]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

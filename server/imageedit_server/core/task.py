@@ -6,10 +6,12 @@ makes a new ``Status`` under the next ``seq`` and is one event of the task.
 
 import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from imageedit_server.core.answer import AnswerHead
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
@@ -85,7 +87,9 @@ class Outcome(StrEnum):
 class Attempt:
     """One paid call to one provider. ``number`` counts from 1 within its task.
 
-    ``billing`` follows the ``Charge`` of its provider as the outcome becomes known.
+    ``billing`` follows the ``Charge`` of its provider as the outcome becomes known. ``answer`` is None until
+    the vendor sent something. ``usage`` has the vendor's own figures, as decimal strings: ``total_tokens``,
+    ``credits``.
     """
 
     number: int
@@ -98,6 +102,8 @@ class Attempt:
     submit_time: datetime
     end_time: datetime | None = None
     late_images: tuple[Image, ...] = ()
+    answer: AnswerHead | None = None
+    usage: Mapping[str, str] = field(default_factory=dict, hash=False)  # so that attempts can be hashed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -39,7 +39,7 @@ class Downloading:
         """Make durable that the vendor succeeded, before anything is fetched. Raises ``LeaseLost``."""
         polled = bool(self._recorder.attempt.vendor_task_id)  # then no signed URL has to be kept
         urls = () if polled else tuple(output.url for output in finished.outputs if output.url)
-        await self._recorder.succeeded(finished.vendor_request_id, urls, finished.warnings)
+        await self._recorder.succeeded(finished, urls)
 
     async def bring_home(self, finished: Finished, *, fresh: bool = False) -> None:
         """Bring every result home, verified and durable, then say SUCCEEDED.

@@ -19,7 +19,7 @@ from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.results import Results
 from imageedit_server.engine.retries import retry_delay
 from imageedit_server.feed.base import Feed
-from imageedit_server.providers.base import NotProcessed, SubmitError
+from imageedit_server.providers.base import Accepted, Finished, NotProcessed, SubmitError
 from imageedit_server.runtime.clock import Clock, seconds_until
 from imageedit_server.store.attempts import (
     AttemptKey,
@@ -178,19 +178,25 @@ class Recorder:
         """Nobody heard how the attempt's last call ended: what the next one says is not proof of that one."""
         await self._learn(Fact(outcome=Outcome.UNKNOWN))
 
-    async def accepted(self, vendor_task_id: str, vendor_request_id: str) -> None:
+    async def accepted(self, accepted: Accepted) -> None:
         """The vendor took the attempt; reach WAITING, in the same commit."""
         fact = Fact(
-            outcome=Outcome.ACCEPTED, vendor_task_id=vendor_task_id, vendor_request_id=vendor_request_id
+            outcome=Outcome.ACCEPTED,
+            vendor_task_id=accepted.vendor_task_id,
+            vendor_request_id=accepted.vendor_request_id,
+            usage=accepted.usage,
         )
         await self._learn_and_decide(fact, _entering(Stage.WAITING))
 
-    async def succeeded(
-        self, vendor_request_id: str, urls: tuple[str, ...], warnings: tuple[str, ...]
-    ) -> None:
-        """The vendor made the result; reach DOWNLOADING, in the same commit."""
-        fact = replace(self._success(), vendor_request_id=vendor_request_id, result_urls=urls)
-        await self._learn_and_decide(fact, _entering(Stage.DOWNLOADING, warnings))
+    async def succeeded(self, finished: Finished, urls: tuple[str, ...]) -> None:
+        """The vendor made the result; reach DOWNLOADING, in the same commit. ``urls`` are to be kept."""
+        fact = replace(
+            self._success(),
+            vendor_request_id=finished.vendor_request_id,
+            result_urls=urls,
+            usage=finished.usage,
+        )
+        await self._learn_and_decide(fact, _entering(Stage.DOWNLOADING, finished.warnings))
 
     async def succeeded_in_vain(self) -> None:
         """The vendor reported success without a result."""

@@ -119,7 +119,7 @@ class Submitting:
         A result that comes after the task had ended is kept with its attempt.
         """
         if isinstance(answer, Accepted):
-            await self._recorder.accepted(answer.vendor_task_id, answer.vendor_request_id)
+            await self._recorder.accepted(answer)
             failpoint("submit_after_accepted")
             return
         try:

@@ -15,9 +15,8 @@ was paid.
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -27,6 +26,7 @@ from imageedit_server.core.errors import FailureReason, Violation
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.model import Model
+from imageedit_server.core.model import SubmitSafety as SubmitSafety  # noqa: PLC0414  adapters find it here
 from imageedit_server.core.request import Request
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.runtime.clock import Clock
@@ -37,17 +37,6 @@ DAY = 24 * 3600
 Seconds = Annotated[float, Field(gt=0, le=DAY)]
 PollSeconds = tuple[Seconds, Seconds, Seconds]
 """Time between polls in the first 30 s, up to 2 minutes, and after."""
-
-
-class SubmitSafety(StrEnum):
-    """What can be done after a paid call whose outcome is unknown."""
-
-    NATIVE_KEY = "NATIVE_KEY"
-    """The vendor takes our attempt key: the same call again is the same work. It is sent again."""
-    CALLBACK_CORRELATED = "CALLBACK_CORRELATED"
-    """The attempt's token rides in the callback URL: a callback can tell the forgotten vendor id."""
-    NONE = "NONE"
-    """Nothing: an unknown outcome stays unknown."""
 
 
 class ProviderOptions(BaseModel):
@@ -147,10 +136,11 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accepted:
-    """The vendor took the work; ``vendor_task_id`` names it in ``poll``."""
+    """The vendor took the work; ``vendor_task_id`` names it in ``poll``. ``usage`` is as ``Attempt``'s."""
 
     vendor_task_id: str
     vendor_request_id: str = ""
+    usage: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,11 +152,12 @@ class InProgress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finished:
-    """The vendor succeeded."""
+    """The vendor succeeded. ``usage`` is as ``Attempt``'s."""
 
     outputs: tuple[Output, ...]
     warnings: tuple[str, ...] = ()
     vendor_request_id: str = ""
+    usage: Mapping[str, str] = field(default_factory=dict)
 
 
 class PrepareError(Exception):

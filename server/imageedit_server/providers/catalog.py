@@ -1,7 +1,7 @@
 """Which models can be used, and which provider serves each."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imageedit_server.core.model import Model
 from imageedit_server.providers.base import Adapter, ProviderOptions
@@ -37,7 +37,8 @@ class Catalog:
         self._offers: dict[str, Offer] = {}
         for provider in self.providers.values():
             for model in provider.adapter.models:
-                self._add(Offer(model, provider))
+                safety = provider.adapter.submit_safety
+                self._add(Offer(replace(model, submit_safety=safety), provider))
 
     def _add(self, offer: Offer) -> None:
         name = offer.model.name

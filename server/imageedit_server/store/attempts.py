@@ -3,13 +3,15 @@
 Facts are written once, by whoever learnt them, with or without a lease (P8).
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, false, func, insert, or_, select, update
 
+from imageedit_server.core.answer import AnswerHead
 from imageedit_server.core.change import Change
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.failure import Failure
@@ -51,6 +53,8 @@ class Fact:
     error: Failure | None = None
     end_time: datetime | None = None
     result_urls: tuple[str, ...] = ()
+    answer: AnswerHead | None = None
+    usage: Mapping[str, str] = field(default_factory=dict)
 
 
 def begin_attempt(
@@ -82,6 +86,7 @@ def begin_attempt(
         end_time=None,
         result_urls=None,
         late_images="[]",
+        kept_bytes=0,
     )
     return task
 
@@ -91,6 +96,17 @@ def learn(connection: Connection, key: AttemptKey, fact: Fact) -> None:
 
     Raises ``VendorTaskTaken`` when the vendor's id is another attempt's already.
     """
+    values = _columns(fact)
+    try:
+        _learning(fact.outcome, *sorted(values)).run(
+            connection, of_task_id=key.task_id, of_number=key.number, **values
+        )
+    except Taken:
+        raise VendorTaskTaken from None
+
+
+def _columns(fact: Fact) -> dict[str, Any]:
+    """Return the columns that a fact sets."""
     values: dict[str, Any] = {"outcome": fact.outcome.value}
     if fact.billing is not None:
         values["billing"] = fact.billing.value
@@ -104,12 +120,24 @@ def learn(connection: Connection, key: AttemptKey, fact: Fact) -> None:
         values["end_time"] = to_micros(fact.end_time)
     if fact.result_urls:
         values["result_urls"] = codec.URLS.dump(fact.result_urls)
-    try:
-        _learning(fact.outcome, *sorted(values)).run(
-            connection, of_task_id=key.task_id, of_number=key.number, **values
-        )
-    except Taken:
-        raise VendorTaskTaken from None
+    if fact.answer is not None:
+        values |= _answer_columns(fact.answer)
+    if fact.usage:
+        values["usage"] = codec.USAGE.dump(fact.usage)
+    return values
+
+
+def _answer_columns(answer: AnswerHead) -> dict[str, Any]:
+    kept_bytes = answer.size_bytes if answer.kept else 0
+    return {"answer": codec.ANSWER.dump(answer), "kept_bytes": kept_bytes}
+
+
+def note_answer(connection: Connection, key: AttemptKey, answer: AnswerHead) -> None:
+    """Keep the head of an attempt's answer as it is now, whatever its outcome; a kept body counts (F88).
+
+    Does nothing for a task that was forgotten meanwhile.
+    """
+    _NOTE_ANSWER.run(connection, of_task_id=key.task_id, of_number=key.number, **_answer_columns(answer))
 
 
 LEARNT_AFTER: dict[Outcome, tuple[Outcome, ...]] = {
@@ -240,4 +268,7 @@ _BY_TOKEN = PreparedSelect(
 )
 _INSERT = PreparedInsert(insert(ATTEMPT))
 _ADD_LATE = PreparedUpdate(update(ATTEMPT).where(*_NAMED).values(late_images=bindparam("late_images")))
+_NOTE_ANSWER = PreparedUpdate(
+    update(ATTEMPT).where(*_NAMED).values(answer=bindparam("answer"), kept_bytes=bindparam("kept_bytes"))
+)
 _RESULT_URLS = PreparedSelect(select(ATTEMPT.c.result_urls).where(*_NAMED))

@@ -1,9 +1,11 @@
 """Requests and statuses as the JSON text that the tables hold."""
 
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter
 
+from imageedit_server.core.answer import AnswerHead
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.request import Request
@@ -33,3 +35,5 @@ STATUS = Codec(Status)
 ERROR = Codec(Failure)
 IMAGES = Codec(tuple[Image, ...])
 URLS = Codec(tuple[str, ...])
+ANSWER = Codec(AnswerHead)
+USAGE: Codec[Mapping[str, str]] = Codec(dict[str, str])

@@ -48,6 +48,8 @@ def attempt_of(row: Row[Any]) -> Attempt:
         submit_time=from_micros(row.submit_time),
         end_time=from_micros(row.end_time) if row.end_time is not None else None,
         late_images=codec.IMAGES.load(row.late_images),
+        answer=codec.ANSWER.load(row.answer) if row.answer else None,
+        usage=codec.USAGE.load(row.usage) if row.usage else {},
     )
 
 

@@ -85,7 +85,9 @@ class AttemptRow(SQLModel, table=True):
     """One paid call. Facts are written once and never changed back.
 
     ``token_sha256`` is the hash of the secret in the callback URL; ``result_urls`` is a JSON list of what the
-    vendor answered, so that a restart can fetch it; ``late_images`` is a JSON list.
+    vendor answered, so that a restart can fetch it; ``late_images`` is a JSON list; ``answer`` is the head of
+    what the vendor sent and ``usage`` its own figures, both JSON. ``kept_bytes`` are those of the body
+    where it is kept because nobody understood it; they count as the tenant's.
     """
 
     __tablename__ = "attempt"
@@ -108,6 +110,9 @@ class AttemptRow(SQLModel, table=True):
     end_time: int | None
     result_urls: str | None
     late_images: str
+    answer: str | None
+    usage: str | None
+    kept_bytes: int
 
 
 class ImageRow(SQLModel, table=True):
@@ -165,6 +170,25 @@ class UsageRow(SQLModel, table=True):
     stored_bytes: int
 
 
+class ErasedImageRow(SQLModel, table=True):
+    """An image that a caller erased and whose bytes may still be there: a crash came between."""
+
+    __tablename__ = "erased_image"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    image_id: str = Field(primary_key=True)
+
+
+class DataDirRow(SQLModel, table=True):
+    """The folder that the data were last served from, told by its lock file. One row, of number 1."""
+
+    __tablename__ = "data_dir"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    number: int = Field(primary_key=True)
+    lock_inode: int
+
+
 class SchemaStepRow(SQLModel, table=True):
     """Since when the data have had a schema, and which version of the server gave it to them.
 
@@ -194,6 +218,8 @@ IMAGE: Table = METADATA.tables["image"]
 TASK_IMAGE: Table = METADATA.tables["task_image"]
 IDEMPOTENCY: Table = METADATA.tables["idempotency"]
 USAGE: Table = METADATA.tables["usage"]
+ERASED_IMAGE: Table = METADATA.tables["erased_image"]
+DATA_DIR: Table = METADATA.tables["data_dir"]
 SCHEMA_STEP: Table = METADATA.tables["schema_step"]
 
 for _table in METADATA.sorted_tables:

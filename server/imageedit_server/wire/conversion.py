@@ -145,6 +145,7 @@ def _openai(options: service_pb.OpenaiOptions) -> OpenaiOptions:
         output_compression=options.output_compression if options.HasField("output_compression") else None,
         input_fidelity=options.input_fidelity,
         partial_images=options.partial_images,
+        moderation=options.moderation,
     )
 
 

@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from imageedit.v1 import image_edit_service_pb2 as service_pb
 from imageedit.v1 import image_pb2, model_pb2, task_pb2
+from imageedit_server.core.answer import AnswerHead
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.model import Model
@@ -108,6 +109,8 @@ def model_message(model: Model) -> model_pb2.Model:
         max_n=model.max_n,
         max_image_bytes=model.max_image_bytes,
         media_types=model.media_types,
+        submit_safety=f"SUBMIT_SAFETY_{model.submit_safety}",
+        shutdown_date=model.shutdown_date.isoformat() if model.shutdown_date else "",
     )
 
 
@@ -123,10 +126,23 @@ def _attempt_message(attempt: Attempt) -> task_pb2.Attempt:
         submit_time=_timestamp(attempt.submit_time),
         end_time=_timestamp(attempt.end_time),
         late_images=map(image_message, attempt.late_images),
+        usage=attempt.usage,
     )
+    if attempt.answer is not None:
+        message.answer.CopyFrom(_answer_message(attempt.answer))
     if attempt.error is not None:
         message.error.CopyFrom(_error_message(attempt.error))
     return message
+
+
+def _answer_message(answer: AnswerHead) -> task_pb2.Answer:
+    return task_pb2.Answer(
+        status=answer.status,
+        media_type=answer.media_type,
+        size_bytes=answer.size_bytes,
+        time=_timestamp(answer.time),
+        kept=answer.kept,
+    )
 
 
 def _profile_message(profile: BodyProfile) -> task_pb2.BodyProfile:

@@ -148,6 +148,7 @@ def test_a_model_edit_names_its_base(make_adapter: MakeAdapter) -> None:
         OpenaiOptions(input_fidelity="low"),
         OpenaiOptions(output_compression=100),
         OpenaiOptions(partial_images=1),
+        OpenaiOptions(moderation="low"),
     ],
     ids=str,
 )

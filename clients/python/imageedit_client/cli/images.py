@@ -45,5 +45,8 @@ def download(
 @command
 def models(session: Session) -> None:
     """Print the models that can be used now, with their limits."""
-    heads = ("MODEL", "PROVIDER", "FOR", "IMAGES", "MASK", "RESULTS", "OPTIONS", "SIZES")
+    heads = (
+        *("MODEL", "PROVIDER", "FOR", "IMAGES", "MASK", "RESULTS", "OPTIONS"),
+        *("IF UNKNOWN", "ENDS", "SIZES"),
+    )
     table(session, heads, words.model_row, session.client.list_models())

@@ -1,6 +1,6 @@
 """Tasks in words for people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -89,8 +89,20 @@ def portrait(task: Task) -> str:
     }
     pictures = [("image", image_line(image)) for image in task.images]
     warnings = [("warning", warning) for warning in task.warnings]
-    shown = [(name, fact) for name, fact in [*facts.items(), *pictures, *warnings] if fact]
+    told = [fact for attempt in task.attempts for fact in _told(attempt)]
+    shown = [(name, fact) for name, fact in [*facts.items(), *pictures, *warnings, *told] if fact]
     return "\n".join(f"{name:<9} {fact}" for name, fact in shown)
+
+
+def _told(attempt: task_pb2.Attempt) -> Iterator[tuple[str, str]]:
+    """What the vendor sent to a paid call, and what it says that it used."""
+    if attempt.HasField("answer"):
+        answer = attempt.answer
+        kept = "; nobody could read it, it is kept" if answer.kept else ""
+        label = answer.media_type or "without a label"
+        yield "answer", f"{answer.status} {label} {answer.size_bytes} bytes from {attempt.provider}{kept}"
+    if attempt.usage:
+        yield "usage", " ".join(f"{name}={figure}" for name, figure in sorted(attempt.usage.items()))
 
 
 def image_line(image: image_pb2.Image) -> str:
@@ -115,6 +127,8 @@ def model_row(model: model_pb2.Model) -> Sequence[str]:
         _word(model_pb2.Model.Mask.Name(model.mask), "MASK_"),
         f"1-{model.max_n}",
         model.option_family,
+        _word(model_pb2.Model.SubmitSafety.Name(model.submit_safety), "SUBMIT_SAFETY_"),
+        model.shutdown_date,
         " ".join(model.sizes),
     )
 

@@ -78,7 +78,7 @@ def _check_options(request: Request, rules: Rules, model: str) -> Iterator[Viola
 
 
 def _check_words(options: OpenaiOptions, rules: Rules, model: str) -> Iterator[Violation]:
-    for name in ("quality", "background", "output_format", "input_fidelity"):
+    for name in ("quality", "background", "output_format", "input_fidelity", "moderation"):
         word, taken = getattr(options, name), rules.words.get(name, ())
         if word and not taken:
             yield _not_taken(name, model)

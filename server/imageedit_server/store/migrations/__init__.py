@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 from sqlalchemy import Connection, insert
 
-from imageedit_server.store.migrations import to_2
+from imageedit_server.store.migrations import to_2, to_3
 from imageedit_server.store.tables import SCHEMA_STEP, to_micros
 
 
@@ -32,7 +32,10 @@ class Migration:
     guards: frozenset[str]
 
 
-MIGRATIONS = (Migration(schema=2, change=to_2.change, guards=to_2.GUARDS),)
+MIGRATIONS = (
+    Migration(schema=2, change=to_2.change, guards=to_2.GUARDS),
+    Migration(schema=3, change=to_3.change, guards=to_3.GUARDS),
+)
 """Every step, oldest first. Schema 1 is the first there was."""
 
 SCHEMA_VERSION = MIGRATIONS[-1].schema

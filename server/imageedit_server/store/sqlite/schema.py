@@ -42,4 +42,12 @@ _SUMS = (
          ON CONFLICT (tenant) DO UPDATE SET stored_bytes = stored_bytes + NEW.size_bytes; END""",
     """CREATE TRIGGER usage_of_deleted_image AFTER DELETE ON image
        BEGIN UPDATE usage SET stored_bytes = stored_bytes - OLD.size_bytes WHERE tenant = OLD.tenant; END""",
+    """CREATE TRIGGER usage_of_kept_answer AFTER UPDATE OF kept_bytes ON attempt
+       WHEN NEW.kept_bytes <> OLD.kept_bytes
+       BEGIN INSERT INTO usage (tenant, queued_tasks, stored_bytes)
+         SELECT tenant, 0, NEW.kept_bytes - OLD.kept_bytes FROM task WHERE number = NEW.task
+         ON CONFLICT (tenant) DO UPDATE SET stored_bytes = stored_bytes + excluded.stored_bytes; END""",
+    """CREATE TRIGGER usage_of_deleted_attempt AFTER DELETE ON attempt WHEN OLD.kept_bytes > 0
+       BEGIN UPDATE usage SET stored_bytes = stored_bytes - OLD.kept_bytes
+         WHERE tenant = (SELECT tenant FROM task WHERE number = OLD.task); END""",
 )
