@@ -62,7 +62,7 @@ GPT_IMAGE = Rules(
     personality=Personality.OPENAI,
     settings={"rules": "gpt-image"},
     model="gpt-image-2",
-    size="640x480",
+    size="1024x640",
     picture=photo(),
 )
 RELAY = Rules(

@@ -262,7 +262,7 @@ async def _kie_finished(caller: Caller, vendor: KieVendor, photo: str) -> None:
 
 async def _others_finished(caller: Caller, vendors: Vendors, photo: str, other: str) -> None:
     preview = pb.OpenaiOptions(partial_images=1, output_format="jpeg")
-    await caller.make("gpt-preview", "acme", edit(photo, "gpt/model", openai=preview, size="640x480"))
+    await caller.make("gpt-preview", "acme", edit(photo, "gpt/model", openai=preview, size="1024x640"))
     assert (await caller.until("gpt-preview", "SUCCEEDED")).previews
     vendors.gpt.misbehave(openai.on_the_wire("hangs up", serving.hang_up))
     await caller.make("gpt-unknown", "globex", edit(other, "gpt/model"))

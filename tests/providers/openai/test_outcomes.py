@@ -30,7 +30,7 @@ from tests.vendors.openai.server import FORBIDDEN_WORD, OpenaiVendor, Personalit
 from tests.vendors.serving import Line
 
 Reason = FailureReason
-SIZE = "640x480"
+SIZE = "1024x640"
 """Small, so that the vendor's work is quick."""
 
 

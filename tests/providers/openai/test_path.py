@@ -58,7 +58,6 @@ async def test_every_option_reaches_gpt_image(
         background="opaque",
         output_format="webp",
         output_compression=0,
-        input_fidelity="high",
     )
     job = jobs.make(adapter, size="1536x864", options=options, n=2, user_id="user-1")
     finished = await edit(adapter, job)
@@ -66,7 +65,6 @@ async def test_every_option_reaches_gpt_image(
     assert vendor.ledger[0].fields == {
         "prompt": job.request.prompt,
         "background": "opaque",
-        "input_fidelity": "high",
         "model": "gpt-image-2.5-flare",
         "n": "2",
         "output_compression": "0",

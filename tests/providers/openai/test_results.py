@@ -25,7 +25,7 @@ from tests.vendors.openai.server import OpenaiVendor
 
 CONTENT = picture()
 TEXT = base64.b64encode(CONTENT).decode()
-SIZE = "640x480"
+SIZE = "1024x640"
 
 
 def read(*entries: Any, n: int = 1, words: dict[str, str] | None = None, **more: Any) -> Finished:
@@ -238,10 +238,10 @@ async def test_what_was_asked_for_is_compared(
 ) -> None:
     adapter = make_adapter(vendor)
     vendor.misbehave(rewrites("smaller", lambda body: body | {"size": "1024x1024", "quality": "low"}))
-    job = jobs.make(adapter, size="640x480", options=OpenaiOptions(quality="high"))
+    job = jobs.make(adapter, size="1024x640", options=OpenaiOptions(quality="high"))
     finished = await adapter.submit(await adapter.prepare(job), Reports())
     assert finished.warnings == (
-        "The provider made size '1024x1024' where '640x480' was asked for.",
+        "The provider made size '1024x1024' where '1024x640' was asked for.",
         "The provider made quality 'low' where 'high' was asked for.",
     )
 

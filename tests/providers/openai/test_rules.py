@@ -61,12 +61,14 @@ def fields(adapter: OpenaiAdapter, **request: Any) -> list[str]:
 # What ListModels shows
 
 
-def test_gpt_image_without_models_serves_three(make_adapter: MakeAdapter) -> None:
+def test_gpt_image_without_models_serves_the_newest(make_adapter: MakeAdapter) -> None:
     adapter = make_adapter()
     assert [(model.name, model.vendor_name, model.provider) for model in adapter.models] == [
         ("gpt-image-2", "gpt-image-2", "openai"),
         ("gpt-image-2.5-flare", "gpt-image-2.5-flare", "openai"),
         ("gpt-image-2.5-sunburst", "gpt-image-2.5-sunburst", "openai"),
+        ("gpt-image-2.6-flare", "gpt-image-2.6-flare", "openai"),
+        ("gpt-image-2.6-sunburst", "gpt-image-2.6-sunburst", "openai"),
     ]
 
 
@@ -171,6 +173,9 @@ def test_a_relay_takes_no_option(make_adapter: MakeAdapter, options: OpenaiOptio
         ("gpt-image-2-2026-04-21", {"quality": "max"}, ["openai.quality"]),
         ("gpt-image-2.5-flare", {"quality": "xhigh"}, []),
         ("gpt-image-2.5-sunburst-2026-09-08", {"quality": "max"}, []),
+        ("gpt-image-2.6-flare", {"quality": "high"}, []),
+        ("gpt-image-2.6-flare", {"quality": "xhigh"}, ["openai.quality"]),
+        ("gpt-image-2.6-sunburst", {"quality": "max"}, ["openai.quality"]),
         ("gpt-image-9", {"quality": "max"}, []),
         ("gpt-image-1.5", {"quality": "max"}, ["openai.quality"]),
         ("openai/gpt-image-1.5", {"quality": "max"}, ["openai.quality"]),
@@ -178,12 +183,27 @@ def test_a_relay_takes_no_option(make_adapter: MakeAdapter, options: OpenaiOptio
         ("gpt-image-1", {"input_fidelity": "high"}, []),
         ("chatgpt-image-latest", {"input_fidelity": "high"}, []),
         ("gpt-image-1-mini", {"input_fidelity": "high"}, ["openai.input_fidelity"]),
-        ("gpt-image-2", {"input_fidelity": "medium"}, ["openai.input_fidelity"]),
+        ("gpt-image-1-mini", {"input_fidelity": "low"}, []),
+        ("gpt-image-1.5", {"input_fidelity": "medium"}, ["openai.input_fidelity"]),
+        *(
+            (name, {"input_fidelity": word}, ["openai.input_fidelity"])
+            for name in (
+                "gpt-image-2",
+                "gpt-image-2-2026-04-21",
+                "gpt-image-2.5-flare",
+                "gpt-image-2.6-flare",
+            )
+            for word in ("low", "high")
+        ),
         ("gpt-image-2", {"background": "transparent"}, []),
         ("gpt-image-2", {"background": "transparent", "output_format": "webp"}, []),
         ("gpt-image-2", {"background": "transparent", "output_format": "jpeg"}, ["openai.background"]),
         ("gpt-image-2", {"background": "blue"}, ["openai.background"]),
         ("gpt-image-2", {"output_format": "gif"}, ["openai.output_format"]),
+        ("gpt-image-2.6-flare", {"output_format": "gif"}, ["openai.output_format"]),
+        ("gpt-image-2.5-flare", {"output_format": "svg"}, ["openai.output_format"]),
+        ("gpt-image-2.5-flare", {"background": "transparent"}, []),
+        ("gpt-image-2.6-flare", {"background": "transparent", "output_format": "png"}, []),
         ("gpt-image-2", {"output_compression": 50, "output_format": "jpeg"}, []),
         ("gpt-image-2", {"output_compression": 0, "output_format": "webp"}, []),
         ("gpt-image-2", {"output_compression": 50, "output_format": "png"}, ["openai.output_compression"]),
@@ -231,6 +251,11 @@ def test_only_a_single_picture_is_streamed(make_adapter: MakeAdapter) -> None:
         ("3856x2048", "no side above 3840"),
         ("3840x2176", "no side above 3840"),
         ("2896x2880", "no side above 3840"),
+        ("1024x640", ""),
+        ("1024x624", "at least 655360 pixels"),
+        ("800x800", "at least 655360 pixels"),
+        ("512x512", "at least 655360 pixels"),
+        ("64x64", "at least 655360 pixels"),
     ],
 )
 def test_flexible_sizes(make_adapter: MakeAdapter, size: str, broken: str) -> None:

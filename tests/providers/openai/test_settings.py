@@ -18,7 +18,13 @@ def test_a_key_is_all_that_openai_needs() -> None:
     made = options()
     assert (made.base_url, made.path) == ("https://api.openai.com", "/v1/images/edits")
     assert (made.rules, made.submit_seconds) == ("gpt-image", 600)
-    assert list(made.served_models()) == ["gpt-image-2", "gpt-image-2.5-flare", "gpt-image-2.5-sunburst"]
+    assert list(made.served_models()) == [
+        "gpt-image-2",
+        "gpt-image-2.5-flare",
+        "gpt-image-2.5-sunburst",
+        "gpt-image-2.6-flare",
+        "gpt-image-2.6-sunburst",
+    ]
 
 
 def test_an_empty_base_url_is_openai_s() -> None:

@@ -34,16 +34,16 @@ Events = Callable[[list[bytes]], Sequence[bytes]]
 @pytest.fixture
 async def prepared(adapter: OpenaiAdapter, jobs: Jobs) -> Prepared:
     options = OpenaiOptions(partial_images=2)
-    return await adapter.prepare(jobs.make(adapter, size="640x480", options=options))
+    return await adapter.prepare(jobs.make(adapter, size="1024x640", options=options))
 
 
 async def test_partial_pictures_come_before_the_result(
     adapter: OpenaiAdapter, vendor: OpenaiVendor, prepared: Prepared, reports: Reports
 ) -> None:
     finished = await adapter.submit(prepared, reports)
-    assert [opened(preview).size for preview in reports.previews] == [(160, 120)] * 2
+    assert [opened(preview).size for preview in reports.previews] == [(256, 160)] * 2
     [output] = finished.outputs
-    assert opened(output.content).size == (640, 480)
+    assert opened(output.content).size == (1024, 640)
     assert finished.warnings == ()
     [charge] = vendor.ledger
     assert charge.streamed
@@ -83,7 +83,7 @@ async def test_every_spelling_of_a_good_stream(
 ) -> None:
     vendor.misbehave(stream(case, SPELLINGS[case]))
     finished = await adapter.submit(prepared, reports)
-    assert opened(finished.outputs[0].content).size == (640, 480)
+    assert opened(finished.outputs[0].content).size == (1024, 640)
     assert len(reports.previews) == 2
 
 

@@ -117,6 +117,7 @@ def flexible_size(name: str, value: str) -> None:
     _require(
         max(width, height) <= 3840 and width * height <= 3840 * 2160, f"Invalid size {value!r}: 4K.", name
     )
+    _require(width * height >= 655_360, f"Invalid size {value!r}: below the minimum pixel budget.", name)
 
 
 def any_size(name: str, value: str) -> None:
@@ -142,6 +143,13 @@ def _gpt_image_rules(fields: Mapping[str, str]) -> None:
         _require(fields.get("n", "1") == "1", "Streaming is only supported with n=1.", "n")
 
 
+def no_input_fidelity(name: str, _value: str) -> None:
+    """Take none, as gpt-image-2 and later do."""
+    _require(
+        False, f"The model does not support the '{name}' parameter.", name, "invalid_input_fidelity_model"
+    )
+
+
 _QUALITIES = ("auto", "low", "medium", "high")
 
 GPT_IMAGE_FIELDS: Mapping[str, Check] = {
@@ -151,7 +159,7 @@ GPT_IMAGE_FIELDS: Mapping[str, Check] = {
     "size": flexible_size,
     "quality": one_of(*_QUALITIES),
     "background": one_of("transparent", "opaque", "auto"),
-    "input_fidelity": one_of("high", "low"),
+    "input_fidelity": no_input_fidelity,
     "output_format": one_of("png", "jpeg", "webp"),
     "output_compression": integer(0, 100),
     "partial_images": integer(0, 3),
@@ -164,7 +172,11 @@ GPT_IMAGE_2_5 = Form(
     fields={**GPT_IMAGE_FIELDS, "quality": one_of(*_QUALITIES, "xhigh", "max")}, also=_gpt_image_rules
 )
 GPT_IMAGE_1_5 = Form(
-    fields={**GPT_IMAGE_FIELDS, "size": one_of("auto", "1024x1024", "1536x1024", "1024x1536")},
+    fields={
+        **GPT_IMAGE_FIELDS,
+        "size": one_of("auto", "1024x1024", "1536x1024", "1024x1536"),
+        "input_fidelity": one_of("high", "low"),
+    },
     also=_gpt_image_rules,
 )
 

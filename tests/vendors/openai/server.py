@@ -44,6 +44,8 @@ MODELS: Mapping[Personality, Mapping[str, rules.Form]] = {
         "gpt-image-2": rules.GPT_IMAGE,
         "gpt-image-2.5-flare": rules.GPT_IMAGE_2_5,
         "gpt-image-2.5-sunburst": rules.GPT_IMAGE_2_5,
+        "gpt-image-2.6-flare": rules.GPT_IMAGE,
+        "gpt-image-2.6-sunburst": rules.GPT_IMAGE,
     },
     Personality.RELAY: {"relay-image": rules.RELAY},
     Personality.PAGE_3: {"dall-e-2": rules.DALL_E_2},

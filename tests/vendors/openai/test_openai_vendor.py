@@ -138,7 +138,7 @@ async def test_misbehaviour_ends_when_it_was_told_to() -> None:
     async with OpenaiVendor() as vendor:
         vendor.misbehave(page(502), times=2)
         vendor.misbehave(sends("late", b"{}"), times=None)
-        fields = {**GOOD, "size": "640x480"}
+        fields = {**GOOD, "size": "1024x640"}
         statuses = [(await post(vendor, fields, [PHOTO])).status_code for _ in range(4)]
         assert statuses == [502, 502, 200, 200]
         assert len(vendor.ledger) == 2

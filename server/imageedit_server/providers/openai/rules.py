@@ -1,7 +1,8 @@
-"""What each family of models takes, as data: vendor pages 1 and 3, VENDORS §3.1 and §4.
+"""What each family of models takes, as data: vendor pages 1 and 3, VENDORS §3.1, §3.5 and §4.
 
 A rule set is chosen by configuration, since one path serves them all. Within ``gpt-image`` the vendor's name
-of a model says which family it is of; a name that is not known is taken for the newest.
+of a model says which family it is of; a name that is not known is newer than this table and is taken for one
+that takes what any of the newest does.
 """
 
 import re
@@ -23,6 +24,7 @@ RuleSetName = Literal["relay", "dall-e-2", "gpt-image"]
 MAX_N = 10
 FLEXIBLE_STEP = 16
 FLEXIBLE_MAX_SIDE = 3840
+FLEXIBLE_MIN_PIXELS = 655_360
 FLEXIBLE_MAX_PIXELS = 3840 * 2160
 FLEXIBLE_MAX_RATIO = 3
 
@@ -89,14 +91,19 @@ _GPT_IMAGE_1 = Rules(
     max_partial_images=3,
     user=True,
 )
-_GPT_IMAGE_1_MINI = replace(_GPT_IMAGE_1, words={**_GPT_IMAGE_1.words, "input_fidelity": ()})
-_GPT_IMAGE_2 = replace(_GPT_IMAGE_1, sizes=(*_STANDARD_SIZES, ANY_PIXELS, ANY_RATIO), flexible=True)
+_GPT_IMAGE_1_MINI = replace(_GPT_IMAGE_1, words={**_GPT_IMAGE_1.words, "input_fidelity": ("low",)})
+_GPT_IMAGE_2 = replace(
+    _GPT_IMAGE_1,
+    sizes=(*_STANDARD_SIZES, ANY_PIXELS, ANY_RATIO),
+    flexible=True,
+    words={name: words for name, words in _GPT_IMAGE_1.words.items() if name != "input_fidelity"},
+)
 _GPT_IMAGE_2_5 = replace(_GPT_IMAGE_2, words={**_GPT_IMAGE_2.words, "quality": (*_QUALITIES, "xhigh", "max")})
 
 _GPT_IMAGE_FAMILIES = (
     ("gpt-image-1-mini", _GPT_IMAGE_1_MINI),
     (r"gpt-image-1(\.5)?|chatgpt-image-latest", _GPT_IMAGE_1),
-    ("gpt-image-2", _GPT_IMAGE_2),
+    (r"gpt-image-2(\.6-(flare|sunburst))?", _GPT_IMAGE_2),
 )
 _DATED = r"(-\d{4}-\d{2}-\d{2})?"
 

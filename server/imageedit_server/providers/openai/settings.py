@@ -11,8 +11,18 @@ from imageedit_server.providers.openai.rules import GPT_IMAGE, RuleSetName
 
 BASE_URL = "https://api.openai.com"
 GPT_IMAGE_MODELS = MappingProxyType(
-    {name: name for name in ("gpt-image-2", "gpt-image-2.5-flare", "gpt-image-2.5-sunburst")}
+    {
+        name: name
+        for name in (
+            "gpt-image-2",
+            "gpt-image-2.5-flare",
+            "gpt-image-2.5-sunburst",
+            "gpt-image-2.6-flare",
+            "gpt-image-2.6-sunburst",
+        )
+    }
 )
+"""Those of VENDORS §3.5 that nobody has announced the end of."""
 
 
 class OpenaiProviderOptions(ProviderOptions):

@@ -1,4 +1,4 @@
-"""Sizes of the flexible models: any width and height by three rules (VENDORS §3.1), and ratios from them."""
+"""Sizes of the flexible models: any width and height by four rules (VENDORS §3.1), and ratios from them."""
 
 import math
 
@@ -7,6 +7,7 @@ from imageedit_server.providers.openai.rules import (
     FLEXIBLE_MAX_PIXELS,
     FLEXIBLE_MAX_RATIO,
     FLEXIBLE_MAX_SIDE,
+    FLEXIBLE_MIN_PIXELS,
     FLEXIBLE_STEP,
 )
 
@@ -25,6 +26,8 @@ def broken_rule(shape: Shape) -> str:
         return f"must have a width and a height that are divisible by {FLEXIBLE_STEP}"
     if long_side > FLEXIBLE_MAX_SIDE or shape.width * shape.height > FLEXIBLE_MAX_PIXELS:
         return f"must have no side above {FLEXIBLE_MAX_SIDE} and at most the pixels of 3840x2160"
+    if shape.width * shape.height < FLEXIBLE_MIN_PIXELS:
+        return f"must have at least {FLEXIBLE_MIN_PIXELS} pixels, as 1024x640 has"
     return ""
 
 

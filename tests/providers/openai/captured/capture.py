@@ -2,7 +2,7 @@
 
 The SDK is not among this project's dependencies. From this folder:
 
-    python -m venv /tmp/sdk && /tmp/sdk/bin/pip install openai==3.52.0
+    python -m venv /tmp/sdk && /tmp/sdk/bin/pip install openai==3.57.0
     /tmp/sdk/bin/python capture.py
 
 writes one ``<case>.multipart`` per case: the request's Content-Type on the first line, then its body.
@@ -71,10 +71,17 @@ def cases() -> dict[str, dict[str, Any]]:
             "size": "1536x864",
             "quality": "max",
             "background": "transparent",
-            "input_fidelity": "high",
             "output_format": "webp",
             "output_compression": 80,
             "user": "user-1",
+        },
+        "fidelity": {
+            "model": "gpt-image-1.5",
+            "image": file("photo.jpg"),
+            "prompt": PROMPT,
+            "n": 1,
+            "size": "1536x1024",
+            "input_fidelity": "high",
         },
         "streamed": {
             "model": "gpt-image-2",
