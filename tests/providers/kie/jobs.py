@@ -52,8 +52,11 @@ class Jobs:
     def __init__(self, adapter: KieAdapter) -> None:
         self._models = {model.name: model for model in adapter.models}
 
-    def seedream(self, *pictures: bytes, size: str = "4:3", **request: Any) -> Job:
-        return self._job(SEEDREAM, pictures or (picture(),), size, request)
+    def seedream(self, *pictures: bytes, size: str = "4:3", model: str = SEEDREAM, **request: Any) -> Job:
+        return self._job(model, pictures or (picture(),), size, request)
+
+    def masked(self, model: str, **request: Any) -> Job:
+        return replace(self._job(model, (picture(),), "", request), mask=self.input(mask()))
 
     def character(self, base: bytes | None = None, **request: Any) -> Job:
         job = self._job(CHARACTER_EDIT, (base or picture(),), "", request)

@@ -2,6 +2,7 @@
 
 import socket
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from imageedit_server.core.errors import Violation
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.model_limits import check_limits
+from imageedit_server.core.options import IdeogramOptions
 from imageedit_server.core.request import Input, Kind
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.adapter import KieOptions
@@ -83,6 +85,38 @@ def test_seedream_has_no_rule_beyond_its_limits(adapter: KieAdapter, jobs: Jobs)
     assert adapter.check(job.request, job.model) == ()
 
 
+# The table of models
+
+
+def test_a_new_model_of_a_known_family_is_a_line_of_configuration(make_adapter: MakeAdapter) -> None:
+    lite = "seedream/5-lite-image-to-image"
+    served = {
+        lite: lite,
+        "our/pro": "seedream/5-pro-image-to-image",
+        "our/6": "seedream/6-edit",
+        "our/v3": "ideogram/v3-edit",
+    }
+    found = {model.name: model for model in make_adapter(models=served).models}
+    assert {name: model.vendor_name for name, model in found.items()} == served
+    assert (found[lite].max_prompt_chars, found[lite].max_images) == (3000, 14)
+    assert (found["our/pro"].max_prompt_chars, found["our/pro"].max_images) == (5000, 10)
+    assert (found["our/6"].max_prompt_chars, found["our/6"].max_images) == (3000, 10)
+    assert {found[name].option_family for name in (lite, "our/pro", "our/6")} == {"seedream"}
+    v3 = found["our/v3"]
+    assert (v3.mask, v3.max_reference_images, v3.max_n) == (MaskUse.REQUIRED, 0, 1)
+    assert (v3.option_family, v3.sizes) == ("ideogram", ())
+
+
+@pytest.mark.parametrize("style", ["AUTO", "FICTION"])
+def test_a_style_is_refused_where_the_vendor_has_none(make_adapter: MakeAdapter, style: str) -> None:
+    adapter = make_adapter(models={"our/v3": "ideogram/v3-edit"})
+    job = Jobs(adapter).masked("our/v3", options=IdeogramOptions(style=style))
+    refused = (
+        [] if style == "AUTO" else [Violation(field="ideogram.style", description="is not taken by our/v3")]
+    )
+    assert list(adapter.check(job.request, job.model)) == refused
+
+
 # Settings
 
 
@@ -112,9 +146,13 @@ def test_the_defaults() -> None:
         ({"api_key": "ключ"}, "api_key"),
         ({"api_key": "k", "mask_edit_color": "grey"}, "mask_edit_color"),
         ({"api_key": "k", "max_submit": "1/s"}, "max_submit"),
+        ({"api_key": "k", "models": {"": "seedream/4.5-edit"}}, "models"),
+        ({"api_key": "k", "models": {"our/4.5": ""}}, "models"),
+        ({"api_key": "k", "models": {"our/flux": "flux-2/pro-image-to-image"}}, "models"),
+        ({"api_key": "k", "models": {"our/text": "seedream/4.5-text-to-image"}}, "models"),
     ],
 )
-def test_a_wrong_setting_is_named(settings: dict[str, str], where: str) -> None:
+def test_a_wrong_setting_is_named(settings: dict[str, Any], where: str) -> None:
     with pytest.raises(ValidationError) as raised:
         KieOptions.model_validate({"adapter": "kie", **settings})
     first = raised.value.errors()[0]
@@ -127,6 +165,11 @@ def test_secrets_are_masked(vendor: KieVendor) -> None:
     options = KieOptions.model_validate({"adapter": "kie", **secrets})
     assert vendor.api_key not in repr(options)
     assert vendor.webhook_key not in repr(options)
+
+
+def test_a_model_of_no_known_family_is_told_which_there_are() -> None:
+    with pytest.raises(ValidationError, match=r"'flux-2/pro' is of no family .* ideogram/v3-edit"):
+        KieOptions.model_validate({"adapter": "kie", "api_key": "k", "models": {"our/flux": "flux-2/pro"}})
 
 
 # Credits

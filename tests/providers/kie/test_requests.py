@@ -112,6 +112,35 @@ def _upload_order(vendor: KieVendor) -> Any:
     return lambda url: order[vendor.files[url][:2]]
 
 
+async def test_a_model_under_a_name_of_ours_is_sent_by_the_vendor_s(
+    make_adapter: MakeAdapter, vendor: KieVendor
+) -> None:
+    adapter = make_adapter(models={"our/lite": "seedream/5-lite-image-to-image"}, nsfw_checker=False)
+    body = json.loads(await created(adapter, vendor, Jobs(adapter).seedream(model="our/lite")))
+    [url] = vendor.files
+    assert body["model"] == "seedream/5-lite-image-to-image"
+    assert body["input"] == {
+        "prompt": "Make it a summer evening.",
+        "image_urls": [url],
+        "aspect_ratio": "4:3",
+        "quality": "basic",
+        "nsfw_checker": False,
+    }
+
+
+async def test_v3_edit_sends_a_mask_and_no_reference(make_adapter: MakeAdapter, vendor: KieVendor) -> None:
+    adapter = make_adapter(models={"our/v3": "ideogram/v3-edit"}, nsfw_checker=True)
+    job = Jobs(adapter).masked("our/v3", options=IdeogramOptions(rendering_speed="TURBO", seed=7))
+    given = json.loads(await created(adapter, vendor, job))["input"]
+    assert {given.pop("image_url"), given.pop("mask_url")} == set(vendor.files)
+    assert given == {
+        "prompt": "Make it a summer evening.",
+        "rendering_speed": "TURBO",
+        "expand_prompt": True,
+        "seed": 7,
+    }
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2**31 - 1, -1])
 async def test_character_edit_sends_the_options_that_were_given(
     adapter: KieAdapter, vendor: KieVendor, jobs: Jobs, seed: int

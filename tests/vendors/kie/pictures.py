@@ -15,7 +15,7 @@ def make_results(
     model: str, given: Mapping[str, Any], files: Files, *, edit_color: str, side: int
 ) -> list[bytes]:
     """Return the encoded results. ``side`` stands for the 2K of seedream's basic quality."""
-    if model == "seedream/4.5-edit":
+    if model.startswith("seedream/"):
         return [_jpeg(_seedream(given, files, side))]
     return [
         _png(_character(given, files, number, edit_color))
@@ -38,7 +38,8 @@ def _character(given: Mapping[str, Any], files: Files, number: int, edit_color: 
     image = open_upload("image_url", given["image_url"], files).convert("RGB")
     mask = open_upload("mask_url", given["mask_url"], files).convert("L")
     edited = ImageChops.invert(mask) if edit_color == "black" else mask
-    reference = open_upload("reference_image_urls", given["reference_image_urls"][0], files).convert("RGB")
+    [url, *_] = given.get("reference_image_urls") or [given["image_url"]]
+    reference = open_upload("reference_image_urls", url, files).convert("RGB")
     return Image.composite(ImageOps.fit(reference.rotate(10 * number), image.size), image, edited)
 
 

@@ -121,6 +121,22 @@ MODELS: dict[str, dict[str, Rule]] = {
         "quality": one_of("basic", "high"),
         "nsfw_checker": flag(),
     },
+    "seedream/5-lite-image-to-image": {
+        "prompt": text(3000),
+        "image_urls": pictures(14),
+        "aspect_ratio": one_of("1:1", "4:3", "3:4", "16:9", "9:16", "2:3", "3:2", "21:9"),
+        "quality": one_of("basic", "high", "ultra"),
+        "output_format": one_of("png", "jpeg", required=False),
+        "nsfw_checker": flag(),
+    },
+    "ideogram/v3-edit": {
+        "prompt": text(5000),
+        "image_url": picture(),
+        "mask_url": picture(),
+        "rendering_speed": one_of("TURBO", "BALANCED", "QUALITY", required=False),
+        "expand_prompt": flag(),
+        "seed": integer(),
+    },
     "ideogram/character-edit": {
         "prompt": text(5000),
         "image_url": picture(),

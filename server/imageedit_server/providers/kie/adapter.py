@@ -4,14 +4,15 @@
 when the setting of that name says so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from imageedit_server.core.errors import FailureReason, Violation
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.model import Model
+from imageedit_server.core.options import IdeogramOptions
 from imageedit_server.core.request import Request
 from imageedit_server.outbound.client import OutboundError
 from imageedit_server.providers.base import (
@@ -31,7 +32,14 @@ from imageedit_server.providers.base import (
 )
 from imageedit_server.providers.kie.answers import Answers, CreditsUnknown
 from imageedit_server.providers.kie.callbacks import read_callback
-from imageedit_server.providers.kie.models import REFERENCES_NEEDED, SEEDREAM, input_of, models_of
+from imageedit_server.providers.kie.models import (
+    KNOWN,
+    PAGE_MODELS,
+    family_of,
+    input_of,
+    models_of,
+    served_family,
+)
 from imageedit_server.providers.kie.uploads import Uploads
 from imageedit_server.providers.outcomes import paid_call_error
 
@@ -47,6 +55,8 @@ class KieOptions(ProviderOptions):
     needs_key: ClassVar[bool] = True
     base_url: str = "https://api.kie.ai"
     upload_url: str = "https://kieai.redpandaai.co"
+    models: Mapping[str, str] = Field(default_factory=dict)
+    """The vendor's name of each model, by its public one; empty for those of vendor pages 2 and 4."""
     callback_hmac_key: SecretStr = SecretStr("")
     """The account's webhookHmacKey. Set: a callback must be signed with it, or with one of several that
     white space divides, as while it is changed."""
@@ -55,6 +65,20 @@ class KieOptions(ProviderOptions):
     nsfw_checker: bool | None = None
     """Whether kie.ai filters seedream's results. None: the field is not sent, which means no."""
     max_submits: str = "18/10s"
+
+    @field_validator("models")
+    @classmethod
+    def _check_models(cls, models: Mapping[str, str]) -> Mapping[str, str]:
+        for public, vendor_name in models.items():
+            if not public or not vendor_name:
+                raise ValueError('needs a name on both sides: "my/seedream" = "seedream/4.5-edit"')
+            if family_of(vendor_name) is None:
+                raise ValueError(f"{vendor_name!r} is of no family that is known here; those are {KNOWN}")
+        return models
+
+    def served_models(self) -> Mapping[str, str]:
+        """Return the vendor's name of each model, by its public one."""
+        return self.models or PAGE_MODELS
 
 
 class KieAdapter(Adapter):
@@ -81,23 +105,20 @@ class KieAdapter(Adapter):
             self._answers,
             options.mask_edit_color,
         )
-        self.models: Sequence[Model] = models_of(context.provider)
+        self.models: Sequence[Model] = models_of(context.provider, options.served_models())
 
     def check(self, request: Request, model: Model) -> Sequence[Violation]:
-        """Ask for the reference picture that character-edit cannot do without."""
-        needed = REFERENCES_NEEDED.get(model.vendor_name, 0)
-        if len(request.reference_images) >= needed:
-            return ()
-        description = f"has {len(request.reference_images)} pictures; {model.name} needs {needed}"
-        return (Violation(field="reference_images", description=description),)
+        """Ask for the reference picture that a model cannot do without; refuse an option that it lacks."""
+        return tuple(_violations(request, model))
 
     async def prepare(self, job: Job) -> Prepared:
         """Upload every input and write the body of the paid call."""
         _check_mask_size(job)
         uploaded, warnings = await self._uploads.upload(job)
         given = input_of(job, uploaded)
-        if job.model.vendor_name == SEEDREAM and self._options.nsfw_checker is not None:
-            given["nsfw_checker"] = self._options.nsfw_checker
+        checker = self._options.nsfw_checker
+        if checker is not None and served_family(job.model.vendor_name).has_nsfw_checker:
+            given["nsfw_checker"] = checker
         callback = {"callBackUrl": job.callback_url} if job.callback_url else {}
         body = {"model": job.model.vendor_name, **callback, "input": given}
         return Prepared(payload=body, warnings=warnings)
@@ -140,6 +161,20 @@ class KieAdapter(Adapter):
         except OutboundError as error:
             raise CreditsUnknown(str(error)) from error
         return self._answers.credits(reply)
+
+
+def _violations(request: Request, model: Model) -> Iterator[Violation]:
+    family, options = served_family(model.vendor_name), request.options
+    count, needed = len(request.reference_images), family.references_needed
+    if count < needed:
+        description = f"has {count} pictures; {model.name} needs {needed}"
+        yield Violation(field="reference_images", description=description)
+    if (
+        isinstance(options, IdeogramOptions)
+        and options.style != IdeogramOptions().style
+        and not family.has_style
+    ):
+        yield Violation(field="ideogram.style", description=f"is not taken by {model.name}")
 
 
 def _check_mask_size(job: Job) -> None:

@@ -15,7 +15,8 @@ from imageedit_server.core.image import EXTENSIONS
 from imageedit_server.outbound.client import ApiClient, OutboundError, Part
 from imageedit_server.providers.base import InputImage, Job, PrepareError
 from imageedit_server.providers.kie.answers import UPLOAD_RETRY_SECONDS, Answers
-from imageedit_server.providers.kie.models import MAX_FILE_BYTES, MIB, Uploaded
+from imageedit_server.providers.kie.inputs import Uploaded
+from imageedit_server.providers.kie.models import MAX_FILE_BYTES, MIB
 from imageedit_server.providers.kie.pictures import EditColor, black_and_white, upright
 from imageedit_server.providers.outcomes import made_ready, not_processed
 from imageedit_server.runtime.workers import Workers
