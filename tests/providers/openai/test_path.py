@@ -58,6 +58,7 @@ async def test_every_option_reaches_gpt_image(
         background="opaque",
         output_format="webp",
         output_compression=0,
+        moderation="low",
     )
     job = jobs.make(adapter, size="1536x864", options=options, n=2, user_id="user-1")
     finished = await edit(adapter, job)
@@ -66,6 +67,7 @@ async def test_every_option_reaches_gpt_image(
         "prompt": job.request.prompt,
         "background": "opaque",
         "model": "gpt-image-2.5-flare",
+        "moderation": "low",
         "n": "2",
         "output_compression": "0",
         "output_format": "webp",

@@ -1,6 +1,7 @@
 """What each rule set takes, as data and as refusals, before anything is sent (VENDORS §3.1)."""
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -209,6 +210,9 @@ def test_a_relay_takes_no_option(make_adapter: MakeAdapter, options: OpenaiOptio
         ("gpt-image-2", {"output_compression": 50, "output_format": "png"}, ["openai.output_compression"]),
         ("gpt-image-2", {"output_compression": 50}, ["openai.output_compression"]),
         ("gpt-image-2", {"partial_images": 3}, []),
+        ("gpt-image-2", {"moderation": "low"}, []),
+        ("gpt-image-1.5", {"moderation": "auto"}, []),
+        ("gpt-image-2.6-flare", {"moderation": "off"}, ["openai.moderation"]),
     ],
     ids=str,
 )
@@ -318,6 +322,30 @@ async def test_a_fetched_picture_is_held_against_the_rules(make_adapter: MakeAda
         await adapter.prepare(fetched)
     assert raised.value.failure.reason is FailureReason.INVALID_FIELD
     assert raised.value.failure.message == "images[0] is 64x48; relay/dall-e-2 takes square pictures only"
+
+
+@pytest.mark.parametrize(
+    ("vendor_name", "day"),
+    [
+        ("gpt-image-1", "2026-10-23"),
+        ("gpt-image-1.5", "2026-12-01"),
+        ("gpt-image-1-mini", "2026-12-01"),
+        ("chatgpt-image-latest", "2026-12-01"),
+        ("gpt-image-2", None),
+        ("gpt-image-2.6-flare", None),
+        ("unheard-of", None),
+    ],
+)
+def test_models_say_when_the_vendor_ends_them(
+    make_adapter: MakeAdapter, vendor_name: str, day: str | None
+) -> None:
+    [model] = gpt(make_adapter, vendor_name).models
+    assert model.shutdown_date == (date.fromisoformat(day) if day else None)
+
+
+def test_a_relay_s_models_may_outlive_those_of_their_name(make_adapter: MakeAdapter) -> None:
+    [model] = named(make_adapter, Personality.PAGE_3).models
+    assert model.shutdown_date is None
 
 
 def test_every_family_has_rules() -> None:

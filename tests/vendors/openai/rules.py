@@ -160,6 +160,7 @@ GPT_IMAGE_FIELDS: Mapping[str, Check] = {
     "quality": one_of(*_QUALITIES),
     "background": one_of("transparent", "opaque", "auto"),
     "input_fidelity": no_input_fidelity,
+    "moderation": one_of("auto", "low"),
     "output_format": one_of("png", "jpeg", "webp"),
     "output_compression": integer(0, 100),
     "partial_images": integer(0, 3),

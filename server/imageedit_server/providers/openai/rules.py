@@ -8,6 +8,7 @@ that takes what any of the newest does.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Literal
 
 from imageedit_server.core.image import EXTENSIONS
@@ -58,6 +59,8 @@ class Rules:
     max_partial_images: int = 0
     response_format: bool = False
     user: bool = False
+    shutdown_date: date | None = None
+    """When the vendor says that it will serve the family no more."""
 
 
 _RELAY = Rules(sizes=(ANY_PIXELS,), response_format=True)
@@ -86,23 +89,28 @@ _GPT_IMAGE_1 = Rules(
         "background": ("auto", "transparent", "opaque"),
         "output_format": ("png", "jpeg", "webp"),
         "input_fidelity": ("low", "high"),
+        "moderation": ("auto", "low"),
     },
     compression=True,
     max_partial_images=3,
     user=True,
+    shutdown_date=date(2026, 10, 23),
 )
-_GPT_IMAGE_1_MINI = replace(_GPT_IMAGE_1, words={**_GPT_IMAGE_1.words, "input_fidelity": ("low",)})
+_GPT_IMAGE_1_5 = replace(_GPT_IMAGE_1, shutdown_date=date(2026, 12, 1))
+_GPT_IMAGE_1_MINI = replace(_GPT_IMAGE_1_5, words={**_GPT_IMAGE_1.words, "input_fidelity": ("low",)})
 _GPT_IMAGE_2 = replace(
     _GPT_IMAGE_1,
     sizes=(*_STANDARD_SIZES, ANY_PIXELS, ANY_RATIO),
     flexible=True,
     words={name: words for name, words in _GPT_IMAGE_1.words.items() if name != "input_fidelity"},
+    shutdown_date=None,
 )
 _GPT_IMAGE_2_5 = replace(_GPT_IMAGE_2, words={**_GPT_IMAGE_2.words, "quality": (*_QUALITIES, "xhigh", "max")})
 
 _GPT_IMAGE_FAMILIES = (
     ("gpt-image-1-mini", _GPT_IMAGE_1_MINI),
-    (r"gpt-image-1(\.5)?|chatgpt-image-latest", _GPT_IMAGE_1),
+    ("gpt-image-1", _GPT_IMAGE_1),
+    (r"gpt-image-1\.5|chatgpt-image-latest", _GPT_IMAGE_1_5),
     (r"gpt-image-2(\.6-(flare|sunburst))?", _GPT_IMAGE_2),
 )
 _DATED = r"(-\d{4}-\d{2}-\d{2})?"
