@@ -1,0 +1,58 @@
+"""Answers read back from their files, beside the server that writes them or without one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from imageedit_server.answers import kept, layout
+from imageedit_server.answers.layout import Asked
+from imageedit_server.outbound.answers import Answer
+
+MOST_READ_BYTES = 256 * 1024 * 1024
+"""The largest answer that any call takes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """A file that holds an answer. ``tried`` is the version that could not read it, empty for none."""
+
+    path: Path
+    asked: Asked
+    size_bytes: int
+    """Of the body."""
+    tried: str = ""
+
+
+def stored_in(folder: Path, *, clean: bool = False) -> Iterator[Stored]:
+    """Yield the answers in a folder; with ``clean`` remove the files that hold none. Raises ``OSError``."""
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError), _opened(path) as descriptor:  # removed meanwhile
+            asked = layout.read_asked(descriptor)
+            if asked is not None and layout.has_head(descriptor):
+                size = layout.size_of_body(descriptor)
+                yield Stored(path=path, asked=asked, size_bytes=size, tried=kept.tried_by(path))
+            elif clean:
+                path.unlink()
+
+
+def read_file(path: Path) -> Answer | None:
+    """Return what a file holds, None where no head came. Raises ``OSError``."""
+    with _opened(path) as descriptor:
+        return layout.read_answer(descriptor, most_bytes=MOST_READ_BYTES)
+
+
+def asked_in(path: Path) -> Asked | None:
+    """Return who asked for the answer in a file. Raises ``OSError``."""
+    with _opened(path) as descriptor:
+        return layout.read_asked(descriptor)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
