@@ -388,6 +388,7 @@ async def test_models_are_listed_with_their_limits(served: Served) -> None:
         max_n=2,
         max_image_bytes=64 * 1024,
         media_types=["image/png"],
+        submit_safety=model_pb2.Model.SUBMIT_SAFETY_NATIVE_KEY,
     )
 
 

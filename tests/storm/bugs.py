@@ -30,7 +30,7 @@ from imageedit_server.engine.submitting import Submitting
 from imageedit_server.feed.local import LocalFeed
 from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.blobs.staging import Staged
-from imageedit_server.providers.base import Prepared
+from imageedit_server.providers.base import Accepted, Prepared
 from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.store import attempts, claims, creation, decisions, log
 from imageedit_server.store.queries import row_by_id
@@ -161,10 +161,12 @@ def _note_vendor_id_late() -> None:
     known: dict[Any, str] = {}
     honest = vars(Recorder)["attempt"].fget
 
-    async def late(self: Recorder, vendor_task_id: str, vendor_request_id: str) -> None:
-        known[self._key()] = vendor_task_id
+    async def late(self: Recorder, accepted: Accepted) -> None:
+        known[self._key()] = accepted.vendor_task_id
         fact = attempts.Fact(
-            outcome=Outcome.ACCEPTED, vendor_task_id=vendor_task_id, vendor_request_id=vendor_request_id
+            outcome=Outcome.ACCEPTED,
+            vendor_task_id=accepted.vendor_task_id,
+            vendor_request_id=accepted.vendor_request_id,
         )
         asyncio.get_running_loop().call_later(LATE_SECONDS, lambda: asyncio.ensure_future(self._learn(fact)))
         await self.enter(Stage.WAITING)
