@@ -163,7 +163,7 @@ class _Work:
 def _build_work(settings: Settings, storage: _Storage, stack: AsyncExitStack) -> _Work:
     pool = WorkerPool()
     stack.push_async_callback(pool.aclose)
-    catalog = _catalog(settings, storage.clock, pool, _connector(stack))
+    catalog = _catalog(settings, storage.clock, pool, _connector(stack, storage.clock))
     library, results_library = (
         ImageLibrary(
             storage.blobs,
@@ -288,7 +288,8 @@ def open_catalog(settings: Settings, stack: AsyncExitStack) -> Catalog:
     """Build the providers without a server around them, for as long as ``stack`` lasts."""
     pool = WorkerPool()
     stack.push_async_callback(pool.aclose)
-    return _catalog(settings, SystemClock(), pool, _connector(stack))
+    clock = SystemClock()
+    return _catalog(settings, clock, pool, _connector(stack, clock))
 
 
 def _catalog(settings: Settings, clock: Clock, pool: WorkerPool, connect: Connect) -> Catalog:
@@ -303,11 +304,11 @@ def _catalog(settings: Settings, clock: Clock, pool: WorkerPool, connect: Connec
     return Catalog(providers)
 
 
-def _connector(stack: AsyncExitStack) -> Connect:
+def _connector(stack: AsyncExitStack, clock: Clock) -> Connect:
     trust = Trust()
 
     def connect(base_url: str, headers: Mapping[str, str]) -> ApiClient:
-        client = ApiClient(base_url, headers, trust=trust)
+        client = ApiClient(base_url, headers, trust=trust, clock=clock)
         stack.push_async_callback(client.aclose)
         return client
 

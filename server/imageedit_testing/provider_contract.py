@@ -31,6 +31,7 @@ from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO, parse_size
 from imageedit_server.core.sizing import with_size
 from imageedit_server.core.task import Status
+from imageedit_server.outbound.answers import Answer, PaidCall, Place
 from imageedit_server.outbound.client import ApiClient, Trust
 from imageedit_server.providers.base import (
     Accepted,
@@ -51,6 +52,7 @@ from imageedit_server.providers.base import (
 )
 from imageedit_server.runtime.workers import Workers
 from imageedit_testing.members import API_KEY, Member, Vendor, held
+from imageedit_testing.paying import carry_out
 from imageedit_testing.proto_paths import is_path_of
 
 P = ParamSpec("P")
@@ -118,8 +120,12 @@ class _IdleClient(ApiClient):
     def __init__(self, idle: Idle) -> None:
         self._idle = idle
 
-    def stream(self, method: str, path: str, **_more: Any) -> Any:
+    async def send(self, method: str, path: str, **_more: Any) -> Any:
         self._idle.use(f"{method} {path}")
+        raise AssertionError("not now")
+
+    async def pay(self, call: PaidCall, place: Place | None) -> Answer:
+        self._idle.use(f"POST {call.path}")
         raise AssertionError("not now")
 
 
@@ -306,7 +312,7 @@ async def made_base(bench: Bench, adapter: Adapter, model: Model) -> str:
 
 
 async def submit(adapter: Adapter, job: Job) -> Accepted | Finished:
-    return await adapter.submit(await adapter.prepare(job), Reports())
+    return await carry_out(adapter, await adapter.prepare(job), Reports())
 
 
 async def finish(adapter: Adapter, vendor_task_id: str) -> Finished | Failure | InProgress:
@@ -493,7 +499,7 @@ async def test_submit_is_one_paid_call_with_a_usable_result(bench: Bench) -> Non
     for job in await jobs(bench, adapter):
         charged = len(bench.vendor.ledger)
         prepared, reports = await adapter.prepare(job), Reports()
-        result = await adapter.submit(prepared, reports)
+        result = await carry_out(adapter, prepared, reports)
         assert len(bench.vendor.ledger) == charged + (0 if adapter.charge.is_free else 1)
         assert all(0 <= percent <= 100 for percent in reports.percentages)
         if isinstance(result, Accepted):
@@ -583,7 +589,7 @@ async def test_a_vendor_that_left_before_the_paid_call_did_nothing(paid: Bench) 
     for job in given:
         prepared = await adapter.prepare(job)
         with pytest.raises(NotProcessed):
-            await adapter.submit(prepared, Reports())
+            await carry_out(adapter, prepared, Reports())
     assert len(paid.vendor.ledger) == charged
 
 

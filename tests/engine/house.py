@@ -38,7 +38,6 @@ from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.fetch import FetchFailed
 from imageedit_server.providers.base import (
     Accepted,
-    Adapter,
     Callback,
     Context,
     Finished,
@@ -55,6 +54,7 @@ from imageedit_server.runtime.workers import Workers
 from imageedit_server.store.queries import events_after, find_task
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from tests.engine.virtual_time import VirtualClock
+from tests.vendors.in_person import InPerson
 
 TENANT = "acme"
 PUBLIC_URL = "https://edits.test"
@@ -147,12 +147,13 @@ class _Reply:
         yield self.data
 
 
-class Puppet(Adapter):
+class Puppet(InPerson):
     """An adapter that asks its vendor at every step."""
 
     vendor: ClassVar[Vendor]
 
     def __init__(self, options: ProviderOptions, context: Context) -> None:
+        self.limit_seconds = options.submit_seconds
         self.models = [
             Model(
                 name=f"{context.provider}/m",

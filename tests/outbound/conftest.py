@@ -1,14 +1,21 @@
 """What the room's tests share."""
 
 from collections.abc import AsyncIterator, Callable
+from math import inf
 
 import pytest
 
+from imageedit_server.outbound import limits
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.outbound.network import Network
 from tests.outbound.worlds import trust
 
 MakeClient = Callable[..., ApiClient]
+
+
+@pytest.fixture(autouse=True)
+def _leaps_are_no_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STALL_SECONDS", inf)
 
 
 @pytest.fixture

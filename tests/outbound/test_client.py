@@ -8,8 +8,8 @@ from importlib.metadata import version
 
 import pytest
 
-from imageedit_server.outbound.client import ApiClient, Broken, Part, Reply
-from tests.leaps import LIMIT, for_ever, leap
+from imageedit_server.outbound.client import ApiClient, Part, Reply
+from tests.leaps import LIMIT
 from tests.outbound.conftest import MakeClient
 from tests.outbound.servers import Call, Reader, Writer, read_call, reply, serve, serve_raw
 from tests.outbound.worlds import trust
@@ -184,72 +184,6 @@ async def test_any_other_redirect_is_the_reply(client: MakeClient, status: int, 
 async def test_a_307_without_a_place_is_the_reply(client: MakeClient) -> None:
     async with serve(reply(307)) as server:
         assert (await client(server.url).send("POST", "/a", json={}, limit_seconds=LIMIT)).status == 307
-
-
-# Streams
-
-
-async def test_lines_come_as_they_are_sent(client: MakeClient) -> None:
-    async def handler(reader: Reader, writer: Writer) -> None:
-        await read_call(reader)
-        writer.write(b"HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n\r\n")
-        for piece in (b"event: a\r", b"\ndata: \xe7\x8c", b"\xab\r\n\r\n", b"data: b\rdata: c\n", b"last"):
-            writer.write(piece)
-            await writer.drain()
-            await said.wait() if piece == b"last" else await asyncio.sleep(0.01)
-
-    said = asyncio.Event()
-    async with serve_raw(handler) as server:
-        lines = []
-        async with client(server.url).stream("POST", "/e", json={}, limit_seconds=LIMIT) as stream:
-            assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream")
-            async for line in stream.aiter_lines():
-                lines.append(line)
-                if line == "data: c":
-                    said.set()  # before the end has come
-    assert lines == ["event: a", "data: 猫", "", "data: b", "data: c", "last"]
-
-
-async def test_whoever_stops_reading_closes_the_connection(client: MakeClient) -> None:
-    async with serve(reply(200, b"data: 1\n\ndata: 2\n\n")) as server:
-        async with client(server.url).stream("POST", "/e", json={}, limit_seconds=LIMIT) as stream:
-            async for line in stream.aiter_lines():
-                assert line == "data: 1"
-                break
-        await asyncio.wait_for(server.closed.wait(), LIMIT)
-
-
-async def test_whoever_reads_nothing_closes_the_connection(client: MakeClient) -> None:
-    async with serve(reply(200, b"data: 1\n\n")) as server:
-        async with client(server.url).stream("POST", "/e", json={}, limit_seconds=LIMIT) as stream:
-            pass
-        await asyncio.wait_for(server.closed.wait(), LIMIT)
-    assert stream.status == 200  # still held, so that nothing else can have closed it
-
-
-async def test_a_stream_is_over_at_its_limit_but_its_reader_is_never_interrupted(client: MakeClient) -> None:
-    async def handler(reader: Reader, writer: Writer) -> None:
-        await read_call(reader)
-        writer.write(b"HTTP/1.1 200 X\r\n\r\ndata: 1\n")
-        await for_ever()
-
-    async with (
-        serve_raw(handler) as server,
-        client(server.url).stream("POST", "/e", json={}, limit_seconds=LIMIT) as stream,
-    ):
-        lines = stream.aiter_lines()
-        assert await anext(lines) == "data: 1"
-        leap()
-        await asyncio.sleep(0.01)
-        with pytest.raises(Broken):
-            await anext(lines)
-
-
-async def test_an_error_of_the_reader_stays_its_own(client: MakeClient) -> None:
-    async with serve(reply()) as server:
-        with pytest.raises(KeyError):
-            async with client(server.url).stream("GET", "/", limit_seconds=LIMIT):
-                raise KeyError
 
 
 async def test_a_cancelled_call_ends_at_once_and_closes_its_connection(client: MakeClient) -> None:

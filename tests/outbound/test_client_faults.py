@@ -11,7 +11,7 @@ import httpcore
 import pytest
 
 from imageedit_server.outbound.client import ApiClient, Broken, NotSent, OutboundError, Part, Trust
-from imageedit_server.outbound.errors import Unacceptable
+from imageedit_server.outbound.errors import Late, Unacceptable
 from imageedit_server.outbound.network import Network
 from tests.leaps import LIMIT, for_ever, leap
 from tests.outbound.conftest import MakeClient
@@ -360,7 +360,7 @@ async def test_one_vendors_trouble_does_not_hold_up_another(client: MakeClient) 
         assert not any(task.done() for task in waiting)
         leap()
         results = await asyncio.gather(*waiting, return_exceptions=True)
-    assert {type(result) for result in results} == {Broken}
+    assert {type(result) for result in results} == {Late}
 
 
 class Stuck(httpcore.AsyncNetworkStream):

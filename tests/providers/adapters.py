@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from imageedit_server.outbound.client import ApiClient, Trust
-from imageedit_server.providers.base import Adapter, Context, Job
+from imageedit_server.providers.base import Accepted, Adapter, Context, Finished, Job, Prepared, Report
 from imageedit_server.runtime.workers import Workers
 from imageedit_testing.members import held
+from imageedit_testing.paying import carry_out
 from tests.leaps import LIMIT
 
 P = ParamSpec("P")
@@ -85,12 +86,12 @@ class Build:
 
 
 @asynccontextmanager
-async def connecting() -> AsyncIterator[Connect]:
+async def connecting(clock: StandingClock) -> AsyncIterator[Connect]:
     """Open clients; all are closed when the block ends."""
     clients: list[ApiClient] = []
 
     def connect(base_url: str, headers: Mapping[str, str]) -> ApiClient:
-        clients.append(ApiClient(base_url, headers, trust=TRUST))
+        clients.append(ApiClient(base_url, headers, trust=TRUST, clock=clock))
         return clients[-1]
 
     try:
@@ -98,3 +99,17 @@ async def connecting() -> AsyncIterator[Connect]:
     finally:
         for client in clients:
             await client.aclose()
+
+
+async def finished_by(adapter: Adapter, prepared: Prepared, report: Report) -> Finished:
+    """Make the paid call of a vendor that answers with the result. Raises ``SubmitError``."""
+    result = await carry_out(adapter, prepared, report)
+    assert isinstance(result, Finished)
+    return result
+
+
+async def accepted_by(adapter: Adapter, prepared: Prepared, report: Report) -> Accepted:
+    """Make the paid call of a vendor that is polled. Raises ``SubmitError``."""
+    result = await carry_out(adapter, prepared, report)
+    assert isinstance(result, Accepted)
+    return result

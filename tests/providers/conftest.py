@@ -1,9 +1,11 @@
 """What the tests of all adapters share: what an adapter is made with, and waits that are over at once."""
 
 from collections.abc import AsyncIterator
+from math import inf
 
 import pytest
 
+from imageedit_server.outbound import limits
 from tests.leaps import leap
 from tests.providers.adapters import Build, Connect, Reports, StandingClock, connecting
 from tests.vendors.serving import Line
@@ -17,8 +19,8 @@ def clock() -> StandingClock:
 
 
 @pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
-    async with connecting() as connect:
+async def connect(clock: StandingClock) -> AsyncIterator[Connect]:
+    async with connecting(clock) as connect:
         yield connect
 
 
@@ -37,6 +39,7 @@ def reports() -> Reports:
 def waits_are_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the clock ahead where a vendor keeps its client waiting: every limit is met, and none is early."""
     gone, pause = Line.client_is_gone, Line.pause
+    monkeypatch.setattr(limits, "STALL_SECONDS", inf)  # which is what a leap looks like
 
     async def hung(line: Line) -> None:
         leap(LONGER_THAN_ANY_LIMIT)

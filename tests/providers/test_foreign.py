@@ -87,7 +87,7 @@ CARELESS = """
 class CarelessAdapter(EchoAdapter):
     async def prepare(self, job: Job) -> Prepared:
         prepared = await super().prepare(job)
-        await self.submit(prepared, None)
+        await self.payer.pay(self.paid_call(prepared, None), None)
         return prepared
 
 
@@ -185,7 +185,7 @@ LAX = "from echo_studio import EchoAdapter\nclass Adapter(EchoAdapter): Options 
             "which cannot be imported: SystemExit: no licence",
         ),
         ("other:Adapter", "Adapter = dict", NO_ADAPTER),
-        ("other:Adapter", ABSTRACT, "which lacks __init__, prepare, submit"),
+        ("other:Adapter", ABSTRACT, "which lacks __init__, paid_call, prepare, understand"),
         ("other:Adapter", LAX, NO_OPTIONS),
     ],
 )

@@ -24,6 +24,7 @@ from tests.rpc.calls import Outcome, call, outcome_of
 from tests.rpc.pictures import PNG
 from tests.rpc.serving import SCRIPTED, Served, serving
 from tests.rpc.waiting import eventually
+from tests.vendors.in_person import InPerson
 
 SLOW_MACHINE_SECONDS = 100
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
@@ -34,12 +35,13 @@ adapter = "paid"
 """
 
 
-class PaidAdapter(ScriptedAdapter):
+class PaidAdapter(InPerson, ScriptedAdapter):
     """Costs money, and takes until ``answer`` is set."""
 
     charge: ClassVar[Charge] = BILLED
     called: ClassVar[asyncio.Event]
     answer: ClassVar[asyncio.Event]
+    limit_seconds = 30.0
 
     async def submit(self, prepared: Prepared, report: Report) -> Accepted | Finished:
         self.called.set()

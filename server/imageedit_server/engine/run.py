@@ -99,6 +99,7 @@ class Run:
         token = "" if again else secrets.token_urlsafe(32)  # the first call's, of which only the hash is kept
         try:
             prepared = await self._preparing.prepare(number, token)
+            await self._submitting.reserve(prepared)
         except PrepareError as error:
             await self._recorder.fail(error.failure)
         except NotProcessed as error:

@@ -1,8 +1,10 @@
 """The paid call, between two commits: where money is spent, and the moment that becomes durable (DESIGN §4).
 
-    intend   the attempt and the intent to pay are durable     ``store.attempts.begin_attempt``
-    pay      the call is made, once, under its own limit       ``Adapter.submit``
-             its outcome is durable with what follows from it  ``store.attempts.learn``
+    reserve  the call is described, and has a place for its answer     ``Adapter.paid_call``
+    intend   the attempt and the intent to pay are durable             ``store.attempts.begin_attempt``
+    pay      the call is made, once, under its own limit               ``Payer.pay``
+             its answer is understood                                  ``Adapter.understand``
+             its outcome is durable with what follows from it          ``store.attempts.learn``
 
 A crash before the first commit sent nothing. Between the two nobody knows whether the vendor was paid: that
 is ``submit_unknown``. Nothing is sent again from here; ``retries`` says what may be, and when.
@@ -11,6 +13,7 @@ is ``submit_unknown``. Nothing is sent again from here; ``retries`` says what ma
 import asyncio
 import hashlib
 import logging
+from dataclasses import replace
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
@@ -18,6 +21,9 @@ from imageedit_server.core.task import Attempt, Stage
 from imageedit_server.engine.downloading import Downloading
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.recorder import Recorder
+from imageedit_server.outbound.answers import Answer, PaidCall, Place
+from imageedit_server.outbound.client import NotSent
+from imageedit_server.outbound.inflating import is_coded
 from imageedit_server.providers.base import (
     Accepted,
     Ambiguous,
@@ -28,8 +34,9 @@ from imageedit_server.providers.base import (
     SubmitError,
 )
 from imageedit_server.providers.catalog import Provider
-from imageedit_server.providers.outcomes import ambiguous
+from imageedit_server.providers.outcomes import ambiguous, paid_call_error
 from imageedit_server.runtime.failpoints import failpoint
+from imageedit_server.runtime.threads import LONG_BYTES, work_on
 from imageedit_server.store.attempts import VendorTaskTaken
 from imageedit_server.store.log import LeaseLost
 from imageedit_server.telemetry.metrics import provider_call
@@ -49,6 +56,18 @@ class Submitting:
         self._provider = provider
         self._gate = gate
         self._downloading = downloading
+        self._call: PaidCall | None = None
+        self._place: Place | None = None
+
+    async def reserve(self, prepared: Prepared) -> None:
+        """Describe the paid call, and make the place ready that its answer is written to (P31).
+
+        Whoever never bills has no such call. No place is made yet: the answer is held in memory.
+        """
+        adapter = self._provider.adapter
+        if not adapter.charge.is_free:
+            self._call = adapter.paid_call(prepared, self._recorder.report)
+            self._place = None
 
     async def intend(self, number: int, token: str, prepared: Prepared, *, again: bool) -> None:
         """Make the intent to pay durable; ``again`` for a call of the same attempt as before."""
@@ -92,19 +111,19 @@ class Submitting:
         """Make the paid call, and let the provider's gate learn how it ended."""
         try:
             with provider_call(self._provider.name, "submit") as call:
-                answer = call.ended(await self._call(prepared))
+                answer = call.ended(await self._made(prepared))
         except SubmitError as error:
             self._gate.record(error)
             raise
         self._gate.record(None)
         return answer
 
-    async def _call(self, prepared: Prepared) -> Accepted | Finished:
-        """Make the paid call under its wall limit. Whatever is not clearly something else is ambiguous."""
-        seconds = min(self._provider.options.submit_seconds, self._recorder.remaining())
+    async def _made(self, prepared: Prepared) -> Accepted | Finished:
+        """Make the call under its wall limit. Whatever is not clearly something else is ambiguous."""
         try:
-            async with asyncio.timeout(seconds):
-                return await self._provider.adapter.submit(prepared, self._recorder.report)
+            if self._call is None:
+                return await self._worked(prepared)
+            return await self._understood(await self._answered(self._call))
         except SubmitError:
             raise
         except TimeoutError:
@@ -112,6 +131,25 @@ class Submitting:
         except Exception:  # noqa: BLE001  logged, and no error may pass for an answer
             _log.exception("the attempt ended unexpectedly")
             raise ambiguous("The call to the provider broke off.") from None
+
+    async def _worked(self, prepared: Prepared) -> Accepted | Finished:
+        async with asyncio.timeout(self._limit(self._provider.options.submit_seconds)):
+            return await self._provider.adapter.submit(prepared, self._recorder.report)
+
+    async def _answered(self, call: PaidCall) -> Answer:
+        limited = replace(call, limit_seconds=self._limit(call.limit_seconds))
+        try:
+            return await self._provider.adapter.payer.pay(limited, self._place)
+        except NotSent as error:
+            raise paid_call_error(error) from error
+
+    async def _understood(self, answer: Answer) -> Accepted | Finished:
+        """Read the answer; in a thread where that takes processor time."""
+        size = LONG_BYTES if is_coded(answer) else len(answer.body)
+        return await work_on(size, self._provider.adapter.understand, answer)
+
+    def _limit(self, seconds: float) -> float:
+        return min(seconds, self._recorder.remaining())
 
     async def _take(self, answer: Accepted | Finished) -> None:
         """Record what the vendor said, the fact and the decision in one commit.

@@ -4,7 +4,7 @@ An adapter describes the call and understands its answer, both without a clock a
 makes the call. So an answer can be read again: after a crash, after a deadline, by a newer version.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -32,10 +32,7 @@ class Ended(StrEnum):
     """The process that took it died; nobody saw its end."""
 
 
-Pieces = Callable[[], Awaitable[bytes]]
-"""Returns the next bytes of a body, empty at its end."""
-
-Onlooker = Callable[[int, Mapping[str, str], Pieces], Awaitable[bool]]
+Onlooker = Callable[[int, Mapping[str, str], AsyncIterator[bytes]], Awaitable[bool]]
 """Looks at an answer while it comes: status, headers (lower-case) and the pieces of the body.
 
 It shows previews, and returns whether all that is paid for has come, so that the call need not wait for the

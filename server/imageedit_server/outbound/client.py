@@ -7,19 +7,22 @@
 Nothing here is ever tried again. What may be is the engine's to decide, and it decides by these two words.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import httpx
 
+from imageedit_server.outbound.answers import MAX_BODY_BYTES, Answer, PaidCall, Place
 from imageedit_server.outbound.errors import BadBody, Broken, NotSent, OutboundError
 from imageedit_server.outbound.exchange import HEADERS, exchange
+from imageedit_server.outbound.limits import Limit
 from imageedit_server.outbound.multipart import Form, Part
 from imageedit_server.outbound.network import Transport, Trust
-from imageedit_server.outbound.replies import Reply, StreamReply
+from imageedit_server.outbound.paying import take_answer
+from imageedit_server.outbound.replies import RawBody, Reply
 from imageedit_server.outbound.strict_json import read_json
+from imageedit_server.runtime.clock import Clock, SystemClock
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -30,14 +33,12 @@ __all__ = [
     "OutboundError",
     "Part",
     "Reply",
-    "StreamReply",
     "Trust",
     "read_json",
 ]
 
 KIB = 1024
 MIB = 1024 * KIB
-MAX_BODY_BYTES = MIB
 RESENT_STATUSES = (307, 308)
 
 
@@ -46,11 +47,14 @@ class ApiClient:
 
     Keeps no cookies, reads nothing from the environment, and names itself, since the edge before some
     vendors turns away a library's own name (VENDORS §2). Raises ``ValueError`` for a header that HTTP cannot
-    carry, such as a key with a line break.
+    carry, such as a key with a line break. ``clock`` says when answers came.
     """
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], *, trust: Trust) -> None:
+    def __init__(
+        self, base_url: str, headers: Mapping[str, str], *, trust: Trust, clock: Clock | None = None
+    ) -> None:
         _check_headers(headers)
+        self._clock = clock or SystemClock()
         self._base_url = base_url.rstrip("/")
         self._headers = httpx.Headers(HEADERS)
         self._headers.update(headers)
@@ -78,42 +82,24 @@ class ApiClient:
         a reply that is compressed or larger than ``max_body_bytes`` (F44). A 307 or 308 to the same scheme,
         host and port is followed once with the same method and body; any other 3xx is the reply.
         """
-        async with self.stream(
-            method,
-            path,
-            json=json,
-            params=params,
-            parts=parts,
-            limit_seconds=limit_seconds,
-            max_body_bytes=max_body_bytes,
-        ) as reply:
-            return Reply(reply.status, reply.headers, await reply.read())
-
-    @asynccontextmanager
-    async def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: Any = None,
-        params: Mapping[str, str] | None = None,
-        parts: Sequence[Part] | None = None,
-        limit_seconds: float,
-        max_body_bytes: int = MAX_BODY_BYTES,
-    ) -> AsyncIterator[StreamReply]:
-        """Make one call and give its reply while it still comes: as ``send`` in all else.
-
-        Reading the reply raises ``Broken``, at the limit too. What the caller does between the reads counts
-        towards the limit but is never interrupted.
-        """
-        deadline = asyncio.get_running_loop().time() + limit_seconds
+        limit = Limit(limit_seconds)
         transport = self._reads if method == "GET" else self._writes
-        request = self._request(method, path, json, params, parts)
-        response = await _response(transport, request, deadline)
+        response = await _response(transport, self._request(method, path, json, params, parts), limit)
         try:
-            yield StreamReply(response, deadline=deadline, max_bytes=max_body_bytes)
+            body = RawBody(response, limit=limit, max_bytes=max_body_bytes)
+            return Reply(response.status_code, dict(response.headers), await body.read())
         finally:
             await response.aclose()
+
+    async def pay(self, call: PaidCall, place: Place | None) -> Answer:
+        """Make a paid call, once, and return what came of it, to ``place`` too while it comes.
+
+        Raises ``NotSent`` alone: a reply that is cut, late or too long is an answer like any other. It is
+        taken as it comes, compressed too, up to ``max_body_bytes``. A redirect is followed as in ``send``,
+        and only the last reply is the answer.
+        """
+        request = self._request("POST", call.path, call.json, None, call.parts)
+        return await take_answer(partial(_response, self._writes, request), call, place, self._clock)
 
     async def aclose(self) -> None:
         """Close what is open."""
@@ -149,13 +135,13 @@ def _check_headers(headers: Mapping[str, str]) -> None:
             raise ValueError(f"the header {name} has characters that HTTP cannot carry")
 
 
-async def _response(transport: Transport, request: httpx.Request, deadline: float) -> httpx.Response:
-    response = await exchange(transport, request, deadline)
+async def _response(transport: Transport, request: httpx.Request, limit: Limit) -> httpx.Response:
+    response = await exchange(transport, request, limit)
     again = _same_place(request, response)
     if again is None:
         return response
     await response.aclose()
-    return await exchange(transport, again, deadline)
+    return await exchange(transport, again, limit)
 
 
 def _same_place(request: httpx.Request, response: httpx.Response) -> httpx.Request | None:

@@ -3,6 +3,7 @@
 OutboundError
  ├─ NotSent    the vendor cannot have seen the request
  └─ Broken     the vendor may have seen it, and its reply is lost or unusable
+     ├─ Late           its reply, or the end of it, did not come in time
      └─ Unacceptable   its reply is one that we do not take, and would not the next time
 """
 
@@ -23,6 +24,10 @@ class NotSent(OutboundError):
 
 class Broken(OutboundError):
     """The vendor may have seen the request."""
+
+
+class Late(Broken):
+    """The reply, or its end, did not come within the limit of the call."""
 
 
 class Unacceptable(Broken):

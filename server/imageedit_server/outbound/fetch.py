@@ -5,7 +5,6 @@ addresses that were judged, with SNI, certificate and Host for the name. Nothing
 credentials, no cookies, no proxy, no connection of an earlier fetch.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import aclosing, asynccontextmanager
 
@@ -14,6 +13,7 @@ import httpx
 from imageedit_server.outbound.addresses import is_denied, parse_allow, refuse_url
 from imageedit_server.outbound.errors import NameUnresolved, OutboundError, Unacceptable
 from imageedit_server.outbound.exchange import HEADERS, exchange
+from imageedit_server.outbound.limits import Limit
 from imageedit_server.outbound.network import Transport, Trust
 from imageedit_server.outbound.replies import RawBody
 from imageedit_server.outbound.urls import host_of, parse_url, place_of
@@ -74,27 +74,27 @@ class GuardedFetch:
         ``limit_seconds`` of wall time stand over everything up to the last chunk, ``max_bytes`` over the raw
         body. Raises ``UrlRefused`` and ``FetchFailed``.
         """
-        deadline = asyncio.get_running_loop().time() + limit_seconds
+        limit = Limit(limit_seconds)
         for hop in range(MAX_REDIRECTS + 1):
-            async with self._get(url, hop, deadline) as response:
+            async with self._get(url, hop, limit) as response:
                 location = location_of(url, response)
                 if location is None:
                     _check_status(response)
-                    yield Fetched(RawBody(response, deadline=deadline, max_bytes=max_bytes))
+                    yield Fetched(RawBody(response, limit=limit, max_bytes=max_bytes))
                     return
                 url = location
         raise FetchFailed(f"The URL redirects more than {MAX_REDIRECTS} times.", final=True)
 
     @asynccontextmanager
-    async def _get(self, text: str, hop: int, deadline: float) -> AsyncIterator[httpx.Response]:
+    async def _get(self, text: str, hop: int, limit: Limit) -> AsyncIterator[httpx.Response]:
         subject = "The URL redirects to one that" if hop else "The URL"
         if reason := refuse_url(text, self._allow):
             raise UrlRefused(f"{subject} {reason}.")
         url = _named(httpx.URL(text))
-        addresses = await self._judged(url, subject, deadline)
+        addresses = await self._judged(url, subject, limit)
         transport = Transport(self._trust, addresses=addresses)
         try:
-            response = await _sent(transport, httpx.Request("GET", url, headers=HEADERS), deadline)
+            response = await _sent(transport, httpx.Request("GET", url, headers=HEADERS), limit)
             try:
                 yield response
             finally:
@@ -102,10 +102,10 @@ class GuardedFetch:
         finally:
             await transport.aclose()
 
-    async def _judged(self, url: httpx.URL, subject: str, deadline: float) -> tuple[str, ...]:
+    async def _judged(self, url: httpx.URL, subject: str, limit: Limit) -> tuple[str, ...]:
         """Resolve once; every answer must pass, since the name's owner chose them all."""
         try:
-            async with asyncio.timeout_at(deadline):
+            async with limit:
                 addresses = await self._trust.network.resolve(host_of(url))
         except (NameUnresolved, TimeoutError) as error:
             raise FetchFailed("The URL's host has no address.") from error
@@ -123,9 +123,9 @@ def _named(url: httpx.URL) -> httpx.URL:
     return url.copy_with(host=host_of(url), fragment=None)
 
 
-async def _sent(transport: Transport, request: httpx.Request, deadline: float) -> httpx.Response:
+async def _sent(transport: Transport, request: httpx.Request, limit: Limit) -> httpx.Response:
     try:
-        return await exchange(transport, request, deadline)
+        return await exchange(transport, request, limit)
     except OutboundError as error:
         raise FetchFailed(f"The URL could not be fetched. {error}") from error
 

@@ -1,8 +1,5 @@
 """Replies, read raw: what is counted is what came over the wire (F44)."""
 
-import asyncio
-import codecs
-import io
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -10,7 +7,8 @@ from typing import cast
 
 import httpx
 
-from imageedit_server.outbound.errors import Broken, Unacceptable, in_our_words
+from imageedit_server.outbound.errors import Late, Unacceptable, in_our_words
+from imageedit_server.outbound.limits import Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +21,15 @@ class Reply:
 
 
 class RawBody:
-    """The bytes of a reply's body, up to ``max_bytes`` and to ``deadline`` (in the loop's time).
+    """The bytes of a reply's body, up to ``max_bytes`` and to ``limit``.
 
     A body that is cut short shows only where its length was announced: without a Content-Length, and not
     chunked, the end of the connection is the end of the body. Whoever needs the whole checks the content.
     """
 
-    def __init__(self, response: httpx.Response, *, deadline: float, max_bytes: int) -> None:
+    def __init__(self, response: httpx.Response, *, limit: Limit, max_bytes: int) -> None:
         self._response = response
-        self._deadline = deadline
+        self._limit = limit
         self._max_bytes = max_bytes
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -41,19 +39,15 @@ class RawBody:
         """
         self._refuse_compressed()
         size = 0
-        async with aclosing(cast(AsyncGenerator[bytes, None], self._response.aiter_raw())) as raw:
-            while chunk := await self._next(raw):
+        async with aclosing(raw_pieces(self._response)) as raw:
+            while chunk := await next_piece(raw, self._limit):
                 size += len(chunk)
                 self._check_size(size)
                 yield chunk
 
-    async def _next(self, raw: AsyncIterator[bytes]) -> bytes:
-        with in_our_words():
-            try:
-                async with asyncio.timeout_at(self._deadline):
-                    return await anext(raw, b"")
-            except TimeoutError:
-                raise Broken("The reply did not come in time.") from None
+    async def read(self) -> bytes:
+        """Return all of it. Raises ``Broken``."""
+        return b"".join([chunk async for chunk in self.chunks()])
 
     def _refuse_compressed(self) -> None:
         if self._response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
@@ -67,37 +61,16 @@ class RawBody:
             raise Unacceptable(f"The reply has more than {self._max_bytes} bytes.")
 
 
-class StreamReply:
-    """A reply whose body still comes; header names are lower-case. Its body can be read once, one way."""
+def raw_pieces(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """Return the body's pieces as they come over the wire; the caller closes the generator."""
+    return cast(AsyncGenerator[bytes, None], response.aiter_raw())
 
-    def __init__(self, response: httpx.Response, *, deadline: float, max_bytes: int) -> None:
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = dict(response.headers)
-        self._body = RawBody(response, deadline=deadline, max_bytes=max_bytes)
 
-    async def read(self) -> bytes:
-        """Return the rest of the body. Raises ``Broken``."""
-        return b"".join([chunk async for chunk in self._body.chunks()])
-
-    def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes. Raises ``Broken``."""
-        return self._body.chunks()
-
-    async def aiter_lines(self) -> AsyncIterator[str]:
-        r"""Yield the body's lines as they come, without their ends (``\n``, ``\r\n`` or ``\r``, as in SSE).
-
-        What is not UTF-8 becomes U+FFFD. Raises ``Broken``.
-        """
-        decoder = io.IncrementalNewlineDecoder(
-            codecs.getincrementaldecoder("utf-8")("replace"), translate=True
-        )
-        pending: list[str] = []
-        async with aclosing(self._body.chunks()) as chunks:
-            async for chunk in chunks:
-                first, *rest = decoder.decode(chunk).split("\n")
-                pending.append(first)
-                for line in rest:
-                    yield "".join(pending)
-                    pending = [line]
-        if last := "".join([*pending, decoder.decode(b"", final=True)]):
-            yield last.removesuffix("\n")
+async def next_piece(raw: AsyncIterator[bytes], limit: Limit) -> bytes:
+    """Return the next piece of a body, empty at its end. Raises ``Broken``, ``Late`` at the limit."""
+    with in_our_words():
+        try:
+            async with limit:
+                return await anext(raw, b"")
+        except TimeoutError:
+            raise Late("The reply did not come in time.") from None

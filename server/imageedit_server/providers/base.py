@@ -1,15 +1,17 @@
 """The seam between the engine and the vendors. Everything an adapter must do stands on this page.
 
 The engine calls, in this order: ``check`` when a task is created, then per attempt ``prepare`` (before the
-intent to pay is durable), ``submit`` once (the paid call) and ``poll`` until the vendor is done. An adapter
-never retries a paid call and never stores anything; it raises one of
+intent to pay is durable), ``paid_call``, whose call the engine makes, once; ``understand`` of what came, and
+``poll`` until the vendor is done. An adapter that made its paid call itself could forget to keep the answer;
+one that only describes it cannot. Those that never bill have ``submit`` in place of the two. ``understand``
+and ``submit`` raise one of
 
     SubmitError
      ├─ NotProcessed   proved that the vendor did nothing; may be sent again
      ├─ Refused        proved that the vendor did nothing and will not; final
      └─ Ambiguous      the vendor may or may not have taken it; never sent again unasked
 
-and any other exception out of ``submit`` counts as Ambiguous. ``PrepareError`` ends a task before anything
+and any other exception out of them counts as Ambiguous. ``PrepareError`` ends a task before anything
 was paid.
 """
 
@@ -28,6 +30,7 @@ from imageedit_server.core.image import Image
 from imageedit_server.core.model import Model
 from imageedit_server.core.model import SubmitSafety as SubmitSafety  # noqa: PLC0414  adapters find it here
 from imageedit_server.core.request import Request
+from imageedit_server.outbound.answers import Answer, PaidCall, Payer
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.runtime.clock import Clock
 from imageedit_server.runtime.workers import Workers
@@ -90,8 +93,8 @@ class InputImage:
     """An input picture that was looked at: its facts, and the way to its bytes, wherever they are kept.
 
     ``read`` returns the picture's own bytes, checked against its digest. Raises ``PrepareError`` for what is
-    damaged or gone, ``NotProcessed`` for what cannot be read just now. An adapter that reads in ``submit``,
-    before anything was sent, makes a ``Refused`` of the first, which would be taken for ambiguous there.
+    damaged or gone, ``NotProcessed`` for what cannot be read just now. An adapter that reads in ``submit``
+    makes a ``Refused`` of the first, which would be taken for ambiguous there.
     """
 
     image: Image
@@ -119,7 +122,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """What ``prepare`` made of a job: ``payload`` is the adapter's own and goes back to its ``submit``."""
+    """What ``prepare`` made of a job: ``payload`` is the adapter's own and goes back to it."""
 
     payload: object
     warnings: tuple[str, ...] = ()
@@ -237,6 +240,8 @@ class Adapter(ABC):
 
     models: Sequence[Model]
     """What this provider serves, under ``context.provider``."""
+    payer: Payer
+    """Makes the paid calls: the vendor's client, from ``Context.connect``. Not where nothing is billed."""
 
     @abstractmethod
     def __init__(self, options: Any, context: Context) -> None:
@@ -253,9 +258,26 @@ class Adapter(ABC):
     async def prepare(self, job: Job) -> Prepared:
         """Do everything free and repeatable. Raises ``PrepareError``, or ``NotProcessed`` to try later."""
 
-    @abstractmethod
+    def paid_call(self, prepared: Prepared, report: Report) -> PaidCall:
+        """Describe the paid call. Pure: ``report`` is for the call's onlooker.
+
+        Everything that ``understand`` needs of the request stands in the call's ``brief``.
+        """
+        raise NotImplementedError  # for adapters whose submit does the work
+
+    def understand(self, answer: Answer) -> Accepted | Finished:
+        """Say what an answer to a paid call means. Raises ``SubmitError``.
+
+        Pure, and blocking while it decodes: it may be asked again years later, by a newer version and after
+        the settings changed, with the same answer. So it looks at no clock (``answer.answer_time`` is when
+        the answer had come), calls nobody, and takes defaults for what ``answer.brief`` does not say. An
+        answer without a head, or one that is not whole, comes here too.
+        """
+        raise NotImplementedError  # for adapters whose submit does the work
+
     async def submit(self, prepared: Prepared, report: Report) -> Accepted | Finished:
-        """Make the paid call, once. Raises ``SubmitError``."""
+        """Do the work, where nothing is ever billed for it. Raises ``SubmitError``."""
+        raise NotImplementedError  # for adapters with a vendor to pay
 
     async def poll(self, vendor_task_id: str, report: Report) -> InProgress | Finished | Failure:
         """Read how the accepted work stands. Any exception means: ask again later.

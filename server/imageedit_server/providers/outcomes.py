@@ -13,6 +13,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from imageedit_server.core.errors import FailureReason, Refusal
 from imageedit_server.core.failure import Failure
+from imageedit_server.outbound.answers import NO_HEAD, Answer, Ended
 from imageedit_server.outbound.client import NotSent, OutboundError
 from imageedit_server.outbound.redaction import redact
 from imageedit_server.providers.base import (
@@ -31,6 +32,8 @@ __all__ = [
     "WAIT",
     "WORKER_LOST",
     "ambiguous",
+    "is_told",
+    "lost",
     "made_ready",
     "not_processed",
     "paid_call_error",
@@ -123,6 +126,19 @@ def paid_call_error(error: OutboundError) -> SubmitError:
             FailureReason.PROVIDER_UNAVAILABLE, f"{MESSAGES[FailureReason.PROVIDER_UNAVAILABLE]} {error}"
         )
     return ambiguous(f"The provider's answer is lost. {error}")
+
+
+def is_told(answer: Answer) -> bool:
+    """Whether an answer says something even where its content does not: by a status that is an error's.
+
+    A body that broke off still has its status; without a head, or with a success, there is nothing.
+    """
+    return answer.status != NO_HEAD and (answer.ended is Ended.WHOLE or not 200 <= answer.status < 300)
+
+
+def lost(answer: Answer) -> Ambiguous:
+    """Say that an answer came without its head, or not far enough to be read."""
+    return ambiguous(f"The provider's answer is lost. {answer.note}".strip())
 
 
 def refused(

@@ -8,7 +8,7 @@ installed beside slows no start, and breaks none but by taking a name that is ta
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from inspect import isabstract, isclass
+from inspect import isclass
 from typing import Any
 
 from imageedit_server.providers.base import Adapter, ProviderOptions
@@ -82,12 +82,19 @@ def _trouble_with(adapter: Any) -> str:
     """Say what keeps it from being one, if anything does: its author's type checker may never have run."""
     if not (isclass(adapter) and issubclass(adapter, Adapter)):
         return f"which is no subclass of {Adapter.__module__}.Adapter"
-    if isabstract(adapter):
-        return f"which lacks {', '.join(sorted(adapter.__abstractmethods__))}"
+    if missing := _missing_from(adapter):
+        return f"which lacks {', '.join(missing)}"
     options: Any = adapter.Options
     if not (isclass(options) and issubclass(options, ProviderOptions)):
         return f"whose Options are no subclass of {ProviderOptions.__module__}.ProviderOptions"
     return ""
+
+
+def _missing_from(adapter: type[Adapter]) -> list[str]:
+    """Name what it owes: the paid call and its reading are for whoever bills, ``submit`` for the others."""
+    owed = ("submit",) if adapter.charge.is_free else ("paid_call", "understand")
+    unwritten = {name for name in owed if getattr(adapter, name) is getattr(Adapter, name)}
+    return sorted(unwritten | getattr(adapter, "__abstractmethods__", frozenset()))
 
 
 def _distribution(point: EntryPoint) -> str:

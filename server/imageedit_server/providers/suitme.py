@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
@@ -21,7 +22,9 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.model import Model
 from imageedit_server.core.request import BodyProfile, Kind, Request
-from imageedit_server.outbound.client import BadBody, OutboundError, Reply, read_json
+from imageedit_server.outbound.answers import MAX_BODY_BYTES, Answer, PaidCall
+from imageedit_server.outbound.client import BadBody, Reply, read_json
+from imageedit_server.outbound.inflating import reply_of
 from imageedit_server.providers.accounts import ask_account
 from imageedit_server.providers.base import (
     Accepted,
@@ -42,14 +45,14 @@ from imageedit_server.providers.base import (
 from imageedit_server.providers.outcomes import (
     MESSAGES,
     ambiguous,
+    is_told,
+    lost,
     made_ready,
-    paid_call_error,
     parse_retry_after,
     redact,
     refusal_of,
     refused,
 )
-from imageedit_server.runtime.clock import Clock
 from imageedit_server.runtime.threads import work_on
 
 MIB = 1024 * 1024
@@ -118,8 +121,8 @@ class SuitmeOptions(ProviderOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class PaidCall:
-    """A paid call, ready to be made."""
+class Form:
+    """What is asked of the vendor, and where."""
 
     path: str
     body: Mapping[str, Any]
@@ -136,8 +139,8 @@ class SuitmeAdapter(Adapter):
         key = options.api_key.get_secret_value()
         self._submit_seconds = options.submit_seconds
         self._workers = context.workers
-        self._client = context.connect(options.base_url, {"Authorization": f"Bearer {key}"})
-        self._answers = Answers((key,), context.clock)
+        self._client = self.payer = context.connect(options.base_url, {"Authorization": f"Bearer {key}"})
+        self._answers = Answers((key,))
         self.models = [
             Model(
                 name=f"{context.provider}/model-edit",
@@ -153,7 +156,7 @@ class SuitmeAdapter(Adapter):
     async def prepare(self, job: Job) -> Prepared:
         """Write the body of the paid call; a default model's picture goes into it whole."""
         if job.request.kind is Kind.MODEL_EDIT:
-            return Prepared(payload=PaidCall(EDIT_PATH, edit_body(job)))
+            return Prepared(payload=Form(EDIT_PATH, edit_body(job)))
         [given] = job.images
         image = given.image
         if image.upright:
@@ -161,20 +164,18 @@ class SuitmeAdapter(Adapter):
         else:
             content = await made_ready(self._workers, given, upright, image.media_type)
         picture = await work_on(len(content), data_uri, content, image.media_type)
-        call = PaidCall(DEFAULT_MODEL_PATH, default_model_body(job, picture))
-        return Prepared(payload=call, warnings=_warnings(job.request, turned=not image.upright))
+        form = Form(DEFAULT_MODEL_PATH, default_model_body(job, picture))
+        return Prepared(payload=form, warnings=_warnings(job.request, turned=not image.upright))
 
-    async def submit(self, prepared: Prepared, report: Report) -> Accepted:
-        """Create the job."""
-        call = prepared.payload
-        assert isinstance(call, PaidCall)
-        try:
-            reply = await self._client.send(
-                "POST", call.path, json=call.body, limit_seconds=self._submit_seconds
-            )
-        except OutboundError as error:
-            raise paid_call_error(error) from error
-        return self._answers.accepted(reply)
+    def paid_call(self, prepared: Prepared, report: Report) -> PaidCall:
+        """Describe the creation of the job."""
+        form = prepared.payload
+        assert isinstance(form, Form)
+        return PaidCall(path=form.path, json=form.body, limit_seconds=self._submit_seconds)
+
+    def understand(self, answer: Answer) -> Accepted:
+        """Return the id of the created job."""
+        return self._answers.accepted(answer)
 
     async def poll(self, vendor_task_id: str, report: Report) -> InProgress | Finished | Failure:
         """Read how the job stands. Raises ``AskAgain`` for an answer that settles nothing."""
@@ -262,7 +263,7 @@ class AskAgain(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class Envelope:
     """An answer in any of the vendor's shapes. ``code`` is its own, None where it gives none."""
 
     http_status: int
@@ -286,7 +287,7 @@ class Answer:
         return STATUS_OF_CODE.get(self.code, self.code if self.http_status < 300 else self.http_status)
 
 
-def read_answer(reply: Reply) -> Answer:
+def read_envelope(reply: Reply) -> Envelope:
     """Read ``{"code", "msg", "data"}``, flat as documented or under ``detail`` as sent.
 
     FastAPI's own errors have a text or a list of problems there, and no code.
@@ -296,10 +297,10 @@ def read_answer(reply: Reply) -> Answer:
         case dict() as inner:
             content = inner
         case str() as msg:
-            return Answer(http_status=reply.status, msg=msg)
+            return Envelope(http_status=reply.status, msg=msg)
         case list() as problems:
-            return Answer(http_status=reply.status, msg=_problems(problems))
-    return Answer(
+            return Envelope(http_status=reply.status, msg=_problems(problems))
+    return Envelope(
         http_status=reply.status,
         code=_integer(content.get("code")),
         msg=_text(content.get("msg")),
@@ -310,28 +311,30 @@ def read_answer(reply: Reply) -> Answer:
 class Answers:
     """Reads the answers to one account, whose ``secrets`` get no further than this."""
 
-    def __init__(self, secrets: tuple[str, ...], clock: Clock) -> None:
+    def __init__(self, secrets: tuple[str, ...]) -> None:
         self._secrets = secrets
-        self._clock = clock
 
-    def accepted(self, reply: Reply) -> Accepted:
+    def accepted(self, answer: Answer) -> Accepted:
         """Return the id of the created job. Raises ``SubmitError``."""
-        answer = read_answer(reply)
-        if not answer.succeeded:
-            raise self._refusal(answer, reply)
-        data = answer.data if isinstance(answer.data, dict) else {}
+        reply = reply_of(answer, MAX_BODY_BYTES)
+        envelope = read_envelope(reply)
+        if envelope.code is None and not is_told(answer):
+            raise lost(answer)
+        if not envelope.succeeded:
+            raise self._refusal(envelope, reply, answer.answer_time)
+        data = envelope.data if isinstance(envelope.data, dict) else {}
         if found := vendor_id(data.get("task_id")):
             return Accepted(vendor_task_id=found)
         raise ambiguous("The provider reported success and named no task.", code=str(reply.status))
 
     def standing(self, vendor_task_id: str, reply: Reply) -> InProgress | Finished | Failure:
         """Return how a job stands. Raises ``AskAgain`` and ``VendorTaskUnknown``."""
-        answer = read_answer(reply)
-        if answer.code == NOT_FOUND:
-            raise VendorTaskUnknown(f"HTTP {reply.status} code {answer.code}")
-        data = answer.data
-        if not answer.succeeded or not isinstance(data, dict):
-            raise AskAgain(f"HTTP {reply.status} code {answer.code}")
+        envelope = read_envelope(reply)
+        if envelope.code == NOT_FOUND:
+            raise VendorTaskUnknown(f"HTTP {reply.status} code {envelope.code}")
+        data = envelope.data
+        if not envelope.succeeded or not isinstance(data, dict):
+            raise AskAgain(f"HTTP {reply.status} code {envelope.code}")
         if _text(data.get("task_id")) not in ("", vendor_task_id):
             raise AskAgain("another task's standing")
         match data.get("status"):
@@ -341,19 +344,19 @@ class Answers:
                 return self._failed(_text(data.get("error_message")))
         return InProgress(progress_percent=_percent(data.get("progress")))
 
-    def _refusal(self, answer: Answer, reply: Reply) -> SubmitError:
-        code = str(reply.status if answer.code is None else answer.code)
-        said = redact(answer.msg, self._secrets)
-        if answer.http_status >= 500:  # whatever it says: it may have said so too late
+    def _refusal(self, envelope: Envelope, reply: Reply, now: datetime) -> SubmitError:
+        code = str(reply.status if envelope.code is None else envelope.code)
+        said = redact(envelope.msg, self._secrets)
+        if envelope.http_status >= 500:  # whatever it says: it may have said so too late
             return ambiguous(f"The provider answered HTTP {reply.status}.", code=code, provider_message=said)
-        if answer.status in (400, 422) and _CONTENT.search(said):
+        if envelope.status in (400, 422) and _CONTENT.search(said):
             return refused(FailureReason.CONTENT_REFUSED, code=code, provider_message=said)
         return refusal_of(
-            answer.status,
-            message=_missing_base(answer),
+            envelope.status,
+            message=_missing_base(envelope),
             code=code,
             provider_message=said,
-            retry_after=parse_retry_after(reply.headers.get("retry-after"), self._clock.now()),
+            retry_after=parse_retry_after(reply.headers.get("retry-after"), now),
         )
 
     def _failed(self, error_message: str) -> Failure:
@@ -381,10 +384,10 @@ def vendor_id(value: Any) -> str:
     return text if fits and text not in (".", "..") else ""
 
 
-def _missing_base(answer: Answer) -> str:
-    if answer.code != NOT_FOUND:
+def _missing_base(envelope: Envelope) -> str:
+    if envelope.code != NOT_FOUND:
         return ""
-    return BASE_WITHOUT_PICTURE if "(no image" in answer.msg else NO_SUCH_BASE
+    return BASE_WITHOUT_PICTURE if "(no image" in envelope.msg else NO_SUCH_BASE
 
 
 def _finished(image: Any) -> Finished | Failure:

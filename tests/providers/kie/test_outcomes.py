@@ -14,7 +14,7 @@ from imageedit_server.providers.base import (
     SubmitSafety,
 )
 from imageedit_server.providers.kie import KieAdapter
-from tests.providers.adapters import Reports
+from tests.providers.adapters import Reports, accepted_by
 from tests.providers.kie.conftest import MakeAdapter
 from tests.providers.kie.jobs import CALLBACK_URL, Jobs
 from tests.vendors.kie.behaviours import (
@@ -43,12 +43,12 @@ def name_of(value: object) -> str:
 async def outcome(adapter: KieAdapter, jobs: Jobs) -> SubmitError:
     prepared = await adapter.prepare(jobs.seedream())
     with pytest.raises(SubmitError) as raised:
-        await adapter.submit(prepared, Reports())
+        await accepted_by(adapter, prepared, Reports())
     return raised.value
 
 
 async def test_success(adapter: KieAdapter, vendor: KieVendor, jobs: Jobs) -> None:
-    accepted = await adapter.submit(await adapter.prepare(jobs.seedream()), Reports())
+    accepted = await accepted_by(adapter, await adapter.prepare(jobs.seedream()), Reports())
     [charge] = vendor.ledger
     assert accepted.vendor_task_id == charge.task_id
 
@@ -73,7 +73,7 @@ async def test_an_id_is_taken_in_every_spelling(
 ) -> None:
     """Success is code 200 in the body, whatever the HTTP status (VENDORS §5)."""
     vendor.misbehave("createTask", behaviour)
-    accepted = await adapter.submit(await adapter.prepare(jobs.seedream()), Reports())
+    accepted = await accepted_by(adapter, await adapter.prepare(jobs.seedream()), Reports())
     assert accepted.vendor_task_id == (found or vendor.ledger[0].task_id)
 
 
@@ -241,7 +241,7 @@ async def test_an_empty_account_is_not_charged(adapter: KieAdapter, vendor: KieV
 async def test_a_wrong_key_is_told_as_such(make_adapter: MakeAdapter, vendor: KieVendor, jobs: Jobs) -> None:
     prepared = await make_adapter().prepare(jobs.seedream())
     with pytest.raises(Refused) as raised:
-        await make_adapter(api_key="another-key-0123").submit(prepared, Reports())
+        await accepted_by(make_adapter(api_key="another-key-0123"), prepared, Reports())
     assert raised.value.failure.reason is Reason.PROVIDER_CREDENTIALS
 
 
@@ -250,9 +250,9 @@ async def test_the_accounts_limit_of_twenty_in_ten_seconds(
 ) -> None:
     prepared = await adapter.prepare(jobs.seedream())
     for _ in range(20):
-        await adapter.submit(prepared, Reports())
+        await accepted_by(adapter, prepared, Reports())
     with pytest.raises(NotProcessed) as raised:
-        await adapter.submit(prepared, Reports())
+        await accepted_by(adapter, prepared, Reports())
     assert raised.value.failure.reason is Reason.PROVIDER_RATE_LIMITED
     assert len(vendor.ledger) == 20
 

@@ -14,7 +14,7 @@ from imageedit_server.providers.base import Context, Finished, InProgress, Job
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.pictures import EditColor
 from imageedit_server.sandbox.pool import WorkerPool
-from tests.providers.adapters import TRUST, Connect, Reports, StandingClock
+from tests.providers.adapters import TRUST, Connect, Reports, StandingClock, accepted_by
 from tests.providers.kie.conftest import MakeAdapter
 from tests.providers.kie.jobs import Jobs, encoded, picture
 from tests.vendors.kie.server import KieVendor
@@ -29,7 +29,7 @@ async def pool() -> AsyncIterator[WorkerPool]:
 
 async def carried_out(adapter: KieAdapter, job: Job) -> Finished:
     prepared = await adapter.prepare(job)
-    accepted = await adapter.submit(prepared, Reports())
+    accepted = await accepted_by(adapter, prepared, Reports())
     while isinstance(standing := await adapter.poll(accepted.vendor_task_id, Reports()), InProgress):
         pass
     assert isinstance(standing, Finished)

@@ -12,7 +12,7 @@ from imageedit_server.outbound.client import OutboundError
 from imageedit_server.providers.base import Finished, InProgress, Output, VendorTaskUnknown
 from imageedit_server.providers.kie import KieAdapter, doubts
 from imageedit_server.providers.kie.answers import POLL_ENDS, UNKNOWN_TASK, AskAgain
-from tests.providers.adapters import Reports, StandingClock
+from tests.providers.adapters import Reports, StandingClock, accepted_by
 from tests.providers.kie.jobs import Jobs
 from tests.vendors.kie.behaviours import (
     BROKEN_WIRES,
@@ -44,7 +44,7 @@ class Work:
 
     async def begin(self) -> None:
         prepared = await self.adapter.prepare(self.jobs.seedream())
-        self.task_id = (await self.adapter.submit(prepared, Reports())).vendor_task_id
+        self.task_id = (await accepted_by(self.adapter, prepared, Reports())).vendor_task_id
 
     async def poll(self) -> InProgress | Finished | Failure:
         return await self.adapter.poll(self.task_id, Reports())

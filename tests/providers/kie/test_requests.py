@@ -11,7 +11,7 @@ from imageedit_server.core.options import IdeogramOptions, SeedreamOptions
 from imageedit_server.core.request import Kind
 from imageedit_server.providers.base import Job
 from imageedit_server.providers.kie import KieAdapter
-from tests.providers.adapters import Reports
+from tests.providers.adapters import Reports, accepted_by
 from tests.providers.kie.conftest import MakeAdapter
 from tests.providers.kie.jobs import CALLBACK_URL, Jobs, picture
 from tests.vendors.kie.server import KieVendor
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("vendor")
 
 async def created(adapter: KieAdapter, vendor: KieVendor, job: Job) -> bytes:
     """Carry a job to the vendor; return the body of the paid call."""
-    await adapter.submit(await adapter.prepare(job), Reports())
+    await accepted_by(adapter, await adapter.prepare(job), Reports())
     return vendor.calls("createTask")[-1].body
 
 

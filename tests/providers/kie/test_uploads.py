@@ -15,7 +15,7 @@ from imageedit_server.providers.base import NotProcessed, PrepareError
 from imageedit_server.providers.kie import KieAdapter, uploads
 from imageedit_server.providers.kie.pictures import EditColor, black_and_white
 from imageedit_server.runtime.workers import WorkerDied
-from tests.providers.adapters import ThreadWorkers, holding
+from tests.providers.adapters import ThreadWorkers, accepted_by, holding
 from tests.providers.kie.conftest import MakeAdapter
 from tests.providers.kie.jobs import Jobs, encoded, mask, picture
 from tests.vendors.kie.behaviours import (
@@ -121,7 +121,7 @@ async def test_a_turned_picture_is_sent_upright(
     """The mask is as large as the picture is seen; the vendor compares it with the stored pixels."""
     job = jobs.character(turned_picture(name))
     prepared = await adapter.prepare(job)
-    await adapter.submit(prepared, None)  # type: ignore[arg-type]
+    await accepted_by(adapter, prepared, None)  # type: ignore[arg-type]
     assert prepared.warnings == (
         "images[0] was turned upright for the provider, without its metadata.",
         "The mask was sent in black and white; black marks what is edited.",

@@ -11,9 +11,9 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.providers.base import Ambiguous, NotProcessed, Refused, SubmitError, SubmitSafety
 from imageedit_server.providers.openai import OpenaiAdapter
 from imageedit_server.providers.openai.refusals import DOUBTS, REFUSALS
-from tests.providers.adapters import Reports
+from tests.providers.adapters import Reports, finished_by
 from tests.providers.openai.conftest import MakeAdapter
-from tests.providers.openai.jobs import Jobs
+from tests.providers.openai.jobs import Jobs, picture
 from tests.vendors.openai.behaviours import (
     BROKEN_WIRES,
     UNREADABLE,
@@ -27,7 +27,7 @@ from tests.vendors.openai.behaviours import (
     sends,
 )
 from tests.vendors.openai.server import FORBIDDEN_WORD, OpenaiVendor, Personality
-from tests.vendors.serving import Line
+from tests.vendors.serving import MIB, Line
 
 Reason = FailureReason
 SIZE = "1024x640"
@@ -41,7 +41,7 @@ def name_of(value: object) -> str:
 async def outcome(adapter: OpenaiAdapter, jobs: Jobs, **request: Any) -> SubmitError:
     prepared = await adapter.prepare(jobs.make(adapter, size=SIZE, **request))
     with pytest.raises(SubmitError) as raised:
-        await adapter.submit(prepared, Reports())
+        await finished_by(adapter, prepared, Reports())
     return raised.value
 
 
@@ -206,19 +206,36 @@ async def test_a_success_without_a_picture_proves_nothing(
     assert len(vendor.ledger) == 1
 
 
-async def test_a_reply_of_a_hundred_megabytes_is_not_read(
+async def test_a_reply_of_a_hundred_megabytes_is_read_as_far_as_a_picture_could_reach(
     adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs
 ) -> None:
-    """F53: the announced length is enough to refuse it."""
+    """F53: whatever length was announced."""
+    sent = 0
 
-    async def announce(line: Line) -> None:
+    async def send(line: Line) -> None:
+        nonlocal sent
         await line.send(b"HTTP/1.1 200 X\r\ncontent-length: 100000000\r\n\r\n{")
-        await line.client_is_gone()
+        while sent < 100 * MIB:
+            await line.send(bytes(MIB))
+            sent += MIB
 
-    vendor.misbehave(on_the_wire("100 MB", announce))
+    vendor.misbehave(on_the_wire("100 MB", send))
     raised = await outcome(adapter, jobs)
     assert isinstance(raised, Ambiguous)
     assert "bytes" in raised.failure.message
+    assert sent < 70 * MIB
+
+
+async def test_a_length_that_is_a_lie_costs_no_picture(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs
+) -> None:
+    async def send(line: Line) -> None:
+        body = json.dumps({"data": [{"b64_json": base64.b64encode(picture()).decode()}]}).encode()
+        await line.send(b"HTTP/1.1 200 X\r\ncontent-length: 100000000\r\n\r\n" + body)
+
+    vendor.misbehave(on_the_wire("100 MB", send))
+    finished = await finished_by(adapter, await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
+    assert finished.outputs[0].content == picture()
 
 
 async def test_a_vendor_that_is_not_there_did_nothing(make_adapter: MakeAdapter, jobs: Jobs) -> None:
@@ -304,7 +321,7 @@ async def test_any_2xx_with_a_picture_is_a_success(
         return type(honest)(status=201, body=honest.body, headers=honest.headers)
 
     vendor.misbehave(replies("201", created))
-    finished = await adapter.submit(await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
+    finished = await finished_by(adapter, await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
     assert len(finished.outputs) == 1
 
 
@@ -313,7 +330,7 @@ async def test_an_empty_error_member_is_none(
     adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, nothing: object
 ) -> None:
     vendor.misbehave(rewrites("empty error", lambda body: body | {"error": nothing}))
-    finished = await adapter.submit(await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
+    finished = await finished_by(adapter, await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
     assert len(finished.outputs) == 1
 
 
@@ -323,5 +340,5 @@ async def test_a_byte_order_mark_costs_nothing(
     content = base64.b64encode(b"picture").decode()
     body = b"\xef\xbb\xbf" + json.dumps({"data": [{"b64_json": content}]}).encode()
     vendor.misbehave(sends("BOM", body))
-    finished = await adapter.submit(await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
+    finished = await finished_by(adapter, await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
     assert finished.outputs[0].content == b"picture"

@@ -12,14 +12,14 @@ from imageedit_server.core.request import Kind
 from imageedit_server.providers.base import Adapter, Context, Finished, Job
 from imageedit_server.providers.openai import OpenaiAdapter
 from imageedit_server.sandbox.pool import WorkerPool
-from tests.providers.adapters import Connect, Reports, StandingClock
+from tests.providers.adapters import Connect, Reports, StandingClock, finished_by
 from tests.providers.openai.conftest import SETTINGS, MakeAdapter
 from tests.providers.openai.jobs import Jobs, encoded, mask, opened, picture
 from tests.vendors.openai.server import OpenaiVendor, Personality
 
 
 async def edit(adapter: Adapter, job: Job) -> Finished:
-    finished = await adapter.submit(await adapter.prepare(job), Reports())
+    finished = await finished_by(adapter, await adapter.prepare(job), Reports())
     assert isinstance(finished, Finished)
     return finished
 
@@ -127,7 +127,7 @@ async def test_dall_e_2_takes_other_formats_after_a_conversion(
         "The picture images[0] was converted to image/png, which relay/dall-e-2 needs.",
         "The mask was converted to image/png, which relay/dall-e-2 needs.",
     )
-    finished = await adapter.submit(prepared, Reports())
+    finished = await finished_by(adapter, prepared, Reports())
     assert len(finished.outputs) == 1
     assert len(page_3.ledger) == 1
 
@@ -147,7 +147,7 @@ async def test_a_model_edit_may_ask_for_a_ratio(
     """CreateModelEdit speaks in ratios; the flexible models take exact pixels of any."""
     prepared = await adapter.prepare(jobs.make(adapter, size="21:9", kind=Kind.MODEL_EDIT))
     assert prepared.warnings == ("The size 21:9 was sent as 1904x816.",)
-    [output] = (await adapter.submit(prepared, Reports())).outputs
+    [output] = (await finished_by(adapter, prepared, Reports())).outputs
     assert opened(output.content).size == (1904, 816)
 
 
@@ -161,7 +161,7 @@ async def test_a_turned_photo_is_sent_upright(
     photo = encoded(turned, "JPEG", exif=exif)
     prepared = await adapter.prepare(jobs.make(adapter, photo, mask=mask(size=(64, 48))))
     assert prepared.warnings == ("The picture images[0] was turned upright before it was sent.",)
-    await adapter.submit(prepared, Reports())
+    await finished_by(adapter, prepared, Reports())
     assert vendor.asked[0].images[0].size == (64, 48)
     assert vendor.asked[0].images[0].format == "JPEG"
 

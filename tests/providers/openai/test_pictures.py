@@ -9,7 +9,7 @@ from PIL import Image, ImageChops
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.image import EXTENSIONS
 from imageedit_server.providers.base import NotProcessed, PrepareError
-from imageedit_server.providers.openai.calls import PaidCall, prepare_call
+from imageedit_server.providers.openai.calls import Form, prepare_call
 from imageedit_server.providers.openai.pictures import Ready, make_mask_ready, make_ready
 from imageedit_server.providers.openai.rules import rules_of
 from imageedit_server.runtime import workers
@@ -121,7 +121,7 @@ async def test_a_picture_that_is_taken_as_it_is_needs_no_worker(
     no_workers = Workers(AssertionError("a worker was asked"))
     rules = rules_of("gpt-image", "gpt-image-2")
     prepared = await prepare_call(jobs.make(make_adapter(), content), rules, no_workers, "")
-    assert isinstance(prepared.payload, PaidCall)
+    assert isinstance(prepared.payload, Form)
     sent = prepared.payload.parts[-1]
     assert (sent.content, sent.media_type) == (content, f"image/{name.lower()}")
 

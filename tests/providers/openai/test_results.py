@@ -10,14 +10,10 @@ from hypothesis import strategies as st
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.providers.base import Finished, Output
 from imageedit_server.providers.openai import OpenaiAdapter
-from imageedit_server.providers.openai.results import (
-    MAX_BASE64_CHARS,
-    Ask,
-    NoPicture,
-    decode_base64,
-    read_result,
-)
-from tests.providers.adapters import Reports
+from imageedit_server.providers.openai.asks import Ask
+from imageedit_server.providers.openai.decoding import MAX_BASE64_CHARS, decode_base64
+from imageedit_server.providers.openai.results import NoPicture, read_result
+from tests.providers.adapters import Reports, finished_by
 from tests.providers.openai.conftest import MakeAdapter
 from tests.providers.openai.jobs import Jobs, picture
 from tests.vendors.openai.behaviours import Behaviour, coded, each, pictures, rewrites
@@ -75,9 +71,8 @@ def test_a_picture_to_fetch(entry: dict[str, Any]) -> None:
 
 
 UNREADABLE = {
-    "bad padding": TEXT.rstrip("=") + "===",
-    "no padding": TEXT.rstrip("=")[:-1],
-    "other alphabet": TEXT.replace("/", "_").replace("+", "-") + "-_-_",
+    "a character too many": TEXT.rstrip("=") + "A" * (1 + -len(TEXT.rstrip("=")) % 4),
+    "another alphabet": "." + TEXT[1:],
     "not ASCII": "图片" * 8,
     "text after the end": TEXT + "!",
     "too long": "A" * (MAX_BASE64_CHARS + 1),
@@ -100,8 +95,10 @@ def test_what_is_not_base64_is_no_picture(case: str) -> None:
         {"data": [{}]},
         {"data": [{"b64_json": "", "url": ""}]},
         {"data": [None, 1, "x", []]},
-        {"data": {"b64_json": TEXT}},
-        {"data": TEXT},
+        {"data": {"b64_json": ""}},
+        {"data": "submitted"},
+        {"output": "done"},
+        {"message": "see /docs"},
         {},
         [],
         None,
@@ -197,7 +194,6 @@ def test_no_reply_is_too_odd(value: Any) -> None:
 
 
 BAD_RESULTS = [
-    coded("padding missing", lambda text: text.rstrip("=")[:-1]),
     coded("a number", lambda text: 5),
     coded("not base64", lambda text: "<html>"),
 ]
@@ -208,7 +204,7 @@ async def test_an_unreadable_result_is_a_bad_result(
     adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, behaviour: Behaviour
 ) -> None:
     vendor.misbehave(behaviour)
-    finished = await adapter.submit(await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
+    finished = await finished_by(adapter, await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
     assert isinstance(finished, Finished)
     assert finished.outputs == ()
     assert len(vendor.ledger) == 1
@@ -228,7 +224,7 @@ async def test_bytes_are_handed_on_as_they_are(
 ) -> None:
     """Whether they are a picture is decided where all results are decoded (P19)."""
     vendor.misbehave(behaviour)
-    finished = await adapter.submit(await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
+    finished = await finished_by(adapter, await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
     assert isinstance(finished, Finished)
     assert len(finished.outputs) == 1
 
@@ -239,7 +235,7 @@ async def test_what_was_asked_for_is_compared(
     adapter = make_adapter(vendor)
     vendor.misbehave(rewrites("smaller", lambda body: body | {"size": "1024x1024", "quality": "low"}))
     job = jobs.make(adapter, size="1024x640", options=OpenaiOptions(quality="high"))
-    finished = await adapter.submit(await adapter.prepare(job), Reports())
+    finished = await finished_by(adapter, await adapter.prepare(job), Reports())
     assert finished.warnings == (
         "The provider made size '1024x1024' where '1024x640' was asked for.",
         "The provider made quality 'low' where 'high' was asked for.",
@@ -248,5 +244,5 @@ async def test_what_was_asked_for_is_compared(
 
 async def test_a_revised_prompt_arrives(adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs) -> None:
     vendor.misbehave(each("revised", revised_prompt="夏天的傍晚"))
-    finished = await adapter.submit(await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
+    finished = await finished_by(adapter, await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
     assert finished.outputs[0].revised_prompt == "夏天的傍晚"

@@ -8,7 +8,7 @@ import pytest
 
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.outbound.client import Part
-from imageedit_server.providers.openai.calls import PaidCall
+from imageedit_server.providers.openai.calls import Form
 from tests.providers.openai.captured.capture import cases
 from tests.providers.openai.conftest import MakeAdapter
 from tests.providers.openai.jobs import Jobs
@@ -81,5 +81,5 @@ async def test_we_send_what_the_sdk_sends(case: str, make_adapter: MakeAdapter, 
     assert not adapter.check(job.request, job.model)
     prepared = await adapter.prepare(job)
     assert prepared.warnings == ()
-    assert isinstance(prepared.payload, PaidCall)
+    assert isinstance(prepared.payload, Form)
     assert list(map(ours, prepared.payload.parts)) == list(map(theirs, parts_of(*captured(case))))

@@ -1,7 +1,7 @@
 """Streamed edits: partial pictures as previews, then the one that is paid for (VENDORS §3.3)."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,8 +10,8 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.providers.base import Ambiguous, Finished, NotProcessed, Prepared, Refused, SubmitError
 from imageedit_server.providers.openai import OpenaiAdapter
-from imageedit_server.providers.openai.streaming import BadStream, read_events
-from tests.providers.adapters import Reports
+from imageedit_server.providers.openai.events import events_in, lines_of
+from tests.providers.adapters import Reports, finished_by
 from tests.providers.openai.jobs import Jobs, opened
 from tests.vendors.openai.behaviours import (
     BROKEN_WIRES,
@@ -40,7 +40,7 @@ async def prepared(adapter: OpenaiAdapter, jobs: Jobs) -> Prepared:
 async def test_partial_pictures_come_before_the_result(
     adapter: OpenaiAdapter, vendor: OpenaiVendor, prepared: Prepared, reports: Reports
 ) -> None:
-    finished = await adapter.submit(prepared, reports)
+    finished = await finished_by(adapter, prepared, reports)
     assert [opened(preview).size for preview in reports.previews] == [(256, 160)] * 2
     [output] = finished.outputs
     assert opened(output.content).size == (1024, 640)
@@ -82,7 +82,7 @@ async def test_every_spelling_of_a_good_stream(
     adapter: OpenaiAdapter, vendor: OpenaiVendor, prepared: Prepared, reports: Reports, case: str
 ) -> None:
     vendor.misbehave(stream(case, SPELLINGS[case]))
-    finished = await adapter.submit(prepared, reports)
+    finished = await finished_by(adapter, prepared, reports)
     assert opened(finished.outputs[0].content).size == (1024, 640)
     assert len(reports.previews) == 2
 
@@ -91,17 +91,17 @@ async def test_the_result_counts_though_the_stream_breaks_after_it(
     adapter: OpenaiAdapter, vendor: OpenaiVendor, prepared: Prepared, reports: Reports
 ) -> None:
     vendor.misbehave(stream("reset after all", lambda events: events, reset=True))
-    assert len((await adapter.submit(prepared, reports)).outputs) == 1
+    assert len((await finished_by(adapter, prepared, reports)).outputs) == 1
 
 
 async def test_a_result_that_cannot_be_read_is_a_bad_result(
     adapter: OpenaiAdapter, vendor: OpenaiVendor, prepared: Prepared, reports: Reports
 ) -> None:
     vendor.misbehave(stream("bad", lambda _: [event_of({"type": "image_edit.completed", "b64_json": "?"})]))
-    finished = await adapter.submit(prepared, reports)
+    finished = await finished_by(adapter, prepared, reports)
     assert isinstance(finished, Finished)
     assert finished.outputs == ()
-    assert finished.warnings == ("The picture that the provider sent cannot be read.",)
+    assert finished.warnings == ("1 picture that the provider sent cannot be read.",)
 
 
 async def test_a_vendor_that_does_not_stream_may_answer_whole(
@@ -109,7 +109,7 @@ async def test_a_vendor_that_does_not_stream_may_answer_whole(
 ) -> None:
     whole = json.dumps({"created": 1, "data": [{"b64_json": "QUJD"}]}).encode()
     vendor.misbehave(sends("whole", whole))
-    assert (await adapter.submit(prepared, reports)).outputs[0].content == b"ABC"
+    assert (await finished_by(adapter, prepared, reports)).outputs[0].content == b"ABC"
     assert reports.previews == []
 
 
@@ -120,7 +120,7 @@ async def test_a_stream_without_its_type_is_still_one(
         return replace(honest, media_type="text/plain")
 
     vendor.misbehave(Behaviour("plain text", plain))
-    assert len((await adapter.submit(prepared, reports)).outputs) == 1
+    assert len((await finished_by(adapter, prepared, reports)).outputs) == 1
     assert len(reports.previews) == 2
 
 
@@ -130,7 +130,7 @@ async def test_a_preview_that_cannot_be_shown_costs_nothing(
     async def broken(*, progress_percent: int | None = None, preview: bytes | None = None) -> None:
         raise RuntimeError("the store is full")
 
-    assert len((await adapter.submit(prepared, broken)).outputs) == 1
+    assert len((await finished_by(adapter, prepared, broken)).outputs) == 1
 
 
 async def test_a_partial_picture_that_is_none_is_not_shown(
@@ -138,7 +138,7 @@ async def test_a_partial_picture_that_is_none_is_not_shown(
 ) -> None:
     odd = [event_of({"type": "image_edit.partial_image", "b64_json": value}) for value in ("?", 5)]
     vendor.misbehave(stream("odd", lambda events: [*odd, events[-1]]))
-    assert len((await adapter.submit(prepared, reports)).outputs) == 1
+    assert len((await finished_by(adapter, prepared, reports)).outputs) == 1
     assert reports.previews == []
 
 
@@ -147,7 +147,7 @@ async def test_a_partial_picture_that_is_none_is_not_shown(
 
 async def outcome(adapter: OpenaiAdapter, prepared: Prepared, reports: Reports) -> SubmitError:
     with pytest.raises(SubmitError) as raised:
-        await adapter.submit(prepared, reports)
+        await finished_by(adapter, prepared, reports)
     return raised.value
 
 
@@ -245,29 +245,40 @@ async def test_what_is_said_of_a_late_refusal(
 # Server-sent events alone
 
 
-async def events_of(*lines: str) -> list[tuple[str, dict[str, object]]]:
-    async def source():
-        for line in lines:
-            yield line
-
-    return [event async for event in read_events(source())]
+def events_of(*lines: str) -> list[tuple[str, object]]:
+    return [(event.kind, event.value) for event in events_in(lines)]
 
 
-async def test_data_may_stand_on_several_lines() -> None:
-    assert await events_of("event: x", 'data: {"a":', "data: 1}", "") == [("x", {"a": 1})]
+def test_data_may_stand_on_several_lines() -> None:
+    assert events_of("event: x", 'data: {"a":', "data: 1}", "") == [("x", {"a": 1})]
 
 
-async def test_an_event_without_data_leaves_nothing_behind() -> None:
-    assert await events_of("event: error", "", 'data: {"type":"x"}', "") == [("x", {"type": "x"})]
+def test_several_events_may_stand_on_lines_without_a_blank_one_between() -> None:
+    assert events_of('data: {"a": 1}', 'data: {"b": 2}', "") == [("", {"a": 1}), ("", {"b": 2})]
 
 
-async def test_nothing_counts_after_the_end() -> None:
-    assert await events_of('data: {"type":"x"}', "", "data: [DONE]", "", "data: {", "") == [
-        ("x", {"type": "x"})
-    ]
+@pytest.mark.parametrize("ping", [("event: ping", "data:"), ("data: ",), (": ping",), ("event: ping",)])
+def test_a_ping_is_no_event(ping: tuple[str, ...]) -> None:
+    assert events_of(*ping, "", 'data: {"type":"x"}', "") == [("x", {"type": "x"})]
 
 
-@pytest.mark.parametrize("data", ["{", "[]", "null", '{"a":NaN}', "[DONE] "])
-async def test_data_that_is_no_object_is_refused(data: str) -> None:
-    with pytest.raises(BadStream):
-        await events_of(f"data: {data}", "")
+def test_an_event_without_data_leaves_nothing_behind() -> None:
+    assert events_of("event: error", "", 'data: {"type":"x"}', "") == [("x", {"type": "x"})]
+
+
+def test_what_is_said_of_the_end_is_no_event() -> None:
+    assert events_of('data: {"type":"x"}', "", "data: [DONE]", "") == [("x", {"type": "x"})]
+
+
+@pytest.mark.parametrize("data", ["{", '{"a":NaN}', "<html>"])
+def test_data_that_cannot_be_read_is_kept_count_of(data: str) -> None:
+    assert events_of(f"data: {data}", "", 'data: {"type":"x"}', "") == [("", None), ("x", {"type": "x"})]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=repr)
+async def test_lines_come_whole_however_they_are_cut(end: str) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for byte in end.join(["data: 1", "é", "", "last"]).encode():
+            yield bytes([byte])
+
+    assert [line async for line in lines_of(pieces())] == ["data: 1", "é", "", "last"]

@@ -4,7 +4,7 @@ import re
 
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.providers.openai import OpenaiAdapter
-from tests.providers.adapters import Reports
+from tests.providers.adapters import Reports, finished_by
 from tests.providers.openai.conftest import MakeAdapter
 from tests.providers.openai.jobs import Jobs, mask, picture
 from tests.vendors.openai.server import OpenaiVendor
@@ -18,7 +18,7 @@ async def sent(
 ) -> bytes:
     """Make one edit; return the body of the call with its boundary replaced."""
     job = jobs.make(adapter, *given, **more)  # type: ignore[arg-type]
-    await adapter.submit(await adapter.prepare(job), Reports())
+    await finished_by(adapter, await adapter.prepare(job), Reports())
     [request] = vendor.requests
     boundary = request.headers["content-type"].removeprefix("multipart/form-data; boundary=")
     assert re.fullmatch("[0-9a-f]{32}", boundary)
@@ -133,7 +133,9 @@ async def test_after_a_redirect_the_same_bytes_are_sent_again(
     make_adapter: MakeAdapter, relay: OpenaiVendor, jobs: Jobs
 ) -> None:
     adapter = make_adapter(relay)
-    await adapter.submit(await adapter.prepare(jobs.make(adapter, mask=mask(), size="64x48")), Reports())
+    await finished_by(
+        adapter, await adapter.prepare(jobs.make(adapter, mask=mask(), size="64x48")), Reports()
+    )
     first, second = relay.requests
     assert first.body == second.body
     assert [part.name for part in read_form(second)][-2:] == ["image", "mask"]

@@ -9,7 +9,7 @@ import pytest
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.providers.base import Ambiguous, Job, NotProcessed, Refused, SubmitError, SubmitSafety
 from imageedit_server.providers.suitme import BASE_WITHOUT_PICTURE, NO_SUCH_BASE, SuitmeAdapter
-from tests.providers.adapters import Reports
+from tests.providers.adapters import Reports, accepted_by
 from tests.providers.suitme.conftest import API_KEY, MakeAdapter
 from tests.providers.suitme.jobs import Jobs
 from tests.vendors.suitme.behaviours import (
@@ -37,13 +37,13 @@ def name_of(value: object) -> str:
 
 
 async def submitted(adapter: SuitmeAdapter, job: Job) -> str:
-    return (await adapter.submit(await adapter.prepare(job), Reports())).vendor_task_id
+    return (await accepted_by(adapter, await adapter.prepare(job), Reports())).vendor_task_id
 
 
 async def outcome(adapter: SuitmeAdapter, job: Job) -> SubmitError:
     prepared = await adapter.prepare(job)
     with pytest.raises(SubmitError) as raised:
-        await adapter.submit(prepared, Reports())
+        await accepted_by(adapter, prepared, Reports())
     return raised.value
 
 

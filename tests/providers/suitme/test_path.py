@@ -9,7 +9,7 @@ from imageedit_server.core.request import BodyProfile
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.providers.base import Finished, InProgress, Job
 from imageedit_server.providers.suitme import SuitmeAdapter
-from tests.providers.adapters import TRUST, Reports
+from tests.providers.adapters import TRUST, Reports, accepted_by
 from tests.providers.suitme.jobs import Jobs, picture
 from tests.vendors.suitme.behaviours import page
 from tests.vendors.suitme.server import ImageAs, SuitmeVendor
@@ -17,7 +17,7 @@ from tests.vendors.suitme.server import ImageAs, SuitmeVendor
 
 async def carried_out(adapter: SuitmeAdapter, job: Job) -> tuple[str, Finished]:
     prepared = await adapter.prepare(job)
-    accepted = await adapter.submit(prepared, Reports())
+    accepted = await accepted_by(adapter, prepared, Reports())
     while isinstance(standing := await adapter.poll(accepted.vendor_task_id, Reports()), InProgress):
         pass
     assert isinstance(standing, Finished)

@@ -10,7 +10,7 @@ from imageedit_server.core.failure import Failure
 from imageedit_server.outbound.client import OutboundError
 from imageedit_server.providers.base import Finished, InProgress, Output, VendorTaskUnknown
 from imageedit_server.providers.suitme import AskAgain, SuitmeAdapter
-from tests.providers.adapters import Reports
+from tests.providers.adapters import Reports, accepted_by
 from tests.providers.suitme.conftest import API_KEY
 from tests.providers.suitme.jobs import Jobs
 from tests.vendors.suitme.behaviours import (
@@ -46,7 +46,7 @@ class Work:
 
     async def begin(self) -> None:
         prepared = await self.adapter.prepare(self.jobs.default_model())
-        self.task_id = (await self.adapter.submit(prepared, Reports())).vendor_task_id
+        self.task_id = (await accepted_by(self.adapter, prepared, Reports())).vendor_task_id
 
     async def poll(self) -> InProgress | Finished | Failure:
         return await self.adapter.poll(self.task_id, Reports())

@@ -18,7 +18,7 @@ from imageedit_server.providers.base import Context, Job, NotProcessed, PrepareE
 from imageedit_server.providers.suitme import SuitmeAdapter
 from imageedit_server.runtime.workers import WorkerDied
 from imageedit_server.sandbox.pool import WorkerPool
-from tests.providers.adapters import Connect, Reports, StandingClock, ThreadWorkers, holding
+from tests.providers.adapters import Connect, Reports, StandingClock, ThreadWorkers, accepted_by, holding
 from tests.providers.suitme.conftest import API_KEY, MakeAdapter
 from tests.providers.suitme.jobs import Jobs, picture
 from tests.vendors.suitme.server import SuitmeVendor
@@ -28,7 +28,7 @@ SIDEWAYS = 6
 
 async def created(adapter: SuitmeAdapter, job: Job) -> str:
     """Carry a job to the vendor; return its id."""
-    return (await adapter.submit(await adapter.prepare(job), Reports())).vendor_task_id
+    return (await accepted_by(adapter, await adapter.prepare(job), Reports())).vendor_task_id
 
 
 async def base(adapter: SuitmeAdapter, vendor: SuitmeVendor, jobs: Jobs) -> str:
@@ -176,7 +176,7 @@ async def test_an_upright_picture_keeps_its_bytes(
 ) -> None:
     content = picture(name)
     prepared = await adapter.prepare(jobs.default_model(content))
-    await adapter.submit(prepared, Reports())
+    await accepted_by(adapter, prepared, Reports())
     assert decoded(vendor.ledger[0].body["picture_url"]) == (media_type, content)
     assert prepared.warnings == ()
 
@@ -192,7 +192,7 @@ async def test_a_picture_on_its_side_is_turned(
     adapter: SuitmeAdapter, vendor: SuitmeVendor, jobs: Jobs, name: str
 ) -> None:
     prepared = await adapter.prepare(jobs.default_model(on_its_side(name)))
-    await adapter.submit(prepared, Reports())
+    await accepted_by(adapter, prepared, Reports())
     _, content = decoded(vendor.ledger[0].body["picture_url"])
     with Image.open(io.BytesIO(content)) as image:
         assert (image.format, image.size) == (name, (48, 64))
@@ -265,7 +265,7 @@ async def test_the_angle_is_never_sent(
 ) -> None:
     """DESIGN §2: recorded, never sent. What the vendor does not learn is said in a warning."""
     prepared = await adapter.prepare(jobs.default_model(angle=angle))
-    await adapter.submit(prepared, Reports())
+    await accepted_by(adapter, prepared, Reports())
     assert "angle" not in vendor.ledger[0].body
     said = f"angle {angle} was recorded and not sent: the provider does not take it."
     assert prepared.warnings == ((said,) if angle in ("side", "back") else ())

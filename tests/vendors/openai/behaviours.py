@@ -149,7 +149,7 @@ UNREADABLE = (
             data=b'[{"b64_json":%s}]',
             value=b'"iVBORw0KGgo="',
             number=b'{"created":%s,"data":[{"b64_json":"iVBORw0KGgo="}]}',
-            wrong_data={"an object": b'{"b64_json":"iVBORw0KGgo="}', "of strings": b'["iVBORw0KGgo="]'},
+            wrong_data={"of other strings": b'["aVZCT1J3MEtHZ289"]'},
             wrong_codes={},
         )
     ),

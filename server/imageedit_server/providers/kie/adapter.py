@@ -14,6 +14,7 @@ from imageedit_server.core.failure import Failure
 from imageedit_server.core.model import Model
 from imageedit_server.core.options import IdeogramOptions
 from imageedit_server.core.request import Request
+from imageedit_server.outbound.answers import Answer, PaidCall
 from imageedit_server.outbound.client import OutboundError
 from imageedit_server.providers.base import (
     Accepted,
@@ -31,6 +32,7 @@ from imageedit_server.providers.base import (
     SubmitSafety,
 )
 from imageedit_server.providers.kie.answers import Answers, CreditsUnknown
+from imageedit_server.providers.kie.briefs import brief_of
 from imageedit_server.providers.kie.callbacks import read_callback
 from imageedit_server.providers.kie.models import (
     KNOWN,
@@ -41,7 +43,6 @@ from imageedit_server.providers.kie.models import (
     served_family,
 )
 from imageedit_server.providers.kie.uploads import Uploads
-from imageedit_server.providers.outcomes import paid_call_error
 
 CREATE_PATH = "/api/v1/jobs/createTask"
 RECORD_PATH = "/api/v1/jobs/recordInfo"
@@ -97,7 +98,7 @@ class KieAdapter(Adapter):
         if hmac_key and not self._hmac_keys:  # or nobody would be asked for a signature
             raise ValueError("callback_hmac_key is blank")
         headers = {"Authorization": f"Bearer {key}"}
-        self._client = context.connect(options.base_url, headers)
+        self._client = self.payer = context.connect(options.base_url, headers)
         self._answers = Answers((key, *self._hmac_keys), context.clock)
         self._uploads = Uploads(
             context.connect(options.upload_url, headers),
@@ -123,17 +124,20 @@ class KieAdapter(Adapter):
         body = {"model": job.model.vendor_name, **callback, "input": given}
         return Prepared(payload=body, warnings=warnings)
 
-    async def submit(self, prepared: Prepared, report: Report) -> Accepted:
-        """Create the task."""
+    def paid_call(self, prepared: Prepared, report: Report) -> PaidCall:
+        """Describe the creation of the task. Its brief knows the callback's token by its hash alone."""
         body = prepared.payload
         assert isinstance(body, dict)
-        try:
-            reply = await self._client.send(
-                "POST", CREATE_PATH, json=body, limit_seconds=self._options.submit_seconds
-            )
-        except OutboundError as error:
-            raise paid_call_error(error) from error
-        return self._answers.accepted(reply, callback_url=body.get("callBackUrl", ""))
+        return PaidCall(
+            path=CREATE_PATH,
+            json=body,
+            limit_seconds=self._options.submit_seconds,
+            brief=brief_of(body.get("callBackUrl", "")),
+        )
+
+    def understand(self, answer: Answer) -> Accepted:
+        """Return the id of the created task."""
+        return self._answers.accepted(answer)
 
     async def poll(self, vendor_task_id: str, report: Report) -> InProgress | Finished | Failure:
         """Read the task's record. Raises ``AskAgain`` where its answer settles nothing."""

@@ -5,11 +5,14 @@ The code in the body decides; the HTTP status, mostly 200, does only where there
 
 import re
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
+from imageedit_server.outbound.answers import MAX_BODY_BYTES, Answer
 from imageedit_server.outbound.client import Reply
+from imageedit_server.outbound.inflating import reply_of
 from imageedit_server.providers.base import (
     Accepted,
     Finished,
@@ -21,6 +24,7 @@ from imageedit_server.providers.base import (
     SubmitError,
     VendorTaskUnknown,
 )
+from imageedit_server.providers.kie.briefs import without_token
 from imageedit_server.providers.kie.doubts import Doubts, Patience
 from imageedit_server.providers.kie.envelope import (
     Envelope,
@@ -34,6 +38,8 @@ from imageedit_server.providers.kie.envelope import (
 from imageedit_server.providers.outcomes import (
     MESSAGES,
     ambiguous,
+    is_told,
+    lost,
     not_processed,
     parse_retry_after,
     redact,
@@ -114,13 +120,17 @@ class Answers:
         url = data.get("downloadUrl") if isinstance(data, dict) else None
         if content.get("success") is True and content.get("code") == SUCCESS and is_url(url):
             return text_of(url)
-        raise _upload_error(self._refusal(reply, read_envelope(reply.body)))
+        raise _upload_error(self._refusal(reply, read_envelope(reply.body), self._clock.now()))
 
-    def accepted(self, reply: Reply, *, callback_url: str) -> Accepted:
-        """Return the id of the created task. Raises ``SubmitError``, which never repeats ``callback_url``."""
+    def accepted(self, answer: Answer) -> Accepted:
+        """Return the id of the created task. Raises ``SubmitError``, without the callback's token."""
+        reply = reply_of(answer, MAX_BODY_BYTES)
         envelope = read_envelope(reply.body)
+        if envelope is None and not is_told(answer):
+            raise lost(answer)
         if envelope is None or envelope.code != SUCCESS:
-            raise self._refusal(reply, envelope, callback_url, callback_url.rpartition("/")[2])
+            envelope = envelope and replace(envelope, msg=without_token(envelope.msg, answer.brief))
+            raise self._refusal(reply, envelope, answer.answer_time)
         data = envelope.data if isinstance(envelope.data, dict) else {}
         for name in ID_NAMES:
             if found := vendor_id(data.get(name)):
@@ -150,13 +160,13 @@ class Answers:
         envelope = read_envelope(reply.body)
         if envelope is not None and envelope.code == SUCCESS and is_number(envelope.data):
             return float(envelope.data)
-        raise CreditsUnknown(str(self._refusal(reply, envelope)))
+        raise CreditsUnknown(str(self._refusal(reply, envelope, self._clock.now())))
 
-    def _refusal(self, reply: Reply, envelope: Envelope | None, *secrets: str) -> SubmitError:
-        retry_after = parse_retry_after(reply.headers.get("retry-after"), self._clock.now())
+    def _refusal(self, reply: Reply, envelope: Envelope | None, now: datetime) -> SubmitError:
+        retry_after = parse_retry_after(reply.headers.get("retry-after"), now)
         if envelope is None:
             return _bare_refusal(reply.status, retry_after)
-        code, msg = str(envelope.code), redact(envelope.msg, (*self._secrets, *secrets))
+        code, msg = str(envelope.code), redact(envelope.msg, self._secrets)
         if envelope.code in (400, 422) and _CONTENT.search(msg):
             return refused(FailureReason.CONTENT_REFUSED, code=code, provider_message=msg)
         if envelope.code == GENERATION_FAILED:

@@ -6,7 +6,7 @@ from typing import ClassVar
 from imageedit_server.core.errors import Violation
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.request import Kind, Request
-from imageedit_server.outbound.client import OutboundError
+from imageedit_server.outbound.answers import Answer, PaidCall
 from imageedit_server.providers.accounts import ask_account
 from imageedit_server.providers.base import (
     Adapter,
@@ -18,15 +18,18 @@ from imageedit_server.providers.base import (
     SubmitSafety,
 )
 from imageedit_server.providers.openai.answers import read_answer, reply_bytes
-from imageedit_server.providers.openai.calls import PaidCall, prepare_call
+from imageedit_server.providers.openai.asks import brief_of
+from imageedit_server.providers.openai.calls import Form, prepare_call
 from imageedit_server.providers.openai.checking import check_request
+from imageedit_server.providers.openai.previews import onlooker_of
 from imageedit_server.providers.openai.refusals import Judge
-from imageedit_server.providers.openai.rules import MAX_N, Rules, rules_of
+from imageedit_server.providers.openai.rules import MAX_N, MIB, Rules, rules_of
 from imageedit_server.providers.openai.settings import OpenaiProviderOptions
-from imageedit_server.providers.outcomes import paid_call_error
 
 OPTION_FAMILY = "openai"
 MODELS_PATH = "/v1/models"
+EXPECTED_BYTES = 4 * MIB
+"""Of one picture in an answer."""
 
 
 class OpenaiAdapter(Adapter):
@@ -41,8 +44,8 @@ class OpenaiAdapter(Adapter):
         served = options.served_models().items()
         self._options = options
         self._workers = context.workers
-        self._judge = Judge(clock=context.clock, secrets=(key,))
-        self._client = context.connect(options.base_url, {"Authorization": f"Bearer {key}"})
+        self._judge = Judge(secrets=(key,))
+        self._client = self.payer = context.connect(options.base_url, {"Authorization": f"Bearer {key}"})
         self._rules = {public: rules_of(options.rules, vendor) for public, vendor in served}
         self.models = [
             _model(public, vendor, context.provider, self._rules[public]) for public, vendor in served
@@ -58,21 +61,23 @@ class OpenaiAdapter(Adapter):
             job, self._rules[job.model.name], self._workers, self._options.response_format
         )
 
-    async def submit(self, prepared: Prepared, report: Report) -> Finished:
-        """Make the call and read its answer."""
-        call = prepared.payload
-        assert isinstance(call, PaidCall)
-        try:
-            async with self._client.stream(
-                "POST",
-                self._options.path,
-                parts=call.parts,
-                limit_seconds=self._options.submit_seconds,
-                max_body_bytes=reply_bytes(call),
-            ) as reply:
-                return await read_answer(reply, call, report, self._judge)
-        except OutboundError as error:
-            raise paid_call_error(error) from error
+    def paid_call(self, prepared: Prepared, report: Report) -> PaidCall:
+        """Describe the call; where partial pictures were asked for, ``report`` gets them as they come."""
+        form = prepared.payload
+        assert isinstance(form, Form)
+        return PaidCall(
+            path=self._options.path,
+            parts=form.parts,
+            limit_seconds=self._options.submit_seconds,
+            max_body_bytes=reply_bytes(form.ask),
+            expected_bytes=form.ask.n * EXPECTED_BYTES,
+            brief=brief_of(form.ask),
+            onlooker=onlooker_of(form.ask, report),
+        )
+
+    def understand(self, answer: Answer) -> Finished:
+        """Return the result that the answer holds, in whatever form."""
+        return read_answer(answer, self._judge)
 
     async def check_account(self) -> str:
         """List the models, which OpenAI and its relays do for whoever has a key."""

@@ -1,141 +1,192 @@
-"""What the vendor answered to the one paid call: pictures, an error, or something that proves nothing."""
+"""What the vendor answered to the one paid call: pictures, an error, or something that proves nothing.
 
-import asyncio
-import logging
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+Pure, and the same for an answer that comes now and for one that was kept: a picture is looked for first,
+whatever the answer is labelled as and whatever was asked for (P31).
+"""
+
+import io
+import re
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.outbound.client import MIB, BadBody, OutboundError, StreamReply, read_json
-from imageedit_server.providers.base import Ambiguous, Finished, Output, Report, SubmitError
-from imageedit_server.providers.openai.calls import PaidCall
+from imageedit_server.outbound.answers import NO_HEAD, Answer, Ended
+from imageedit_server.outbound.client import MIB, BadBody, read_json
+from imageedit_server.outbound.inflating import content_of
+from imageedit_server.providers.base import Ambiguous, Finished, Output, SubmitError
+from imageedit_server.providers.openai.asks import Ask, ask_of
+from imageedit_server.providers.openai.decoding import MAX_BASE64_CHARS, ends_as_picture, is_picture
+from imageedit_server.providers.openai.events import Event, events_in
+from imageedit_server.providers.openai.finding import entries_of, read_picture
 from imageedit_server.providers.openai.refusals import (
     Judge,
     VendorError,
     error_of,
     error_of_body,
-    read_error,
+    errors_in,
+    named_in,
     request_id_of,
 )
-from imageedit_server.providers.openai.results import (
-    MAX_BASE64_CHARS,
-    NoPicture,
-    differences,
-    read_picture,
-    read_result,
-)
-from imageedit_server.providers.openai.streaming import (
-    COMPLETED,
-    ERROR,
-    PARTIAL,
-    BadStream,
-    read_events,
-)
-from imageedit_server.providers.outcomes import ambiguous
-from imageedit_server.runtime.threads import work_on
+from imageedit_server.providers.openai.results import NoPicture, finished, read_result
+from imageedit_server.providers.outcomes import ambiguous, lost
 
 MAX_REPLY_BYTES = 256 * MIB
 
-_log = logging.getLogger(__name__)
+_PADDING = b" \t\r\n\0"
+_JSON_LINE = re.compile(rb"^[ \t\0]*+[\[{]", re.MULTILINE)
+_WEB_PAGE = re.compile(rb"<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
 
-def reply_bytes(call: PaidCall) -> int:
-    """Return how long the answer to ``call`` may be."""
-    return min((call.ask.n + call.previews) * MAX_BASE64_CHARS + MIB, MAX_REPLY_BYTES)
+def reply_bytes(ask: Ask) -> int:
+    """Return how long the answer to a call may be."""
+    return min((ask.n + ask.previews) * MAX_BASE64_CHARS + MIB, MAX_REPLY_BYTES)
 
 
-async def read_answer(reply: StreamReply, call: PaidCall, report: Report, judge: Judge) -> Finished:
-    """Return the result. Raises ``SubmitError``, and ``Broken`` when the reply breaks off."""
-    if not 200 <= reply.status < 300:
-        raise judge.verdict(reply.status, error_of_body(await _read_some(reply)), reply.headers)
-    if call.previews and not _is_json(reply):
-        return await _follow(reply, call, report, judge)
-    return await _whole(reply, call, judge)
+def read_answer(answer: Answer, judge: Judge) -> Finished:
+    """Return the result. Raises ``SubmitError``."""
+    if answer.status == NO_HEAD:
+        raise lost(answer)
+    ask = ask_of(answer.brief)
+    content = content_of(answer, reply_bytes(ask))
+    if not 200 <= answer.status < 300:
+        raise _verdict(judge, answer, error_of_body(content[:MIB]))
+    return _Success(answer, ask, judge).read(content)
 
 
-def _is_json(reply: StreamReply) -> bool:
-    """Whether the vendor answers whole, though it was asked to stream."""
-    return "json" in reply.headers.get("content-type", "").lower()
+def _verdict(judge: Judge, answer: Answer, error: VendorError) -> SubmitError:
+    return judge.verdict(answer.status, error, answer.headers, answer.answer_time)
 
 
-async def _whole(reply: StreamReply, call: PaidCall, judge: Judge) -> Finished:
-    body = await reply.read()
+def json_in(content: bytes) -> Any:
+    """Return the JSON value of ``content``, also after comment lines. Raises ``BadBody``."""
     try:
-        value = await work_on(len(body), read_json, body)
-    except BadBody as error:
+        return read_json(content)
+    except BadBody:
+        found = _JSON_LINE.search(content)
+        end = max(content.rfind(b"}"), content.rfind(b"]")) + 1
+        if found is None or (found.start(), end) == (0, len(content)):
+            raise
+    return read_json(content[found.start() : end].lstrip(_PADDING))
+
+
+class _Success:
+    """An answer with a status of success, whose content decides what it is."""
+
+    def __init__(self, answer: Answer, ask: Ask, judge: Judge) -> None:
+        self._answer = answer
+        self._ask = ask
+        self._judge = judge
+        self._request_id = request_id_of(answer.headers)
+
+    def read(self, content: bytes) -> Finished:
+        if is_picture(content):
+            return self._bare(Output(content=content), is_all=ends_as_picture(content))
+        text = content.strip(_PADDING)
+        try:
+            value = json_in(text)
+        except BadBody as error:
+            return self._read_text(text, error)
+        return self._read_value(value)
+
+    def _bare(self, output: Output, *, is_all: bool) -> Finished:
+        """The picture itself, with nothing around it."""
+        if not is_all and self._answer.ended is not Ended.WHOLE:
+            raise lost(self._answer)
+        return finished([output], self._ask, self._request_id, given=1, value=None)
+
+    def _read_value(self, value: Any) -> Finished:
+        errors = [self._verdict(error) for error in errors_in(value)]
+        try:
+            result = read_result(value, self._ask, self._request_id)
+        except NoPicture:
+            if errors:
+                raise errors[0] from None
+            named = named_in(value, self._judge.secrets)
+            said = f" It named {named}." if named else ""
+            message = f"The provider answered with success, but sent no picture.{said}"
+            raise ambiguous(message) from None
+        if errors and not result.outputs:
+            raise errors[0]
+        return replace(result, warnings=(*result.warnings, *map(_beside, errors)))
+
+    def _read_text(self, content: bytes, error: BadBody) -> Finished:
+        if events := _events(content):
+            return self._read_events(events)
+        if self._answer.ended is not Ended.WHOLE:
+            raise lost(self._answer)
+        if _WEB_PAGE.match(content):
+            message = "The provider answered with a web page; base_url or path may be wrong."
+            raise ambiguous(message)
+        text = content.decode("utf-8", "replace")
+        if entries_of(text) and (output := read_picture(text)):
+            return self._bare(output, is_all=True)
         raise ambiguous(f"The provider answered with success, but not readably. {error}") from error
-    if found := read_error(value):
-        raise judge.verdict(reply.status, found, reply.headers)
-    try:
-        return await work_on(len(body), read_result, value, call.ask, request_id_of(reply.headers))
-    except NoPicture:
-        raise ambiguous("The provider answered with success, but sent no picture.") from None
+
+    def _read_events(self, events: list[Event]) -> Finished:
+        """Take what was paid for, whatever else the stream says."""
+        made = [event for event in events if not event.is_partial and entries_of(event.value)]
+        entries = [entry for event in made for entry in entries_of(event.value)]
+        outputs = dict.fromkeys(output for entry in entries if (output := read_picture(entry)))
+        unreadable = sum(event.value is None for event in events)
+        if not outputs:
+            self._check_ended(events, is_begun=len(made) > 0)
+        result = finished(
+            list(outputs),
+            self._ask,
+            self._request_id,
+            given=max(len(outputs), 1),
+            value=made[-1].value,
+        )
+        return replace(result, warnings=(*result.warnings, *_unreadable(unreadable)))
+
+    def _check_ended(self, events: list[Event], *, is_begun: bool) -> None:
+        """Raise what a stream without a picture means, unless it meant to send one."""
+        failed = [event for event in events if event.is_error]
+        if failed:
+            begun = any(event.is_partial for event in events)
+            found = next((error for event in failed for error in errors_in(event.value)), None)
+            raise self._broken_off(found or error_of(failed[0].value), begun=begun)
+        if is_begun:
+            return
+        if self._answer.ended is not Ended.WHOLE:
+            raise lost(self._answer)
+        if any(event.value is None for event in events):
+            raise ambiguous("The provider's stream of events cannot be read.")
+        raise ambiguous("The provider's stream of events ended without the picture.")
+
+    def _broken_off(self, error: VendorError, *, begun: bool) -> SubmitError:
+        """Once there was a partial picture, no error proves any more that nothing is charged."""
+        verdict = self._verdict(error)
+        if not begun:
+            return verdict
+        message = f"The provider broke off after it had begun. {verdict}"
+        reason = FailureReason.SUBMIT_OUTCOME_UNKNOWN
+        return Ambiguous(replace(verdict.failure, reason=reason, message=message))
+
+    def _verdict(self, error: VendorError) -> SubmitError:
+        return _verdict(self._judge, self._answer, error)
 
 
-async def _read_some(reply: StreamReply) -> bytes:
-    """Read as much of an error as says what it is about. One that breaks off still has its status."""
-    body = bytearray()
-    try:
-        async for chunk in reply.aiter_bytes():
-            body += chunk
-            if len(body) > MIB:
-                break
-    except OutboundError:
-        _log.info("an error reply broke off")
-    return bytes(body)
+def _events(content: bytes) -> list[Event]:
+    """Return the events of a body; one line alone is one only if it says so."""
+    is_one = b"\n" in content or b"\r" in content or content.startswith(b"data:")
+    return list(events_in(_lines(content))) if is_one else []
 
 
-# Streams
+def _lines(content: bytes) -> Iterator[str]:
+    with io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors="replace") as text:
+        yield from (line.removesuffix("\n") for line in text)
 
 
-async def _follow(reply: StreamReply, call: PaidCall, report: Report, judge: Judge) -> Finished:
-    """Show the partial pictures as they come, and end with the one that was paid for."""
-    shown = 0
-    lines = aclosing(cast(AsyncGenerator[str, None], reply.aiter_lines()))
-    try:
-        async with lines as source, aclosing(read_events(source)) as events:
-            async for kind, event in events:
-                if kind == COMPLETED:
-                    return await _completed(reply, event, call)
-                if kind == ERROR:
-                    raise _broken_off(judge, reply, error_of(event), begun=shown > 0)
-                if kind == PARTIAL and shown < call.previews:
-                    shown += 1
-                    await _show(event, report)
-    except BadStream:
-        raise ambiguous("The provider's stream of events cannot be read.") from None
-    raise ambiguous("The provider's stream of events ended without the picture.")
+def _beside(error: SubmitError) -> str:
+    failure = error.failure
+    said = f": {failure.provider_message}" if failure.provider_message else ""
+    return f"The provider reported an error beside the result ({failure.provider_code}){said}"
 
 
-async def _completed(reply: StreamReply, event: dict[str, Any], call: PaidCall) -> Finished:
-    """Take the picture that is paid for, whatever the stream would still say."""
-    output = await asyncio.to_thread(read_picture, event)
-    unreadable = () if output else ("The picture that the provider sent cannot be read.",)
-    return Finished(
-        outputs=(output,) if output else (),
-        warnings=(*unreadable, *differences(event, call.ask)),
-        vendor_request_id=request_id_of(reply.headers),
-    )
-
-
-def _broken_off(judge: Judge, reply: StreamReply, error: VendorError, *, begun: bool) -> SubmitError:
-    """Once there was a partial picture, no error proves any more that nothing is charged."""
-    verdict = judge.verdict(reply.status, error, reply.headers)
-    if not begun:
-        return verdict
-    message = f"The provider broke off after it had begun. {verdict}"
-    reason = FailureReason.SUBMIT_OUTCOME_UNKNOWN
-    return Ambiguous(replace(verdict.failure, reason=reason, message=message))
-
-
-async def _show(event: dict[str, Any], report: Report) -> None:
-    """Pass a partial picture on. That it cannot be shown must not cost the picture that is paid for."""
-    preview: Output | None = await asyncio.to_thread(read_picture, event)
-    if preview is None or not preview.content:
-        return
-    try:
-        await report(preview=preview.content)
-    except Exception:  # noqa: BLE001  whatever it is, the paid call goes on
-        _log.warning("a partial picture could not be shown", exc_info=True)
+def _unreadable(count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    events = "1 event" if count == 1 else f"{count} events"
+    return (f"{events} of the provider's stream could not be read.",)

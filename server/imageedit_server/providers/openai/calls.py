@@ -8,10 +8,10 @@ from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.core.request import Input
 from imageedit_server.outbound.client import Part
 from imageedit_server.providers.base import InputImage, Job, Prepared, PrepareError
+from imageedit_server.providers.openai.asks import COMPARED, Ask
 from imageedit_server.providers.openai.checking import check_pictures, picture_field
 from imageedit_server.providers.openai.form import fields_of, parts_of, size_of
 from imageedit_server.providers.openai.pictures import Ready, make_mask_ready, make_ready
-from imageedit_server.providers.openai.results import COMPARED, Ask
 from imageedit_server.providers.openai.rules import Rules
 from imageedit_server.providers.outcomes import made_ready
 from imageedit_server.runtime.workers import Workers
@@ -20,12 +20,11 @@ MASK = "mask"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PaidCall:
-    """One paid call, ready to be sent. ``previews`` is how many partial pictures were asked for."""
+class Form:
+    """What is sent, ready, and what it asks for."""
 
     parts: tuple[Part, ...] = field(repr=False)
     ask: Ask
-    previews: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +36,7 @@ class _Files:
 
 
 async def prepare_call(job: Job, rules: Rules, workers: Workers, response_format: str) -> Prepared:
-    """Return the call for ``submit``. Raises ``PrepareError``, ``NotProcessed`` when a worker was lost."""
+    """Return what the paid call sends. Raises ``PrepareError``, ``NotProcessed`` when a worker was lost."""
     _refuse_pictures(job, rules)
     files = _Files(
         images=tuple([await _ready(workers, given, rules.media_types) for given in job.images]),
@@ -46,12 +45,13 @@ async def prepare_call(job: Job, rules: Rules, workers: Workers, response_format
     _refuse_files(job, rules, files)
     fields = fields_of(job, rules, response_format)
     options = job.request.options
-    call = PaidCall(
-        parts=parts_of(fields, files.images, files.mask),
-        ask=Ask(n=job.request.n, words={name: fields.get(name, "") for name in COMPARED}),
+    ask = Ask(
+        n=job.request.n,
+        words={name: fields.get(name, "") for name in COMPARED},
         previews=options.partial_images if isinstance(options, OpenaiOptions) else 0,
     )
-    return Prepared(payload=call, warnings=tuple(_warnings(job, rules, files)))
+    form = Form(parts=parts_of(fields, files.images, files.mask), ask=ask)
+    return Prepared(payload=form, warnings=tuple(_warnings(job, rules, files)))
 
 
 async def _ready(workers: Workers, given: InputImage, media_types: tuple[str, ...]) -> Ready:

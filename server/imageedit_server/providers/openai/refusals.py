@@ -4,7 +4,8 @@ Words come first because a relay's status says little: its own validation leaves
 as 429 or 403, and an administrator may remap whatever comes from upstream (VENDORS §3.4, §4).
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,11 +23,12 @@ from imageedit_server.providers.outcomes import (
     refusal_of,
     refused,
 )
-from imageedit_server.runtime.clock import Clock
 
 BODY_IS_THE_STATUS = 200
 """A success whose body is an error proves nothing by its status."""
 _MAX_REQUEST_ID_CHARS = 256
+_ID_NAMES = ("task_id", "taskId", "job_id", "id", "request_id")
+_ID = re.compile(r"[\w.:/\-]{1,256}", re.ASCII)
 _REQUEST_ID_HEADERS = ("x-request-id", "x-oneapi-request-id", "x-api-request-id")
 
 REFUSALS: Mapping[str, FailureReason] = {
@@ -102,6 +104,29 @@ def read_error(value: Any) -> VendorError | None:
     return None
 
 
+def errors_in(value: Any) -> Iterator[VendorError]:
+    """Yield the errors of a success: its own, that of the response in it, and those of its entries."""
+    places = [value]
+    if isinstance(value, dict):
+        places += [value.get("response"), *_listed(value.get("data")), *_listed(value.get("images"))]
+    for place in places:
+        if found := read_error(place):
+            yield found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def named_in(value: Any, secrets: Collection[str]) -> str:
+    """Return what a success calls its work: of a task that would have to be polled, empty for none."""
+    places = [value, *_listed(value.get("data"))] if isinstance(value, dict) else _listed(value)
+    if isinstance(value, dict) and isinstance(value.get("data"), dict):
+        places.append(value["data"])
+    texts = (_text(place.get(name)) for name in _ID_NAMES for place in places if isinstance(place, dict))
+    return next((text for text in texts if _ID.fullmatch(text) and text not in secrets), "")
+
+
 def error_of_body(body: bytes) -> VendorError:
     """Read the body of an error status; what is not JSON says nothing."""
     try:
@@ -119,15 +144,19 @@ def error_of(value: Any) -> VendorError:
 class Judge:
     """Decides what an error means. ``secrets`` never get into its sentences."""
 
-    clock: Clock
     secrets: tuple[str, ...] = field(repr=False)
 
-    def verdict(self, status: int, error: VendorError, headers: Mapping[str, str]) -> SubmitError:
-        """Say that nothing was done, that nothing will be done, or that nobody knows."""
+    def verdict(
+        self, status: int, error: VendorError, headers: Mapping[str, str], now: datetime
+    ) -> SubmitError:
+        """Say that nothing was done, that nothing will be done, or that nobody knows.
+
+        ``now`` is when the answer had come.
+        """
         status = _status_in(status, error)
         code = error.code or error.kind or str(status)
         said = redact(f"{error.message} [{error.param}]" if error.param else error.message, self.secrets)
-        wait = retry_after_seconds(headers, self.clock.now())
+        wait = retry_after_seconds(headers, now)
         if any(word in DOUBTS for word in error.words):
             return ambiguous("The provider lost its own provider's answer.", code=code, provider_message=said)
         if reason := _refusal(status, error):

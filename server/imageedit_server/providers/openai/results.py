@@ -1,27 +1,19 @@
-"""The pictures in a successful reply, and what else in it the caller should know.
+"""The result of a paid call: its pictures, and what else in the answer the caller should know.
 
-Written for replies that are nearly right (F45, F47, F53): what the vendor was paid for is not lost to a stray
-line break, and nothing that is not a picture passes for one, since every picture is decoded later (P19).
+Written for answers that are nearly right (F45, F47, F53): what the vendor was paid for is not lost to a stray
+line break, and what it did otherwise is named.
 """
 
-import binascii
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from imageedit_server.providers.base import Finished, Output
-from imageedit_server.providers.openai.rules import KIB, MAX_N, MIB
+from imageedit_server.providers.openai.asks import COMPARED, Ask
+from imageedit_server.providers.openai.finding import entries_of, read_picture
+from imageedit_server.providers.openai.rules import MAX_N
 
-MAX_PICTURE_BYTES = 40 * MIB
-"""No picture of 3840x2160 is larger, even uncompressed."""
-MAX_BASE64_CHARS = MAX_PICTURE_BYTES * 4 // 3 + 64 * KIB
-_MAX_URL_CHARS = 8192
-_MAX_REVISED_PROMPT_CHARS = 32_000
-_DATA_URL = re.compile(r"data:[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,40};base64,", re.IGNORECASE)
 _WORD = re.compile(r"[\w.:-]{1,40}", re.ASCII)
-
-COMPARED = ("size", "quality", "background", "output_format")
 _OPEN = ("", "auto")
 
 
@@ -29,65 +21,27 @@ class NoPicture(Exception):
     """The reply is no success: nothing in it could be a picture."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
-    """What the vendor was asked for, to hold its reply against. ``words`` are by field name."""
-
-    n: int
-    words: dict[str, str]
-
-
 def read_result(value: Any, ask: Ask, vendor_request_id: str) -> Finished:
-    """Read an ``ImagesResponse``. Raises ``NoPicture`` when it holds nothing that was meant as a picture.
+    """Read a JSON value. Raises ``NoPicture`` when it holds nothing that was meant as a picture.
 
     Pictures that cannot be read are named in the warnings; the result may then have none.
     """
-    entries = _entries(value)
+    entries = entries_of(value)[:MAX_N]
+    if not entries:
+        raise NoPicture
     outputs = [output for entry in entries if (output := read_picture(entry))]
+    return finished(outputs, ask, vendor_request_id, given=len(entries), value=value)
+
+
+def finished(
+    outputs: Sequence[Output], ask: Ask, vendor_request_id: str, *, given: int, value: Any
+) -> Finished:
+    """Return a result of ``outputs``, what could be read of the ``given`` pictures of ``value``."""
     return Finished(
         outputs=tuple(outputs),
-        warnings=(*_count_warnings(len(entries), len(outputs), ask.n), *differences(value, ask)),
+        warnings=(*_count_warnings(given, len(outputs), ask.n), *differences(value, ask)),
         vendor_request_id=vendor_request_id,
     )
-
-
-def _entries(value: Any) -> Sequence[dict[str, Any]]:
-    data = value.get("data") if isinstance(value, dict) else None
-    found = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
-    meant = [entry for entry in found if entry.get("b64_json") or entry.get("url")]
-    if not meant:
-        raise NoPicture
-    return meant[:MAX_N]
-
-
-def read_picture(entry: dict[str, Any]) -> Output | None:
-    """Read one entry: its bytes, or its URL. An empty text is as good as none (VENDORS §3.2)."""
-    text, url = entry.get("b64_json"), entry.get("url")
-    if isinstance(url, str) and not text and _DATA_URL.match(url):
-        text, url = url, ""
-    content = decode_base64(text) if isinstance(text, str) else b""
-    if content:
-        return Output(content=content, revised_prompt=_revised_prompt(entry))
-    if isinstance(url, str) and 0 < len(url) <= _MAX_URL_CHARS:
-        return Output(url=url, revised_prompt=_revised_prompt(entry))
-    return None
-
-
-def decode_base64(text: str) -> bytes:
-    """Decode strictly; empty when too long or not Base64. A data URL's head and white space do no harm."""
-    head = _DATA_URL.match(text)
-    start = head.end() if head else 0
-    if len(text) - start > MAX_BASE64_CHARS:
-        return b""
-    try:
-        return binascii.a2b_base64("".join(text[start:].split()), strict_mode=True)
-    except ValueError:
-        return b""
-
-
-def _revised_prompt(entry: dict[str, Any]) -> str:
-    text = entry.get("revised_prompt")
-    return text.replace("\0", "")[:_MAX_REVISED_PROMPT_CHARS] if isinstance(text, str) else ""
 
 
 def _count_warnings(given: int, usable: int, wanted: int) -> tuple[str, ...]:

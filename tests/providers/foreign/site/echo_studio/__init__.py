@@ -6,7 +6,9 @@ from typing import Any
 from imageedit_server.core.model import Model
 from imageedit_server.core.request import Kind
 from imageedit_server.core.sizes import AUTO
-from imageedit_server.outbound.client import OutboundError, read_json
+from imageedit_server.outbound.answers import Answer, PaidCall
+from imageedit_server.outbound.client import BadBody, read_json
+from imageedit_server.outbound.inflating import reply_of
 from imageedit_server.providers.base import (
     Adapter,
     Context,
@@ -17,9 +19,10 @@ from imageedit_server.providers.base import (
     ProviderOptions,
     Report,
 )
-from imageedit_server.providers.outcomes import ambiguous, paid_call_error, refusal_of
+from imageedit_server.providers.outcomes import ambiguous, is_told, lost, refusal_of
 
 MIB = 1024 * 1024
+MAX_ANSWER_BYTES = 64 * MIB
 
 
 class EchoOptions(ProviderOptions):
@@ -39,7 +42,7 @@ class EchoAdapter(Adapter):
         self._options = options
         self._workers = context.workers
         headers = {"Authorization": f"Bearer {options.api_key.get_secret_value()}"}
-        self._client = context.connect(options.base_url, headers)
+        self.payer = context.connect(options.base_url, headers)
         self.models = [
             Model(
                 name=f"{context.provider}/echo",
@@ -57,18 +60,20 @@ class EchoAdapter(Adapter):
         picture = await self._workers.run_on(job.images[0].read, base64_of)
         return Prepared(payload={"prompt": job.request.prompt, "picture": picture.decode()})
 
-    async def submit(self, prepared: Prepared, report: Report) -> Finished:
-        """Make the paid call, once. What its end means is decided by ``providers.outcomes``."""
-        try:
-            reply = await self._client.send(
-                "POST",
-                "/edits",
-                json=prepared.payload,
-                limit_seconds=self._options.submit_seconds,
-                max_body_bytes=64 * MIB,
-            )
-        except OutboundError as error:
-            raise paid_call_error(error) from error
+    def paid_call(self, prepared: Prepared, report: Report) -> PaidCall:
+        """Describe the paid call. The engine makes it, once, and keeps what comes."""
+        return PaidCall(
+            path="/edits",
+            json=prepared.payload,
+            limit_seconds=self._options.submit_seconds,
+            max_body_bytes=MAX_ANSWER_BYTES,
+        )
+
+    def understand(self, answer: Answer) -> Finished:
+        """Read what came, now or once more later. What its end means is for ``providers.outcomes``."""
+        reply = reply_of(answer, MAX_ANSWER_BYTES)
+        if not is_told(answer):
+            raise lost(answer)
         if reply.status != 200:
             raise refusal_of(reply.status)
         return Finished(outputs=(Output(content=_picture_in(reply.body)),))
@@ -83,5 +88,5 @@ def _picture_in(body: bytes) -> bytes:
     try:
         said: Any = read_json(body)
         return base64.b64decode(said["picture"], validate=True)
-    except (OutboundError, KeyError, TypeError, ValueError) as error:
+    except (BadBody, KeyError, TypeError, ValueError) as error:
         raise ambiguous("The provider's answer has no picture.") from error

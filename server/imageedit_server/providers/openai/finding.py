@@ -1,0 +1,99 @@
+"""Where the pictures are in a JSON value: OpenAI's own place, and those of relays and other vendors.
+
+Looked for liberally and in a fixed order. A text counts as Base64 of a picture by its first bytes, and as a
+URL by how it begins, whichever member it stands in.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from imageedit_server.providers.base import Output
+from imageedit_server.providers.openai.decoding import decode_base64, holds_picture, is_data_url
+
+PLACES = (
+    *("data", "images", "output", "outputs", "result", "results", "response", "image", "item"),
+    *("image_urls", "urls"),
+    *("choices", "message", "candidates", "content", "parts", "inline_data", "inlineData"),
+)
+"""Members that hold entries, a list of them or one: of image APIs first, then of chat APIs."""
+PICTURES = ("b64_json", "url", "image_url", "image", "b64", "base64", "image_base64", "result", "output")
+"""Members of an entry that hold its picture: a text, or an object that has one."""
+MAX_DEPTH = 10
+
+_MAX_URL_CHARS = 8192
+_MAX_REVISED_PROMPT_CHARS = 32_000
+_URL = re.compile(r"(https?:)?//[^\s]|/[^\s/]", re.IGNORECASE)
+_MEANT = ("b64_json", "url", "image_url")
+
+
+def entries_of(value: Any, depth: int = MAX_DEPTH) -> list[Any]:
+    """Return what was meant as a picture, in order: of the first place that has any."""
+    if depth == 0:
+        return []
+    match value:
+        case list():
+            return [found for entry in value for found in entries_of(entry, depth - 1)]
+        case str():
+            return [value] if _is_plainly_one(value) else []
+        case dict():
+            return _entries_of_object(value, depth)
+    return []
+
+
+def _entries_of_object(value: dict[str, Any], depth: int) -> list[Any]:
+    if any(value.get(name) for name in _MEANT):
+        return [value]
+    for name in PLACES:
+        if found := entries_of(value.get(name), depth - 1):
+            is_own = name in PICTURES and isinstance(value[name], str)
+            return [value] if is_own else found
+    return [value] if any(_is_plain(value.get(name)) for name in PICTURES) else []
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str) and _is_plainly_one(value)
+
+
+def _is_plainly_one(text: str) -> bool:
+    """Whether a text with no name of its own is a picture: a whole URL, or Base64 that begins as one."""
+    return text.startswith(("https://", "http://")) or is_data_url(text) or holds_picture(text)
+
+
+def read_picture(entry: Any) -> Output | None:
+    """Read an entry: its bytes, or its URL, whichever it has first."""
+    fields = entry if isinstance(entry, dict) else {"url": entry}
+    texts = [text for name in PICTURES for text in _texts_in(fields.get(name))]
+    content = next(filter(None, map(_content, texts)), b"")
+    if not content and isinstance(text := fields.get("b64_json"), str):
+        content = decode_base64(text)  # named as one: the decoder says what it is
+    url = "" if content else next(filter(_is_url, texts), "")
+    if not content and not url:
+        return None
+    return Output(content=content, url=url, revised_prompt=_revised_prompt(fields))
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """Yield the texts of a member: itself, or those of the object that stands in its place."""
+    match value:
+        case str() if value:
+            yield value
+        case list():
+            yield from (text for text in value if isinstance(text, str) and text)
+        case dict():
+            for name in (*PICTURES, *PLACES):
+                if isinstance(text := value.get(name), str) and text:
+                    yield text
+
+
+def _content(text: str) -> bytes:
+    return decode_base64(text) if is_data_url(text) or holds_picture(text) else b""
+
+
+def _is_url(text: str) -> bool:
+    return len(text) <= _MAX_URL_CHARS and _URL.match(text) is not None
+
+
+def _revised_prompt(fields: Mapping[str, Any]) -> str:
+    text = fields.get("revised_prompt")
+    return text.replace("\0", "")[:_MAX_REVISED_PROMPT_CHARS] if isinstance(text, str) else ""
