@@ -16,7 +16,8 @@ import httpx
 from imageedit_server.core.failure import Failure
 from imageedit_server.images.inspection import InspectionFailed, inspect
 from imageedit_server.outbound.addresses import refuse_url
-from imageedit_server.outbound.client import BadBody, OutboundError, Reply, StreamReply, read_json
+from imageedit_server.outbound.answers import Answer, Ended
+from imageedit_server.outbound.client import BadBody, OutboundError, Reply, read_json
 from imageedit_server.outbound.urls import host_of, literal_of
 from imageedit_server.providers.base import (
     Accepted,
@@ -26,17 +27,14 @@ from imageedit_server.providers.base import (
     Context,
     Finished,
     InProgress,
-    Prepared,
     SubmitError,
     VendorTaskUnknown,
 )
 from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.answers import AskAgain as KieAskAgain
 from imageedit_server.providers.openai.adapter import OpenaiAdapter
-from imageedit_server.providers.openai.calls import PaidCall as OpenaiCall
-from imageedit_server.providers.openai.results import Ask
+from imageedit_server.providers.openai.asks import Ask, brief_of
 from imageedit_server.providers.suitme import AskAgain as SuitmeAskAgain
-from imageedit_server.providers.suitme import PaidCall as SuitmeCall
 from imageedit_server.providers.suitme import SuitmeAdapter
 from imageedit_server.settings import SettingsError, load_settings
 from tests.fuzz.fuzzing import Attack, Target
@@ -47,6 +45,8 @@ from tests.providers.adapters import NOW, Reports, StandingClock, ThreadWorkers
 MAX_PIXELS = 100_000
 STATUSES = (200, 200, 200, 200, 201, 204, 301, 400, 401, 402, 404, 408, 413, 422, 429, 455, 500, 503)
 """What an answer's first byte stands for."""
+ENDS = tuple(Ended)
+"""What an answer's length stands for."""
 
 
 @asynccontextmanager
@@ -85,11 +85,18 @@ class Vendor:
         status, headers, body = self._answer()
         return Reply(status, headers, body)
 
-    @asynccontextmanager
-    async def stream(self, *_: object, **__: object) -> AsyncIterator[StreamReply]:
+    def answer(self, brief: Mapping[str, Any]) -> Answer:
+        """What came of a paid call, however that ended."""
         status, headers, body = self._answer()
-        response = httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
-        yield StreamReply(response, deadline=math.inf, max_bytes=1_000_000)
+        return Answer(
+            status=status if self.said else 0,
+            headers=headers,
+            body=body,
+            ended=ENDS[len(body) % len(ENDS)],
+            brief=brief,
+            call_time=NOW,
+            answer_time=NOW,
+        )
 
     async def aclose(self) -> None:
         """Nothing is open."""
@@ -112,12 +119,12 @@ def _adapter(kind: type[Adapter], vendor: Vendor, **options: object) -> Any:
     return kind(kind.Options.model_validate(given), context)
 
 
-async def _submitted(adapter: Any, payload: object) -> None:
+def _understood(adapter: Adapter, answer: Answer) -> None:
     try:
-        outcome = await adapter.submit(Prepared(payload=payload), Reports())
+        outcome = adapter.understand(answer)
     except SubmitError:
         return
-    except OutboundError as error:  # openai's reading may break off, which ``submit`` translates
+    except OutboundError as error:  # openai's reading may break off, which ``understand`` translates
         raise AssertionError("an error of the room below") from error
     assert isinstance(outcome, Accepted | Finished)
     if isinstance(outcome, Accepted):
@@ -147,7 +154,7 @@ async def _kie() -> AsyncIterator[Attack]:
 
     async def attack(data: bytes) -> None:
         vendor.said = data
-        await _submitted(adapter, {"callBackUrl": "https://us.example/callbacks/vendor/token"})
+        _understood(adapter, vendor.answer({}))
         await _polled(adapter)
         in_time = len(data) % 2
         headers = {
@@ -170,7 +177,7 @@ async def _suitme() -> AsyncIterator[Attack]:
 
     async def attack(data: bytes) -> None:
         vendor.said = data
-        await _submitted(adapter, SuitmeCall("/x", {}))
+        _understood(adapter, vendor.answer({}))
         await _polled(adapter)
 
     yield attack
@@ -184,9 +191,8 @@ async def _openai() -> AsyncIterator[Attack]:
     async def attack(data: bytes) -> None:
         vendor.said = data
         for previews in (0, 2):
-            await _submitted(
-                adapter, OpenaiCall(parts=(), ask=Ask(n=1, words={"size": "1024x1024"}), previews=previews)
-            )
+            ask = Ask(n=1, words={"size": "1024x1024"}, previews=previews)
+            _understood(adapter, vendor.answer(brief_of(ask)))
 
     yield attack
 

@@ -18,7 +18,7 @@ import pytest
 from imageedit_server.images import inspection
 from imageedit_server.outbound import addresses, strict_json
 from imageedit_server.providers.kie import answers as kie_answers
-from imageedit_server.providers.openai import results as openai_results
+from imageedit_server.providers.openai import finding
 from imageedit_server.rpc import border
 from imageedit_server.settings import SettingsError, loading
 from imageedit_server.web import callbacks as web_callbacks
@@ -60,7 +60,7 @@ def _signatures_compared_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _base64_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai_results, "decode_base64", partial(base64.b64decode, validate=True))
+    monkeypatch.setattr(finding, "decode_base64", partial(base64.b64decode, validate=True))
 
 
 def _chunks_read_beyond_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
