@@ -48,6 +48,7 @@ from imageedit_server.rpc.server import GrpcDoor, grpc_door
 from imageedit_server.runtime.clock import Clock, SystemClock
 from imageedit_server.runtime.files import secret_in
 from imageedit_server.runtime.tasks import cancel, settle, settle_when_one_ends
+from imageedit_server.sandbox.places import Lane
 from imageedit_server.sandbox.pool import INSPECTION, WorkerPool
 from imageedit_server.settings import (
     AuthSettings,
@@ -167,12 +168,15 @@ def _build_work(settings: Settings, storage: _Storage, stack: AsyncExitStack) ->
     library, results_library = (
         ImageLibrary(
             storage.blobs,
-            pool.within(INSPECTION),
+            pool.within(INSPECTION, lane),
             max_bytes=max_bytes,
             max_pixels=settings.images.max_pixels,
             on_broken=partial(settle, storage.database.broken),
         )
-        for max_bytes in (settings.images.max_bytes, RESULT_MAX_BYTES)
+        for max_bytes, lane in (
+            (settings.images.max_bytes, Lane.OTHERS),
+            (RESULT_MAX_BYTES, Lane.RESULTS),
+        )
     )
     return _Work(
         use_cases=_use_cases(settings, storage, library, catalog),

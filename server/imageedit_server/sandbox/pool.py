@@ -19,6 +19,7 @@ from imageedit_server.runtime.workers import Overran, WorkerDied
 from imageedit_server.sandbox.confinement import GIB, KIB, Allowance
 from imageedit_server.sandbox.fork_server import ForkServer
 from imageedit_server.sandbox.jobs import packed
+from imageedit_server.sandbox.places import Lane, Places
 from imageedit_server.sandbox.results import BadAnswer, lengths_of, read_answer
 from imageedit_server.sandbox.worker_process import HEADER
 from imageedit_server.telemetry.metrics import WORKERS_LOST
@@ -65,7 +66,7 @@ class WorkerPool:
     def __init__(self, *, size: int = 2, allowance: Allowance = EDIT) -> None:
         self._size = size
         self._allowance = allowance
-        self._places = asyncio.Semaphore(size)
+        self._places = Places(size)
         self._turns = asyncio.Semaphore(max(size - 1, 1))
         self._modules: set[str] = set()
         self._idle: list[_Worker] = []
@@ -97,9 +98,9 @@ class WorkerPool:
         """Run ``function`` as ``run`` does, on what ``load`` brings when there is a place for the job."""
         return cast(T, await self._run(self._allowance, Job(function, args, kwargs, load)))
 
-    def within(self, allowance: Allowance) -> "Share":
-        """Return the same workers under another allowance."""
-        return Share(lambda job: self._run(allowance, job))
+    def within(self, allowance: Allowance, lane: Lane = Lane.OTHERS) -> "Share":
+        """Return the same workers under another allowance, for jobs that wait in ``lane``."""
+        return Share(lambda job: self._run(allowance, job, lane))
 
     def lane(self, allowance: Allowance = EDIT) -> "Share":
         """Return the workers for jobs that may take long: one of a lane at a time.
@@ -124,10 +125,10 @@ class WorkerPool:
                 worker.close()
         await asyncio.to_thread(self._thread.shutdown)
 
-    async def _run(self, allowance: Allowance, job: Job) -> Any:
+    async def _run(self, allowance: Allowance, job: Job, lane: Lane = Lane.OTHERS) -> Any:
         if module := getattr(job.function, "__module__", None):
             self._modules.add(module)
-        async with self._places:
+        async with self._places.hold(lane):
             pieces = await job.pieces(allowance)
             worker = await self._take()
             try:
