@@ -22,6 +22,7 @@ from imageedit_server.providers.base import (
 )
 from imageedit_server.providers.outcomes import (
     ambiguous,
+    bare_refusal,
     made_ready,
     not_processed,
     paid_call_error,
@@ -36,23 +37,18 @@ from imageedit_testing.members import held
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 TABLE = {
-    429: (NotProcessed, FailureReason.PROVIDER_RATE_LIMITED),
-    455: (NotProcessed, FailureReason.PROVIDER_UNAVAILABLE),
-    400: (Refused, FailureReason.PROVIDER_REJECTED),
-    404: (Refused, FailureReason.PROVIDER_REJECTED),
-    413: (Refused, FailureReason.PROVIDER_REJECTED),
-    415: (Refused, FailureReason.PROVIDER_REJECTED),
-    422: (Refused, FailureReason.PROVIDER_REJECTED),
-    401: (Refused, FailureReason.PROVIDER_CREDENTIALS),
-    403: (Refused, FailureReason.PROVIDER_CREDENTIALS),
+    **dict.fromkeys((*range(300, 500), 501, 505), (Refused, FailureReason.PROVIDER_REJECTED)),
+    **dict.fromkeys((401, 403), (Refused, FailureReason.PROVIDER_CREDENTIALS)),
     402: (Refused, FailureReason.PROVIDER_CREDITS),
-    433: (Refused, FailureReason.PROVIDER_CREDITS),
-    505: (Refused, FailureReason.PROVIDER_DISABLED),
+    429: (NotProcessed, FailureReason.PROVIDER_RATE_LIMITED),
+    **dict.fromkeys((521, 523, 525, 526, 530), (NotProcessed, FailureReason.PROVIDER_UNAVAILABLE)),
+    **dict.fromkeys((408, 409, 425, 499), (Ambiguous, FailureReason.SUBMIT_OUTCOME_UNKNOWN)),
 }
 
 
 @pytest.mark.parametrize("status", TABLE)
 def test_the_table(status: int) -> None:
+    """Nothing was done: a redirect that is not followed, every 4xx but four, and 501 and 505."""
     kind, reason = TABLE[status]
     error = refusal_of(status, provider_message="why", retry_after=3.0)
     assert type(error) is kind
@@ -70,13 +66,66 @@ def test_every_other_status_is_ambiguous(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "status", [200, 201, 301, 302, 307, 408, 409, 418, 500, 501, 502, 503, 504, 999, 0, -1]
+    "status", [200, 201, 299, 408, 409, 425, 499, 500, 502, 503, 504, 520, 522, 524, 599, 999, 0, -1]
 )
 def test_these_are_ambiguous(status: int) -> None:
     error = refusal_of(status, code="c", provider_message="m")
     assert type(error) is Ambiguous
     assert error.failure.reason is FailureReason.SUBMIT_OUTCOME_UNKNOWN
     assert (error.failure.provider_code, error.failure.provider_message) == ("c", "m")
+
+
+@pytest.mark.parametrize(
+    ("status", "trouble"),
+    [(500, True), (503, True), (524, True), (521, True), (200, False), (408, False), (404, False)],
+)
+def test_only_the_servers_errors_are_the_vendors_trouble(status: int, trouble: bool) -> None:
+    """P15: a wrong path and a wrong key are the operator's."""
+    assert refusal_of(status).vendor_trouble is trouble
+
+
+EDGES = [
+    (403, {}, b"<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>", True),
+    (403, {}, b"\n<!-- x --><HTML><h1>Forbidden</h1>", True),
+    (403, {}, b"error code: 1010", True),
+    (403, {"cf-mitigated": "challenge"}, b"", True),
+    (503, {"cf-mitigated": "challenge"}, b"<html>", True),
+    (403, {}, b'{"error":"no"}', False),
+    (403, {}, b"Forbidden", False),
+    (401, {}, b"<html>", False),
+]
+
+
+@pytest.mark.parametrize(("status", "headers", "body", "is_edge"), EDGES)
+def test_the_edge_is_no_judge_of_the_key(
+    status: int, headers: dict[str, str], body: bytes, is_edge: bool
+) -> None:
+    found = bare_refusal(status, headers, body)
+    assert (found.failure.reason is FailureReason.PROVIDER_UNAVAILABLE) is is_edge
+    assert found.failure.reason is not FailureReason.SUBMIT_OUTCOME_UNKNOWN
+    assert not found.vendor_trouble
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"<html><title>relay.example | 521:\n down</title>", "relay.example | 521: down"),
+        (b"\xef\xbb\xbf <!doctype html><body><h1>502 <b>Bad</b> Gateway</h1>", "502 Bad Gateway"),
+        (b'<?xml version="1.0"?><html><head><title>A &amp; B</title>', "A & B"),
+    ],
+)
+def test_a_web_page_is_called_one(body: bytes, said: str) -> None:
+    assert bare_refusal(502, {}, body).failure.provider_message == f'a web page with the title "{said}"'
+
+
+def test_a_web_page_may_have_no_title() -> None:
+    assert bare_refusal(502, {}, b"<html>welcome").failure.provider_message == "a web page without a title"
+    assert bare_refusal(502, {}, b"<svg/>").failure.provider_message == ""
+
+
+@given(st.binary(max_size=300) | st.from_regex(rb"(<!--|<\?xml|\s|<title>){0,50}", fullmatch=True))
+def test_no_body_breaks_the_verdict(body: bytes) -> None:
+    assert bare_refusal(500, {}, body).failure.reason is FailureReason.SUBMIT_OUTCOME_UNKNOWN
 
 
 def test_a_429_without_quota_does_not_pass_by_waiting() -> None:

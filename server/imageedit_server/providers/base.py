@@ -8,7 +8,7 @@ and ``submit`` raise one of
 
     SubmitError
      ├─ NotProcessed   proved that the vendor did nothing; may be sent again
-     ├─ Refused        proved that the vendor did nothing and will not; final
+     ├─ Refused        proved that the vendor will make nothing of it; final, and not always free
      └─ Ambiguous      the vendor may or may not have taken it; never sent again unasked
 
 and any other exception out of them counts as Ambiguous. ``PrepareError`` ends a task before anything
@@ -23,7 +23,7 @@ from typing import Annotated, Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from imageedit_server.core.charge import BILLED, Charge
+from imageedit_server.core.charge import BILLED, Billing, Charge
 from imageedit_server.core.errors import FailureReason, Violation
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
@@ -171,13 +171,38 @@ class PrepareError(Exception):
         self.failure = Failure(reason=reason, message=message)
 
 
-class SubmitError(Exception):
-    """The paid call brought no result. ``providers.outcomes`` makes these, with their ``failure``."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VendorIds:
+    """What an answer that is no success calls the work and the call, empty where it does not say."""
 
-    def __init__(self, failure: Failure, *, retry_after_seconds: float | None = None) -> None:
+    task_id: str = ""
+    request_id: str = ""
+
+
+NO_IDS = VendorIds()
+
+
+class SubmitError(Exception):
+    """The paid call brought no result. ``providers.outcomes`` makes these, with their ``failure``.
+
+    ``vendor_trouble`` says whether the vendor is unwell, as far as this call shows: it did not answer, or
+    answered with an error of its own servers. The operator's and the caller's mistakes are not (P15).
+    ``ids`` are kept with the attempt: what may be paid for must be found again.
+    """
+
+    def __init__(
+        self,
+        failure: Failure,
+        *,
+        retry_after_seconds: float | None = None,
+        vendor_trouble: bool = True,
+        ids: VendorIds = NO_IDS,
+    ) -> None:
         super().__init__(failure.message)
         self.failure = failure
         self.retry_after_seconds = retry_after_seconds
+        self.vendor_trouble = vendor_trouble
+        self.ids = ids
 
 
 class NotProcessed(SubmitError):
@@ -185,7 +210,17 @@ class NotProcessed(SubmitError):
 
 
 class Refused(SubmitError):
-    """The vendor did nothing and will not do this."""
+    """The vendor will not do this. Some bill what they refuse after they have worked: ``billing`` says so."""
+
+    def __init__(
+        self,
+        failure: Failure,
+        *,
+        billing: Billing = Billing.NOT_CHARGED,
+        ids: VendorIds = NO_IDS,
+    ) -> None:
+        super().__init__(failure, vendor_trouble=False, ids=ids)
+        self.billing = billing
 
 
 class Ambiguous(SubmitError):
@@ -242,6 +277,11 @@ class Adapter(ABC):
     """What this provider serves, under ``context.provider``."""
     payer: Payer
     """Makes the paid calls: the vendor's client, from ``Context.connect``. Not where nothing is billed."""
+
+    @property
+    def polls(self) -> bool:
+        """Whether accepted work is asked for; an id of work that cannot be is kept for people alone."""
+        return type(self).poll is not Adapter.poll
 
     @abstractmethod
     def __init__(self, options: Any, context: Context) -> None:

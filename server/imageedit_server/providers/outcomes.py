@@ -9,8 +9,10 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Concatenate, ParamSpec, TypeVar
 
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason, Refusal
 from imageedit_server.core.failure import Failure
 from imageedit_server.outbound.answers import NO_HEAD, Answer, Ended
@@ -24,48 +26,49 @@ from imageedit_server.providers.base import (
     Refused,
     SubmitError,
 )
+from imageedit_server.providers.error_codes import Meaning, meaning_of
+from imageedit_server.providers.web_pages import CHALLENGED, is_of_the_edge, web_page_words
 from imageedit_server.runtime.workers import WorkerDied, Workers, WorkersBroken
 
 __all__ = [
+    "BLOCKED",
     "MESSAGES",
-    "REFUSED",
-    "WAIT",
     "WORKER_LOST",
     "ambiguous",
+    "bare_refusal",
     "is_told",
     "lost",
     "made_ready",
+    "meant",
     "not_processed",
     "paid_call_error",
     "parse_retry_after",
     "redact",
     "refusal_of",
     "refused",
+    "status_meaning",
+    "turned_away",
     "worker_lost",
 ]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-REFUSED: Mapping[int, FailureReason] = {
-    400: FailureReason.PROVIDER_REJECTED,
-    404: FailureReason.PROVIDER_REJECTED,
-    413: FailureReason.PROVIDER_REJECTED,
-    415: FailureReason.PROVIDER_REJECTED,
-    422: FailureReason.PROVIDER_REJECTED,
+REASONS: Mapping[int, FailureReason] = {
     401: FailureReason.PROVIDER_CREDENTIALS,
     403: FailureReason.PROVIDER_CREDENTIALS,
     402: FailureReason.PROVIDER_CREDITS,
-    433: FailureReason.PROVIDER_CREDITS,
-    505: FailureReason.PROVIDER_DISABLED,
 }
-"""The statuses, of HTTP or in a body, that prove that the vendor did nothing and will not."""
+"""The refusing statuses that say more than that the request was turned away."""
 
-WAIT: Mapping[int, FailureReason] = {
-    429: FailureReason.PROVIDER_RATE_LIMITED,
-    455: FailureReason.PROVIDER_UNAVAILABLE,
-}
-"""The statuses that prove that the vendor did nothing now, with the reason if that lasts to the deadline."""
+UNDECIDED = frozenset({408, 409, 425, 499})
+"""The statuses below 500 that leave it open whether the request had been worked on."""
+
+NOT_SERVED = frozenset({501, 505})
+"""The server's errors that say that it does no such thing, or not over this protocol."""
+
+UNREACHED = frozenset({521, 523, 525, 526, 530})
+"""What Cloudflare answers when it did not reach the origin; 520, 522 and 524 come after it may have."""
 
 MESSAGES: Mapping[FailureReason, str] = {
     FailureReason.PROVIDER_REJECTED: "The provider refused the request as invalid.",
@@ -78,8 +81,15 @@ MESSAGES: Mapping[FailureReason, str] = {
     FailureReason.CONTENT_REFUSED: "The provider refused the content.",
 }
 
-OUT_OF_CREDITS_CODES = frozenset({"insufficient_quota"})
-"""Codes that make a status mean no credits: a 429 with one of these does not pass by waiting."""
+BLOCKED = "The provider's edge turned the request away before the provider saw it."
+NOT_REACHED = "The provider's edge did not reach the provider."
+NOT_HERE = "The provider takes no such call at this address; its base_url or path may be wrong."
+MOVED = "The provider sent the request elsewhere, where it is not followed; its base_url may be wrong."
+
+_MESSAGES: Mapping[int, str] = {
+    **dict.fromkeys((404, 405, 410, 421, *NOT_SERVED), NOT_HERE),
+    **dict.fromkeys(UNREACHED, NOT_REACHED),
+}
 
 WORKER_LOST = (WorkerDied, WorkersBroken, Refusal)  # Refusal: the server is about to stop
 """What a worker's job raises that says nothing about its picture."""
@@ -101,22 +111,87 @@ def refusal_of(
 ) -> SubmitError:
     """Return what ``status`` means when it answers a paid call that brought no result.
 
-    Total: a status that is not in the tables, a success without its id among them, is ``Ambiguous``.
-    ``status`` is HTTP's or the one in a body; ``code`` the vendor's own (the status when empty); ``message``
-    replaces our sentence. ``provider_message`` is redacted here too, but only the caller knows its secrets.
+    Total: whatever proves nothing, a success without its id too, is ``Ambiguous``. ``status`` is HTTP's or
+    the one in a body; ``code`` the vendor's own (the status when empty), which counts more where
+    ``error_codes`` knows it; ``message`` replaces our sentence. ``provider_message`` is redacted here too,
+    but only the caller knows its secrets.
     """
-    code = code or str(status)
-    if code in OUT_OF_CREDITS_CODES:
-        return refused(FailureReason.PROVIDER_CREDITS, message, code=code, provider_message=provider_message)
-    if reason := REFUSED.get(status):
-        return refused(reason, message, code=code, provider_message=provider_message)
-    if reason := WAIT.get(status):
-        return not_processed(
-            reason, message, code=code, provider_message=provider_message, retry_after=retry_after
-        )
+    told = code or str(status)
+    if meaning := meaning_of(code) or status_meaning(status):
+        return meant(meaning, message, code=told, provider_message=provider_message, retry_after=retry_after)
     return ambiguous(
-        message or f"The provider answered {status}.", code=code, provider_message=provider_message
+        message or f"The provider answered {status}.",
+        code=told,
+        provider_message=provider_message,
+        vendor_trouble=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
     )
+
+
+def status_meaning(status: int) -> Meaning | None:
+    """Return what ``status`` proves, None where it leaves it open whether something was made.
+
+    Below 500 the vendor turned the request away, but for the few that come from behind its door. A redirect
+    that was not followed reached nobody who could have worked.
+    """
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Meaning(reason=FailureReason.PROVIDER_RATE_LIMITED, later=True)
+    if status in UNREACHED:
+        return Meaning(reason=FailureReason.PROVIDER_UNAVAILABLE, later=True)
+    if status in NOT_SERVED or (300 <= status < 500 and status not in UNDECIDED):
+        return Meaning(reason=REASONS.get(status, FailureReason.PROVIDER_REJECTED))
+    return None
+
+
+def bare_refusal(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    always_json: bool = False,
+    retry_after: float | None = None,
+) -> SubmitError:
+    """Return what an answer means that is not in the vendor's form: by its HTTP status and its maker.
+
+    It may be a proxy's, an edge's, or a site's at a wrong address: a web page is told as one. Of a vendor
+    that answers ``always_json`` no other 403 can be its own.
+    """
+    page = web_page_words(body)
+    if turned_away(status, headers, body) or (always_json and status == HTTPStatus.FORBIDDEN):
+        return _blocked(status, page, retry_after=retry_after)
+    message = MOVED if 300 <= status < 400 else _MESSAGES.get(status, "")
+    return refusal_of(status, message=message, provider_message=page, retry_after=retry_after)
+
+
+def turned_away(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether the edge before the vendor refused to pass the call on, which says nothing of the key."""
+    return CHALLENGED in headers or (status == HTTPStatus.FORBIDDEN and is_of_the_edge(body))
+
+
+def _blocked(status: int, provider_message: str, *, retry_after: float | None) -> NotProcessed:
+    """Say that the edge kept the call to itself: no fault of the key's, and none of the vendor's."""
+    return not_processed(
+        FailureReason.PROVIDER_UNAVAILABLE,
+        BLOCKED,
+        code=str(status),
+        provider_message=provider_message,
+        retry_after=retry_after,
+        vendor_trouble=False,
+    )
+
+
+def meant(
+    meaning: Meaning,
+    message: str = "",
+    *,
+    code: str = "",
+    provider_message: str = "",
+    retry_after: float | None = None,
+) -> SubmitError:
+    """Return the verdict that a vendor's own code stands for."""
+    failure = _failure(meaning.reason, message, code, provider_message)
+    if meaning.later:
+        return NotProcessed(failure, retry_after_seconds=retry_after)
+    return Refused(failure, billing=meaning.billing)
 
 
 def paid_call_error(error: OutboundError) -> SubmitError:
@@ -142,10 +217,15 @@ def lost(answer: Answer) -> Ambiguous:
 
 
 def refused(
-    reason: FailureReason, message: str = "", *, code: str = "", provider_message: str = ""
+    reason: FailureReason,
+    message: str = "",
+    *,
+    code: str = "",
+    provider_message: str = "",
+    billing: Billing = Billing.NOT_CHARGED,
 ) -> Refused:
-    """Say that the vendor did nothing and will not: the task fails with ``reason``."""
-    return Refused(_failure(reason, message, code, provider_message))
+    """Say that the vendor will make nothing of it: the task fails with ``reason``."""
+    return Refused(_failure(reason, message, code, provider_message), billing=billing)
 
 
 def not_processed(
@@ -155,15 +235,19 @@ def not_processed(
     code: str = "",
     provider_message: str = "",
     retry_after: float | None = None,
+    vendor_trouble: bool = True,
 ) -> NotProcessed:
     """Say that the vendor did nothing now; ``retry_after`` is in seconds, as the vendor gave it."""
     failure = _failure(reason, message, code, provider_message)
-    return NotProcessed(failure, retry_after_seconds=retry_after)
+    return NotProcessed(failure, retry_after_seconds=retry_after, vendor_trouble=vendor_trouble)
 
 
-def ambiguous(message: str, *, code: str = "", provider_message: str = "") -> Ambiguous:
+def ambiguous(
+    message: str, *, code: str = "", provider_message: str = "", vendor_trouble: bool = True
+) -> Ambiguous:
     """Say that the vendor may or may not have taken the work."""
-    return Ambiguous(_failure(FailureReason.SUBMIT_OUTCOME_UNKNOWN, message, code, provider_message))
+    failure = _failure(FailureReason.SUBMIT_OUTCOME_UNKNOWN, message, code, provider_message)
+    return Ambiguous(failure, vendor_trouble=vendor_trouble)
 
 
 def _failure(reason: FailureReason, message: str, code: str, provider_message: str) -> Failure:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
@@ -42,9 +43,11 @@ from imageedit_server.providers.base import (
     SubmitSafety,
     VendorTaskUnknown,
 )
+from imageedit_server.providers.error_codes import meaning_in
 from imageedit_server.providers.outcomes import (
     MESSAGES,
     ambiguous,
+    bare_refusal,
     is_told,
     lost,
     made_ready,
@@ -52,7 +55,9 @@ from imageedit_server.providers.outcomes import (
     redact,
     refusal_of,
     refused,
+    status_meaning,
 )
+from imageedit_server.providers.refusal_words import refuses_content
 from imageedit_server.runtime.threads import work_on
 
 MIB = 1024 * 1024
@@ -85,13 +90,6 @@ BASE_WITHOUT_PICTURE = "The provider has the base, but no picture of it to edit.
 NO_PICTURE = "The provider reported success without a picture."
 
 GENDERS = {"男": "男", "女": "女", "male": "男", "female": "女"}
-
-_CONTENT = re.compile(
-    r"(?<!case[-_ ])sensitive|nsfw|moderat|polic(y|ies)|prohibit|inappropriate|unsafe|safety|flagged"
-    r"|敏感|违规|审核|色情",
-    re.IGNORECASE,
-)
-"""Words of a moderation, which the vendor passes on from its own provider in free text."""
 
 _UPSTREAM_CODE = re.compile(r"\[(apimart_[a-z_]{1,40})\]")
 _PASSING = frozenset({"apimart_rate_limited", "apimart_server_error", "apimart_timeout"})
@@ -270,11 +268,20 @@ class Envelope:
     code: int | None = None
     msg: str = ""
     data: Any = None
+    is_bare: bool = False
+    """Whether it is in none of the vendor's shapes."""
 
     @property
     def succeeded(self) -> bool:
         """Whether HTTP and body agree that all is well."""
         return 200 <= self.http_status < 300 and self.code == SUCCESS
+
+    @property
+    def may_be_accepted(self) -> bool:
+        """Whether HTTP leaves it open, whatever the body says: it may say so too late, or too early."""
+        if self.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return status_meaning(self.http_status) is None
+        return self.code == SUCCESS and self.http_status < HTTPStatus.BAD_REQUEST
 
     @property
     def status(self) -> int:
@@ -293,6 +300,8 @@ def read_envelope(reply: Reply) -> Envelope:
     FastAPI's own errors have a text or a list of problems there, and no code.
     """
     content = _object(reply.body)
+    if not content:
+        return Envelope(http_status=reply.status, is_bare=True)
     match content.get("detail"):
         case dict() as inner:
             content = inner
@@ -325,7 +334,9 @@ class Answers:
         data = envelope.data if isinstance(envelope.data, dict) else {}
         if found := vendor_id(data.get("task_id")):
             return Accepted(vendor_task_id=found)
-        raise ambiguous("The provider reported success and named no task.", code=str(reply.status))
+        raise ambiguous(
+            "The provider reported success and named no task.", code=str(reply.status), vendor_trouble=False
+        )
 
     def standing(self, vendor_task_id: str, reply: Reply) -> InProgress | Finished | Failure:
         """Return how a job stands. Raises ``AskAgain`` and ``VendorTaskUnknown``."""
@@ -347,23 +358,28 @@ class Answers:
     def _refusal(self, envelope: Envelope, reply: Reply, now: datetime) -> SubmitError:
         code = str(reply.status if envelope.code is None else envelope.code)
         said = redact(envelope.msg, self._secrets)
-        if envelope.http_status >= 500:  # whatever it says: it may have said so too late
+        wait = parse_retry_after(reply.headers.get("retry-after"), now)
+        if envelope.is_bare:
+            return bare_refusal(reply.status, reply.headers, reply.body, always_json=True, retry_after=wait)
+        if envelope.may_be_accepted:
             return ambiguous(f"The provider answered HTTP {reply.status}.", code=code, provider_message=said)
-        if envelope.status in (400, 422) and _CONTENT.search(said):
+        if envelope.status in (400, 422) and (meaning_in(said) or refuses_content(said)):
             return refused(FailureReason.CONTENT_REFUSED, code=code, provider_message=said)
         return refusal_of(
             envelope.status,
             message=_missing_base(envelope),
             code=code,
             provider_message=said,
-            retry_after=parse_retry_after(reply.headers.get("retry-after"), now),
+            retry_after=wait,
         )
 
     def _failed(self, error_message: str) -> Failure:
         said = redact(error_message, self._secrets)
         found = _UPSTREAM_CODE.search(said)
         code = found[1] if found else ""
-        refuses = _CONTENT.search(said) is not None
+        quoted = meaning_in(said)
+        refuses = quoted is not None and quoted.reason is FailureReason.CONTENT_REFUSED
+        refuses = refuses or (quoted is None and refuses_content(said))
         reason = FailureReason.CONTENT_REFUSED if refuses else FailureReason.PROVIDER_FAILED
         return Failure(
             reason=reason,

@@ -87,6 +87,7 @@ REFUSALS = [
     (403, Reason.PROVIDER_CREDENTIALS),
     (402, Reason.PROVIDER_CREDITS),
     (433, Reason.PROVIDER_CREDITS),
+    (451, Reason.PROVIDER_REJECTED),
     (501, Reason.PROVIDER_FAILED),
     (505, Reason.PROVIDER_DISABLED),
 ]
@@ -110,7 +111,9 @@ async def test_a_refusal_is_final(
 
 
 @pytest.mark.parametrize(
-    "status", [400, 404, 413, 415, 422], ids=lambda status: f"HTTP {status} without a body of the vendor's"
+    "status",
+    [301, 302, 400, 404, 405, 413, 415, 422, 451, 501, 505],
+    ids=lambda status: f"HTTP {status} without a body of the vendor's",
 )
 async def test_a_bare_refusal_is_final(
     adapter: KieAdapter, vendor: KieVendor, jobs: Jobs, status: int
@@ -178,6 +181,7 @@ WAITS = [
     (says(455, status=455), Reason.PROVIDER_UNAVAILABLE, None),
     (EDGE_BLOCK, Reason.PROVIDER_UNAVAILABLE, None),
     (page(403), Reason.PROVIDER_UNAVAILABLE, None),
+    (page(521), Reason.PROVIDER_UNAVAILABLE, None),
 ]
 
 
@@ -203,9 +207,9 @@ AMBIGUOUS = [
     *UNREADABLE,
     *BAD_IDS,
     *BROKEN_WIRES,
-    *(says(code, works=True) for code in (-1, 0, 201, 408, 409, 451, 500, 502, 503, 999, 10**30)),
+    *(says(code, works=True) for code in (-1, 0, 201, 302, 408, 409, 500, 502, 503, 999, 10**30)),
     says(500, "This field is required"),
-    *(page(status, works=True) for status in (201, 301, 302, 408, 500, 501, 502, 503, 504, 505, 599)),
+    *(page(status, works=True) for status in (201, 408, 500, 502, 503, 504, 524, 599)),
 ]
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.providers.base import Ambiguous, NotProcessed, Refused, SubmitError, SubmitSafety
+from imageedit_server.providers.error_codes import meaning_of
 from imageedit_server.providers.openai import OpenaiAdapter
-from imageedit_server.providers.openai.refusals import DOUBTS, REFUSALS
+from imageedit_server.providers.openai.refusals import DOUBTS
 from tests.providers.adapters import Reports, finished_by
 from tests.providers.openai.conftest import MakeAdapter
 from tests.providers.openai.jobs import Jobs, picture
@@ -63,13 +65,16 @@ REFUSED = [
     (error(401, "invalid_api_key"), Reason.PROVIDER_CREDENTIALS),
     (error(401), Reason.PROVIDER_CREDENTIALS),
     (error(403, "unsupported_country_region_territory"), Reason.PROVIDER_CREDENTIALS),
-    (page(403, "error code: 1010"), Reason.PROVIDER_CREDENTIALS),
+    (sends("403 text", b"no", status=403, works=False), Reason.PROVIDER_CREDENTIALS),
     (error(402), Reason.PROVIDER_CREDITS),
     (error(429, "insufficient_quota", kind="insufficient_quota"), Reason.PROVIDER_CREDITS),
     (error(429, None, kind="insufficient_quota"), Reason.PROVIDER_CREDITS),
     (error(400, "billing_hard_limit_reached"), Reason.PROVIDER_CREDITS),
     (error(400, "moderation_blocked", kind="image_generation_user_error"), Reason.CONTENT_REFUSED),
-    (error(400, None, kind="image_generation_user_error"), Reason.CONTENT_REFUSED),
+    (error(400, None, kind="image_generation_user_error"), Reason.PROVIDER_REJECTED),
+    (error(400, "invalid_image_file", kind="image_generation_user_error"), Reason.PROVIDER_REJECTED),
+    (error(400, "billing_hard_limit_reached", kind="image_generation_user_error"), Reason.PROVIDER_CREDITS),
+    (error(200, None, kind="image_generation_user_error"), Reason.PROVIDER_REJECTED),
     (error(400, "content_policy_violation"), Reason.CONTENT_REFUSED),
     (error(400, message="Your request was rejected by the safety system."), Reason.CONTENT_REFUSED),
     (error(400, message="Rejected. safety_violations=[sexual]."), Reason.CONTENT_REFUSED),
@@ -94,6 +99,39 @@ REFUSED = [
     (error(200, 400), Reason.PROVIDER_REJECTED),
     (error(200, "402"), Reason.PROVIDER_CREDITS),
     (error(200), Reason.PROVIDER_REJECTED),
+    # Turned away, whatever by
+    *((error(status), Reason.PROVIDER_REJECTED) for status in (405, 406, 410, 421, 431, 451, 501, 505)),
+    *(
+        (sends(f"bare {status}", b"no", status=status, works=False), Reason.PROVIDER_REJECTED)
+        for status in (405, 411, 414, 428, 501)
+    ),
+    (
+        sends("moved", b"", status=301, headers={"location": "https://elsewhere.example/"}, works=False),
+        Reason.PROVIDER_REJECTED,
+    ),
+    (
+        sends("moved elsewhere", b"", status=308, headers={"location": "http://127.0.0.2:1/"}, works=False),
+        Reason.PROVIDER_REJECTED,
+    ),
+    # The types that name one thing, where the status says nothing
+    (error(200, None, kind="authentication_error"), Reason.PROVIDER_CREDENTIALS),
+    (error(200, None, kind="permission_error"), Reason.PROVIDER_CREDENTIALS),
+    (error(200, None, kind="billing_error"), Reason.PROVIDER_CREDITS),
+    (error(200, None, kind="not_found_error"), Reason.PROVIDER_REJECTED),
+    # Codes of the models that relays carry
+    (error(400, "data_inspection_failed"), Reason.CONTENT_REFUSED),
+    (
+        error(400, "bad_response_status_code", message="<400> InternalError.Algo.DataInspectionFailed: no"),
+        Reason.CONTENT_REFUSED,
+    ),
+    (error(502, "InputImageSensitiveContentDetected.PolicyViolation"), Reason.CONTENT_REFUSED),
+    (error(400, "Arrearage", kind="Arrearage"), Reason.PROVIDER_CREDITS),
+    (error(403, "AccountOverdueError", kind="Forbidden"), Reason.PROVIDER_CREDITS),
+    (
+        sends("flat", b'{"code":"INSUFFICIENT_BALANCE","message":"no"}', status=403, works=False),
+        Reason.PROVIDER_CREDITS,
+    ),
+    (error(403, None, message="User is locked. Reason: Exhausted balance."), Reason.PROVIDER_CREDITS),
     # Other shapes
     (sends("text error", b'{"error":"no such model"}', status=404, works=False), Reason.PROVIDER_REJECTED),
     (
@@ -128,6 +166,9 @@ LATER = [
     (error(429, kind="one_api_error", message="当前分组上游负载已饱和，请稍后再试"), None),
     (page(429), None),
     (error(200, "rate_limit_exceeded"), None),
+    (error(200, None, kind="rate_limit_error"), None),
+    (error(429, None, kind="image_generation_user_error"), None),
+    (error(500, "Throttling.RateQuota"), None),
 ]
 
 
@@ -158,7 +199,9 @@ async def test_trouble_of_the_relay_s_own_accounts_may_pass(
 DOUBTFUL = [
     *(page(status) for status in (500, 502, 503, 504, 520, 599)),
     *(page(status, works=True) for status in (500, 502, 504)),
-    *(error(status) for status in (408, 409, 405, 500, 503)),
+    *(error(status) for status in (408, 409, 425, 499, 500, 503)),
+    error(503, None, kind="api_error", message="No available accounts"),
+    error(500, None, kind="image_generation_user_error"),
     *(error(500, code, kind="new_api_error") for code in (None, "server_error", "get_channel_failed", 400)),
     *(error(400, code, kind="upstream_error", works=True) for code in sorted(DOUBTS)),
     error(500, None, kind="server_error"),
@@ -166,8 +209,6 @@ DOUBTFUL = [
     error(200, "server_error", kind="server_error", works=True),
     error(200, 500, kind="upstream_error", works=True),
     sends("200 with an error text", b'{"error":"upstream trouble"}'),
-    sends("moved", b"", status=301, headers={"location": "https://elsewhere.example/"}, works=False),
-    sends("moved elsewhere", b"", status=308, headers={"location": "http://127.0.0.2:1/"}, works=False),
     sends("no content", b"", status=204),
 ]
 
@@ -246,6 +287,120 @@ async def test_a_vendor_that_is_not_there_did_nothing(make_adapter: MakeAdapter,
     assert (type(raised), raised.failure.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
 
 
+UNREACHED = [
+    page(403),
+    sends("403 by number", b"error code: 1010", status=403, works=False),
+    sends("challenged", b"{}", status=403, headers={"cf-mitigated": "challenge"}, works=False),
+    *(page(status) for status in (521, 523, 525, 526, 530)),
+]
+
+
+@pytest.mark.parametrize("behaviour", UNREACHED, ids=name_of)
+async def test_what_the_edge_kept_to_itself_may_be_sent_again(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, behaviour: Behaviour
+) -> None:
+    """It says nothing of the key."""
+    vendor.misbehave(behaviour)
+    raised = await outcome(adapter, jobs)
+    assert (type(raised), raised.failure.reason) == (NotProcessed, Reason.PROVIDER_UNAVAILABLE)
+    assert vendor.ledger == []
+
+
+ENVELOPES = [
+    ({"code": 401, "msg": "Invalid token", "data": None}, Reason.PROVIDER_CREDENTIALS, "Invalid token"),
+    ({"code": 402, "message": "Insufficient balance", "data": None}, Reason.PROVIDER_CREDITS, "Insuff"),
+    ({"error_code": 422, "message": "image is required", "data": []}, Reason.PROVIDER_REJECTED, "image is"),
+    ({"success": False, "code": "insufficient_balance", "message": "no"}, Reason.PROVIDER_CREDITS, "no"),
+    ({"errors": [{"code": "invalid_api_key", "message": "who?"}]}, Reason.PROVIDER_CREDENTIALS, "who?"),
+    ({"errors": ["no"], "code": 400}, Reason.PROVIDER_REJECTED, "no"),
+    ({"type": "not_found_error", "message": "gone"}, Reason.PROVIDER_REJECTED, "gone"),
+    ({"response": {"error": {"code": "moderation_blocked", "message": "m"}}}, Reason.CONTENT_REFUSED, "m"),
+    (
+        {"data": [{"error": {"code": "OutputImageSensitiveContentDetected", "message": "sensitive"}}]},
+        Reason.CONTENT_REFUSED,
+        "sensitive",
+    ),
+    ({"data": [{"url": "", "is_image_safe": False}]}, Reason.CONTENT_REFUSED, "withheld"),
+    (
+        {"output": {"task_status": "FAILED", "code": "Arrearage", "message": "m"}},
+        Reason.PROVIDER_CREDITS,
+        "m",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "reason", "said"), ENVELOPES, ids=str)
+async def test_an_envelope_is_judged_like_an_error_status(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, body: Any, reason: FailureReason, said: str
+) -> None:
+    vendor.misbehave(sends("envelope", json.dumps(body).encode(), works=False))
+    raised = await outcome(adapter, jobs)
+    assert (type(raised), raised.failure.reason) == (Refused, reason)
+    assert said in raised.failure.provider_message
+
+
+MODERATED = {"code": "moderation_blocked", "message": "m", "type": "image_generation_user_error"}
+BILLED = [
+    (400, {"error": MODERATED}, Billing.NOT_CHARGED),
+    (400, {"error": MODERATED | {"moderation_details": {"moderation_stage": "input"}}}, Billing.NOT_CHARGED),
+    (
+        400,
+        {"error": MODERATED | {"moderation_details": {"moderation_stage": "output"}}},
+        Billing.MAY_HAVE_BEEN_CHARGED,
+    ),
+    (400, {"error": {"code": "content_filter", "message": "m"}}, Billing.MAY_HAVE_BEEN_CHARGED),
+    (400, {"error": {"code": "InputTextSensitiveContentDetected", "message": "m"}}, Billing.NOT_CHARGED),
+    (
+        400,
+        {"error": {"code": "OutputImageSensitiveContentDetected", "message": "m"}},
+        Billing.MAY_HAVE_BEEN_CHARGED,
+    ),
+    (400, {"code": "x", "error": "no", "usage": {"cost_in_usd_ticks": 220000000}}, Billing.CHARGED),
+    (400, {"code": "x", "error": "no", "usage": {"cost_in_usd_ticks": 0}}, Billing.NOT_CHARGED),
+    (200, {"data": [{"url": "", "is_image_safe": False}]}, Billing.CHARGED),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "billing"), BILLED, ids=str)
+async def test_what_is_refused_after_the_work_may_be_billed(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, status: int, body: Any, billing: Billing
+) -> None:
+    vendor.misbehave(sends("refusal", json.dumps(body).encode(), status=status, works=False))
+    raised = await outcome(adapter, jobs)
+    assert isinstance(raised, Refused)
+    assert raised.billing is billing
+
+
+IDS = [
+    ({"code": 200, "data": [{"status": "submitted", "task_id": "task_01"}]}, "task_01", ""),
+    ({"id": "img_7", "request_id": "r9"}, "img_7", "r9"),
+    ({"data": {"taskId": 1234567890123}}, "1234567890123", ""),
+    ({"output": {"task_id": "u-1", "task_status": "PENDING"}, "request_id": "q"}, "u-1", "q"),
+    ({"id": "x" * 300, "request_id": "a\nb"}, "", ""),
+]
+
+
+@pytest.mark.parametrize(("body", "task_id", "request_id"), IDS, ids=str)
+async def test_every_id_in_an_answer_is_told(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs, body: Any, task_id: str, request_id: str
+) -> None:
+    vendor.misbehave(sends("ids", json.dumps(body).encode()))
+    raised = await outcome(adapter, jobs)
+    assert isinstance(raised, Ambiguous)
+    assert (raised.ids.task_id, raised.ids.request_id) == (task_id, request_id)
+
+
+async def test_a_success_that_is_a_web_page_is_called_one(
+    adapter: OpenaiAdapter, vendor: OpenaiVendor, jobs: Jobs
+) -> None:
+    """A site at a wrong address, most often, which does not make the vendor unwell."""
+    vendor.misbehave(page(200, "<!doctype html><title>Console</title>"))
+    raised = await outcome(adapter, jobs)
+    assert isinstance(raised, Ambiguous)
+    assert 'a web page with the title "Console"' in raised.failure.message
+    assert not raised.vendor_trouble
+
+
 # The vendors' own refusals
 
 
@@ -308,7 +463,7 @@ async def test_the_key_is_in_no_error(make_adapter: MakeAdapter, vendor: OpenaiV
 
 
 def test_every_word_has_one_meaning() -> None:
-    assert not DOUBTS & set(REFUSALS)
+    assert [word for word in DOUBTS if meaning_of(word)] == []
 
 
 # Successes that are nearly right

@@ -3,7 +3,6 @@
 The code in the body decides; the HTTP status, mostly 200, does only where there is no such body.
 """
 
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -24,6 +23,7 @@ from imageedit_server.providers.base import (
     SubmitError,
     VendorTaskUnknown,
 )
+from imageedit_server.providers.error_codes import Meaning, meaning_in, meaning_of
 from imageedit_server.providers.kie.briefs import without_token
 from imageedit_server.providers.kie.doubts import Doubts, Patience
 from imageedit_server.providers.kie.envelope import (
@@ -38,26 +38,23 @@ from imageedit_server.providers.kie.envelope import (
 from imageedit_server.providers.outcomes import (
     MESSAGES,
     ambiguous,
+    bare_refusal,
     is_told,
     lost,
-    not_processed,
+    meant,
     parse_retry_after,
     redact,
     refusal_of,
     refused,
 )
+from imageedit_server.providers.refusal_words import refuses_content
 from imageedit_server.runtime.clock import Clock
 
 SUCCESS = 200
-FORBIDDEN = 403
-GENERATION_FAILED = 501
-SERVER_ERROR = 500
+BAD_REQUEST = 400
 ID_NAMES = ("taskId", "task_id", "recordId")
 MAX_OUTPUTS = 16
 UPLOAD_RETRY_SECONDS = 10.0
-
-BLOCKED = "The provider's edge turned the request away before the provider saw it."
-"""An HTTP 403 that is not the vendor's JSON, such as Cloudflare's ``error code: 1010`` (VENDORS §2)."""
 
 NO_PICTURE = "The provider reported success without a picture."
 
@@ -97,12 +94,13 @@ nothing of it: ask again."""
 UNKNOWN_TASK = frozenset({400, 404, 422})
 """What recordInfo says of an id that it does not know: 422 "recordInfo is null", "Record does not exist"."""
 
-_CONTENT = re.compile(
-    r"(?<!case[-_ ])sensitive|nsfw|moderat|polic(y|ies)|prohibit|inappropriate|unsafe|safety|flagged"
-    r"|敏感|违规|审核|色情",
-    re.IGNORECASE,
-)
-"""Words of a moderation; the vendor has no code for it. Seen: ``CONTENT_POLICY_BLOCKED: the input was …``."""
+OWN_CODES: dict[int, Meaning] = {
+    433: Meaning(reason=FailureReason.PROVIDER_CREDITS),  # the quota of a sub-key
+    455: Meaning(reason=FailureReason.PROVIDER_UNAVAILABLE, later=True),  # maintenance
+    501: Meaning(reason=FailureReason.PROVIDER_FAILED),
+    505: Meaning(reason=FailureReason.PROVIDER_DISABLED),
+}
+"""What the vendor's own numbers prove, which mean something else or nothing in HTTP (VENDORS §2.3)."""
 
 
 class Answers:
@@ -165,12 +163,16 @@ class Answers:
     def _refusal(self, reply: Reply, envelope: Envelope | None, now: datetime) -> SubmitError:
         retry_after = parse_retry_after(reply.headers.get("retry-after"), now)
         if envelope is None:
-            return _bare_refusal(reply.status, retry_after)
+            return bare_refusal(
+                reply.status, reply.headers, reply.body, always_json=True, retry_after=retry_after
+            )
         code, msg = str(envelope.code), redact(envelope.msg, self._secrets)
-        if envelope.code in (400, 422) and _CONTENT.search(msg):
+        if envelope.code in (400, 422) and (meaning_in(msg) or refuses_content(msg)):
             return refused(FailureReason.CONTENT_REFUSED, code=code, provider_message=msg)
-        if envelope.code == GENERATION_FAILED:
-            return refused(FailureReason.PROVIDER_FAILED, code=code, provider_message=msg)
+        if meaning := OWN_CODES.get(envelope.code):
+            return meant(meaning, code=code, provider_message=msg, retry_after=retry_after)
+        if envelope.code < BAD_REQUEST:
+            return ambiguous(f"The provider answered {code}.", code=code, provider_message=msg)
         return refusal_of(envelope.code, provider_message=msg, retry_after=retry_after)
 
     def _end_of(self, vendor_task_id: str, envelope: Envelope) -> Failure:
@@ -208,7 +210,7 @@ class Answers:
     def _failed(self, record: dict[str, Any]) -> Failure:
         code = redact(text_of(record.get("failCode")), self._secrets)
         msg = redact(text_of(record.get("failMsg")), self._secrets)
-        refuses = _CONTENT.search(f"{code} {msg}") is not None
+        refuses = _refuses(code, msg)
         reason = FailureReason.CONTENT_REFUSED if refuses else FailureReason.PROVIDER_FAILED
         return Failure(
             reason=reason,
@@ -219,15 +221,14 @@ class Answers:
         )
 
 
-def _bare_refusal(status: int, retry_after: float | None) -> SubmitError:
-    """Judge an answer that is not in the vendor's form by its HTTP status alone."""
-    if status == FORBIDDEN:
-        return not_processed(FailureReason.PROVIDER_UNAVAILABLE, BLOCKED, code=str(status))
-    if status >= SERVER_ERROR:  # 505 and the like mean something else in HTTP
-        return ambiguous(
-            f"The provider answered HTTP {status} in a form that says nothing.", code=str(status)
-        )
-    return refusal_of(status, retry_after=retry_after)
+def _refuses(code: str, msg: str) -> bool:
+    """Whether a failed task was refused for its content: a code decides, words only where none does.
+
+    The vendor has no code of its own for it and puts numbers there, which say nothing.
+    """
+    if meaning := meaning_of(code) or meaning_in(msg):
+        return meaning.reason is FailureReason.CONTENT_REFUSED
+    return refuses_content(msg)
 
 
 def _upload_error(error: SubmitError) -> PrepareError | NotProcessed:

@@ -17,25 +17,18 @@ from imageedit_server.outbound.inflating import content_of
 from imageedit_server.providers.base import Ambiguous, Finished, Output, SubmitError
 from imageedit_server.providers.openai.asks import Ask, ask_of
 from imageedit_server.providers.openai.decoding import MAX_BASE64_CHARS, ends_as_picture, is_picture
+from imageedit_server.providers.openai.error_bodies import error_of, errors_in
 from imageedit_server.providers.openai.events import Event, events_in
 from imageedit_server.providers.openai.finding import entries_of, read_picture
-from imageedit_server.providers.openai.refusals import (
-    Judge,
-    VendorError,
-    error_of,
-    error_of_body,
-    errors_in,
-    named_in,
-    request_id_of,
-)
+from imageedit_server.providers.openai.refusals import Judge, request_id_of
 from imageedit_server.providers.openai.results import NoPicture, finished, read_result
 from imageedit_server.providers.outcomes import ambiguous, lost
+from imageedit_server.providers.web_pages import web_page_words
 
 MAX_REPLY_BYTES = 256 * MIB
 
 _PADDING = b" \t\r\n\0"
 _JSON_LINE = re.compile(rb"^[ \t\0]*+[\[{]", re.MULTILINE)
-_WEB_PAGE = re.compile(rb"<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
 
 def reply_bytes(ask: Ask) -> int:
@@ -50,12 +43,8 @@ def read_answer(answer: Answer, judge: Judge) -> Finished:
     ask = ask_of(answer.brief)
     content = content_of(answer, reply_bytes(ask))
     if not 200 <= answer.status < 300:
-        raise _verdict(judge, answer, error_of_body(content[:MIB]))
+        raise judge.of_answer(answer, content[:MIB])
     return _Success(answer, ask, judge).read(content)
-
-
-def _verdict(judge: Judge, answer: Answer, error: VendorError) -> SubmitError:
-    return judge.verdict(answer.status, error, answer.headers, answer.answer_time)
 
 
 def json_in(content: bytes) -> Any:
@@ -96,16 +85,13 @@ class _Success:
         return finished([output], self._ask, self._request_id, given=1, value=None)
 
     def _read_value(self, value: Any) -> Finished:
-        errors = [self._verdict(error) for error in errors_in(value)]
+        errors = [self._judge.of_value(self._answer, value, error) for error in errors_in(value)]
         try:
             result = read_result(value, self._ask, self._request_id)
         except NoPicture:
             if errors:
                 raise errors[0] from None
-            named = named_in(value, self._judge.secrets)
-            said = f" It named {named}." if named else ""
-            message = f"The provider answered with success, but sent no picture.{said}"
-            raise ambiguous(message) from None
+            raise self._without_picture(value) from None
         if errors and not result.outputs:
             raise errors[0]
         return replace(result, warnings=(*result.warnings, *map(_beside, errors)))
@@ -115,13 +101,14 @@ class _Success:
             return self._read_events(events)
         if self._answer.ended is not Ended.WHOLE:
             raise lost(self._answer)
-        if _WEB_PAGE.match(content):
-            message = "The provider answered with a web page; base_url or path may be wrong."
-            raise ambiguous(message)
+        if page := web_page_words(content):
+            message = f"The provider answered with {page}; base_url or path may be wrong."
+            raise ambiguous(message, provider_message=page, vendor_trouble=False)
         text = content.decode("utf-8", "replace")
         if entries_of(text) and (output := read_picture(text)):
             return self._bare(output, is_all=True)
-        raise ambiguous(f"The provider answered with success, but not readably. {error}") from error
+        message = f"The provider answered with success, but not readably. {error}"
+        raise ambiguous(message, vendor_trouble=False) from error
 
     def _read_events(self, events: list[Event]) -> Finished:
         """Take what was paid for, whatever else the stream says."""
@@ -145,8 +132,7 @@ class _Success:
         failed = [event for event in events if event.is_error]
         if failed:
             begun = any(event.is_partial for event in events)
-            found = next((error for event in failed for error in errors_in(event.value)), None)
-            raise self._broken_off(found or error_of(failed[0].value), begun=begun)
+            raise self._broken_off(failed[0].value, begun=begun)
         if is_begun:
             return
         if self._answer.ended is not Ended.WHOLE:
@@ -155,17 +141,24 @@ class _Success:
             raise ambiguous("The provider's stream of events cannot be read.")
         raise ambiguous("The provider's stream of events ended without the picture.")
 
-    def _broken_off(self, error: VendorError, *, begun: bool) -> SubmitError:
+    def _without_picture(self, value: Any) -> Ambiguous:
+        """What may have been taken is found again by its ids, if it has any."""
+        error = ambiguous("The provider answered with success, but sent no picture.", vendor_trouble=False)
+        error.ids = self._judge.ids_in(value)
+        return error
+
+    def _broken_off(self, value: Any, *, begun: bool) -> SubmitError:
         """Once there was a partial picture, no error proves any more that nothing is charged."""
-        verdict = self._verdict(error)
+        verdict = self._judge.of_value(self._answer, value, error_of(value))
         if not begun:
             return verdict
         message = f"The provider broke off after it had begun. {verdict}"
         reason = FailureReason.SUBMIT_OUTCOME_UNKNOWN
-        return Ambiguous(replace(verdict.failure, reason=reason, message=message))
-
-    def _verdict(self, error: VendorError) -> SubmitError:
-        return _verdict(self._judge, self._answer, error)
+        return Ambiguous(
+            replace(verdict.failure, reason=reason, message=message),
+            vendor_trouble=verdict.vendor_trouble,
+            ids=verdict.ids,
+        )
 
 
 def _events(content: bytes) -> list[Event]:

@@ -5,59 +5,43 @@ as 429 or 403, and an administrator may remap whatever comes from upstream (VEND
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from imageedit_server.core.charge import Billing, worst
 from imageedit_server.core.errors import FailureReason
+from imageedit_server.outbound.answers import Answer
 from imageedit_server.outbound.client import BadBody, read_json
-from imageedit_server.providers.base import SubmitError
+from imageedit_server.outbound.redaction import redact
+from imageedit_server.providers.base import SubmitError, VendorIds
+from imageedit_server.providers.error_codes import Meaning, kind_meaning, meaning_in, meaning_of
+from imageedit_server.providers.openai.error_bodies import VendorError, error_of
 from imageedit_server.providers.outcomes import (
-    REFUSED,
-    WAIT,
     ambiguous,
+    bare_refusal,
+    meant,
     not_processed,
     parse_retry_after,
-    redact,
     refusal_of,
-    refused,
+    status_meaning,
+    turned_away,
 )
+from imageedit_server.providers.refusal_words import lacks_money, refuses_content
+from imageedit_server.providers.vendor_ids import ids_in
 
-BODY_IS_THE_STATUS = 200
-"""A success whose body is an error proves nothing by its status."""
+REDIRECTS = 300
+"""Below it a body that is an error proves nothing by its status."""
+SERVER_ERROR = 500
+WORDS_COUNT = frozenset({400, 403, 406, 418, 422, 424, 451})
+"""The refusals that do not say why: 401, 402 and 404 do."""
+LOST = "The provider lost its own provider's answer."
 _MAX_REQUEST_ID_CHARS = 256
-_ID_NAMES = ("task_id", "taskId", "job_id", "id", "request_id")
-_ID = re.compile(r"[\w.:/\-]{1,256}", re.ASCII)
 _REQUEST_ID_HEADERS = ("x-request-id", "x-oneapi-request-id", "x-api-request-id")
 
-REFUSALS: Mapping[str, FailureReason] = {
-    # Moderation: OpenAI's words, then a relay's own.
-    "moderation_blocked": FailureReason.CONTENT_REFUSED,
-    "content_policy_violation": FailureReason.CONTENT_REFUSED,
-    "image_generation_user_error": FailureReason.CONTENT_REFUSED,
-    "sensitive_words_detected": FailureReason.CONTENT_REFUSED,
-    "prompt_blocked": FailureReason.CONTENT_REFUSED,
-    # Money.
-    "insufficient_quota": FailureReason.PROVIDER_CREDITS,
-    "billing_hard_limit_reached": FailureReason.PROVIDER_CREDITS,
-    "billing_not_active": FailureReason.PROVIDER_CREDITS,
-    "insufficient_user_quota": FailureReason.PROVIDER_CREDITS,
-    "pre_consume_token_quota_failed": FailureReason.PROVIDER_CREDITS,
-    # The key, and what it may do.
-    "invalid_api_key": FailureReason.PROVIDER_CREDENTIALS,
-    "access_denied": FailureReason.PROVIDER_CREDENTIALS,
-    # The request, or the set-up, as it stands.
-    "invalid_request": FailureReason.PROVIDER_REJECTED,
-    "invalid_request_error": FailureReason.PROVIDER_REJECTED,
-    "convert_request_failed": FailureReason.PROVIDER_REJECTED,
-    "model_price_error": FailureReason.PROVIDER_REJECTED,
-    "model_not_found": FailureReason.PROVIDER_REJECTED,
-    "api_not_implemented": FailureReason.PROVIDER_DISABLED,
-}
-"""Words that prove, whatever the status, that nothing was made and nothing will be."""
-
-_STATUS_WORDS = {"rate_limit_exceeded": 429}
+_FAMILIES = frozenset({"invalid_request_error", "image_generation_user_error"})
+"""Types that OpenAI puts on nearly every complaint, 401 and 429 too: the code or the status counts."""
 
 DOUBTS = frozenset(
     {
@@ -74,77 +58,35 @@ DOUBTS = frozenset(
 RELAY_TROUBLES = ("channel:", "get_channel_failed")
 """How words begin that blame the relay's own upstream accounts, not ours: they may be well again later."""
 
-_SAFETY_SENTENCES = ("safety_violations=", "rejected by the safety system", "result of our safety system")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VendorError:
-    """An error object, whatever shape it came in. ``words`` are its code and its type."""
-
-    message: str = ""
-    code: str = ""
-    kind: str = ""
-    param: str = ""
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """What the vendor calls it, the most exact first."""
-        return tuple(filter(None, (self.code, self.kind)))
-
-
-def read_error(value: Any) -> VendorError | None:
-    """Find the error in a JSON value: OpenAI's object, a bare text, or fields of the value itself."""
-    if not isinstance(value, dict):
-        return None
-    match value.get("error"):
-        case dict() as inner if inner:
-            return _error(inner)
-        case str() as text if text:
-            return VendorError(message=text, code=_text(value.get("code")))
-    return None
-
-
-def errors_in(value: Any) -> Iterator[VendorError]:
-    """Yield the errors of a success: its own, that of the response in it, and those of its entries."""
-    places = [value]
-    if isinstance(value, dict):
-        places += [value.get("response"), *_listed(value.get("data")), *_listed(value.get("images"))]
-    for place in places:
-        if found := read_error(place):
-            yield found
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def named_in(value: Any, secrets: Collection[str]) -> str:
-    """Return what a success calls its work: of a task that would have to be polled, empty for none."""
-    places = [value, *_listed(value.get("data"))] if isinstance(value, dict) else _listed(value)
-    if isinstance(value, dict) and isinstance(value.get("data"), dict):
-        places.append(value["data"])
-    texts = (_text(place.get(name)) for name in _ID_NAMES for place in places if isinstance(place, dict))
-    return next((text for text in texts if _ID.fullmatch(text) and text not in secrets), "")
-
-
-def error_of_body(body: bytes) -> VendorError:
-    """Read the body of an error status; what is not JSON says nothing."""
-    try:
-        return error_of(read_json(body))
-    except BadBody:
-        return VendorError()
-
-
-def error_of(value: Any) -> VendorError:
-    """Read a JSON value that is known to be an error, such as ``{"description": …, "code": 4}``."""
-    return read_error(value) or (_error(value) if isinstance(value, dict) else VendorError())
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judge:
     """Decides what an error means. ``secrets`` never get into its sentences."""
 
     secrets: tuple[str, ...] = field(repr=False)
+
+    def of_answer(self, answer: Answer, content: bytes) -> SubmitError:
+        """Judge an answer whose status is an error: by its body where that is the vendor's, else bare.
+
+        ``content`` is its body as it was before any coding.
+        """
+        value = _proper_json(content)
+        if value is not None and not turned_away(answer.status, answer.headers, content):
+            return self.of_value(answer, value, error_of(value))
+        wait = retry_after_seconds(answer.headers, answer.answer_time)
+        return bare_refusal(answer.status, answer.headers, content, retry_after=wait)
+
+    def of_value(self, answer: Answer, value: Any, error: VendorError) -> SubmitError:
+        """Judge ``error``, which ``value`` holds; the ids in that are kept."""
+        verdict = self.verdict(answer.status, error, answer.headers, answer.answer_time)
+        verdict.ids = self.ids_in(value)
+        return verdict
+
+    def ids_in(self, value: Any) -> VendorIds:
+        """Return the ids in ``value``, of which none is a secret that was sent back."""
+        found = ids_in(value)
+        kept = ("" if each in self.secrets else each for each in (found.task_id, found.request_id))
+        return VendorIds(task_id=next(kept), request_id=next(kept))
 
     def verdict(
         self, status: int, error: VendorError, headers: Mapping[str, str], now: datetime
@@ -158,46 +100,69 @@ class Judge:
         said = redact(f"{error.message} [{error.param}]" if error.param else error.message, self.secrets)
         wait = retry_after_seconds(headers, now)
         if any(word in DOUBTS for word in error.words):
-            return ambiguous("The provider lost its own provider's answer.", code=code, provider_message=said)
-        if reason := _refusal(status, error):
-            return refused(reason, _MESSAGES.get(error.code, ""), code=code, provider_message=said)
-        if error.code.startswith(RELAY_TROUBLES) and (status in REFUSED or status in WAIT):
+            return ambiguous(LOST, code=code, provider_message=said, vendor_trouble=status >= SERVER_ERROR)
+        if meaning := _meaning(status, error):
+            message = _SENTENCES.get(error.code, "")
+            return meant(meaning, message, code=code, provider_message=said, retry_after=wait)
+        if error.code.startswith(RELAY_TROUBLES) and status_meaning(status):
             reason = FailureReason.PROVIDER_UNAVAILABLE
             return not_processed(reason, code=code, provider_message=said, retry_after=wait)
-        message = "The provider answered with an error." if status == BODY_IS_THE_STATUS else ""
+        message = "The provider answered with an error." if status < REDIRECTS else ""
         return refusal_of(status, message=message, code=code, provider_message=said, retry_after=wait)
 
 
-_MESSAGES = {
+_SENTENCES = {
     "model_not_found": "The provider does not have this model.",
     "api_not_implemented": "The provider offers no image edits.",
 }
 
 
+def _proper_json(body: bytes) -> Any:
+    try:
+        return read_json(body)
+    except BadBody:
+        return None
+
+
 def _status_in(status: int, error: VendorError) -> int:
     """A success that holds an error counts by what its code says, where that is a status (PROMISES §2)."""
-    if status != BODY_IS_THE_STATUS:
-        return status
-    if error.code.isascii() and error.code.isdigit():
-        return int(error.code[:4])
-    return _STATUS_WORDS.get(error.code, status)
+    if status < REDIRECTS and re.fullmatch("[45][0-9][0-9]", error.code):
+        return int(error.code)
+    return status
 
 
-def _refusal(status: int, error: VendorError) -> FailureReason | None:
-    for word in error.words:
-        if (reason := REFUSALS.get(word)) and not _is_vague(word, status):
-            return reason
-    if 400 <= status < 500 and any(sentence in error.message for sentence in _SAFETY_SENTENCES):
-        return FailureReason.CONTENT_REFUSED
+def _meaning(status: int, error: VendorError) -> Meaning | None:
+    """Return what the vendor's words prove, with what it tells of the bill; None where the status counts."""
+    found = _of_codes(status, error) or _of_sentences(status, error.message)
+    if found is None and error.billing is not Billing.NOT_CHARGED:
+        found = status_meaning(status)
+    return found and replace(found, billing=worst((found.billing, error.billing)))
+
+
+def _of_codes(status: int, error: VendorError) -> Meaning | None:
+    """The code decides; the type only where it names one thing, and a family only where no status does."""
+    of_kind = meaning_of(error.kind) if status >= SERVER_ERROR else kind_meaning(error.kind)
+    if found := meaning_of(error.code) or of_kind or meaning_of(error.inner):
+        return found
+    if status < REDIRECTS and error.kind in _FAMILIES:
+        return Meaning(reason=FailureReason.PROVIDER_REJECTED)
     return None
 
 
-def _is_vague(word: str, status: int) -> bool:
-    """Whether ``word`` is only the family that OpenAI puts on nearly every error, so that the status counts.
+def _of_sentences(status: int, message: str) -> Meaning | None:
+    """Read words where nothing else is known: they refine a refusal, and never make one of a doubt.
 
-    401, 403, 404 and 429 have it as their type too, and a 5xx with it proves nothing.
+    Of a success they say that it brings no picture, but not that none was made.
     """
-    return word == "invalid_request_error" and status != BODY_IS_THE_STATUS
+    if status < REDIRECTS and refuses_content(message):
+        return Meaning(reason=FailureReason.CONTENT_REFUSED, billing=Billing.MAY_HAVE_BEEN_CHARGED)
+    if status not in WORDS_COUNT:
+        return None
+    if found := meaning_in(message):
+        return found
+    if refuses_content(message):
+        return Meaning(reason=FailureReason.CONTENT_REFUSED)
+    return Meaning(reason=FailureReason.PROVIDER_CREDITS) if lacks_money(message) else None
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -212,25 +177,3 @@ def request_id_of(headers: Mapping[str, str]) -> str:
     """Return what the vendor or the relay calls this request, empty when it does not say."""
     found = next(filter(None, map(headers.get, _REQUEST_ID_HEADERS)), "")
     return found if found.isascii() and found.isprintable() and len(found) <= _MAX_REQUEST_ID_CHARS else ""
-
-
-def _error(fields: Mapping[str, Any]) -> VendorError:
-    message = _text(fields.get("message")) or _text(fields.get("description"))
-    return VendorError(
-        message=message,
-        code=_text(fields.get("code")),
-        kind=_text(fields.get("type")),
-        param=_text(fields.get("param")),
-    )
-
-
-def _text(value: Any) -> str:
-    """A word as text: relays give some as numbers, some as null."""
-    match value:
-        case str():
-            return value.strip()
-        case bool():
-            return ""
-        case int():
-            return str(value)
-    return ""
