@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imageedit_client import AsyncClient, Task
-from imageedit_server.engine import dispatcher, gates
+from imageedit_server.engine import breaker, dispatcher
 from tests.chaos.kie_cells import KieAccount
 from tests.chaos.matrix import HEADING
 from tests.chaos.pictures import photo
@@ -70,11 +70,11 @@ class Here:
     async def open_the_breaker(self) -> None:
         """Let five calls in a row end in transport failures."""
         before = len(self.sick.calls("createTask"))
-        self.sick.misbehave("createTask", page(503), gates.MAX_CONSECUTIVE)
-        for _ in range(gates.MAX_CONSECUTIVE):
+        self.sick.misbehave("createTask", page(503), breaker.MAX_CONSECUTIVE)
+        for _ in range(breaker.MAX_CONSECUTIVE):
             [task] = await self.ended(await self.create())
             assert task.error.reason == "SUBMIT_OUTCOME_UNKNOWN"
-        assert len(self.sick.calls("createTask")) == before + gates.MAX_CONSECUTIVE
+        assert len(self.sick.calls("createTask")) == before + breaker.MAX_CONSECUTIVE
 
     async def states(self, *tasks: Task) -> list[str]:
         """Return how tasks stand after the engine has looked at all of them again."""
@@ -106,14 +106,14 @@ async def two_accounts(folder: Path, *, callbacks: bool = False) -> AsyncIterato
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gates, "OPEN_SECONDS", OPEN_SECONDS)
+    monkeypatch.setattr(breaker, "OPEN_SECONDS", OPEN_SECONDS)
     monkeypatch.setattr(dispatcher, "SWEEP_SECONDS", 0.2)
 
 
 async def test_an_open_breaker_keeps_tasks_queued_and_goes_on_polling(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gates, "OPEN_SECONDS", 3600)
+    monkeypatch.setattr(breaker, "OPEN_SECONDS", 3600)
     async with two_accounts(tmp_path) as here:
         here.sick.states = ("generating",)
         accepted = await here.create()
@@ -141,7 +141,7 @@ async def test_one_task_looks_whether_the_vendor_is_well_again(tmp_path: Path) -
         tasks = [await here.create() for _ in range(4)]
         await eventually(lambda: door.reached)
         assert sorted(await here.states(*tasks)) == ["QUEUED"] * 3 + ["RUNNING"]
-        assert len(here.sick.calls("createTask")) == gates.MAX_CONSECUTIVE + 1
+        assert len(here.sick.calls("createTask")) == breaker.MAX_CONSECUTIVE + 1
         door.open()
         ended = await here.ended(*tasks)
         assert [state_of(task) for task in ended] == ["SUCCEEDED"] * 4
@@ -156,7 +156,7 @@ async def test_a_vendor_that_is_still_down_costs_one_call_at_a_time(tmp_path: Pa
         tasks = [await here.create() for _ in range(3)]
         ended = await here.ended(*tasks)
         assert [state_of(task) for task in ended] == ["FAILED", "SUCCEEDED", "SUCCEEDED"]
-        assert len(here.sick.calls("createTask")) == gates.MAX_CONSECUTIVE + 3
+        assert len(here.sick.calls("createTask")) == breaker.MAX_CONSECUTIVE + 3
         assert len(here.sick.ledger) == 2
 
 
@@ -165,8 +165,8 @@ async def test_what_is_only_polled_does_not_stand_in_the_probe_s_way(tmp_path: P
     """A callback tells that one of the calls that opened the breaker had arrived; its work may take long."""
     async with two_accounts(tmp_path, callbacks=True) as here:
         here.sick.states = ("generating",)
-        here.sick.misbehave("createTask", page(503, works=True), gates.MAX_CONSECUTIVE)
-        for _ in range(gates.MAX_CONSECUTIVE):
+        here.sick.misbehave("createTask", page(503, works=True), breaker.MAX_CONSECUTIVE)
+        for _ in range(breaker.MAX_CONSECUTIVE):
             polled = await here.create()
             await reach(here.client, polled.task_id, lambda task: stage_of(task) == "SUBMIT_UNKNOWN")
         assert await here.sick.call_back(here.sick.ledger[-1].task_id) == 200

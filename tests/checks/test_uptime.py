@@ -4,7 +4,8 @@ import sys
 from subprocess import run
 
 KEEPS_TIMES = (
-    "tests/engine/test_rules.py",  # breakers and paces
+    "tests/engine/test_breakers.py",
+    "tests/engine/test_rules.py",  # paces
     "tests/rpc/test_limits.py::test_too_many_requests_are_refused_with_a_time",
     "tests/telemetry/test_logs.py",  # lines that are seldom logged
     "tests/telemetry/test_metrics.py::test_an_open_breaker_is_seen",

@@ -170,6 +170,18 @@ def test_a_name_that_lies_about_the_bytes_is_pointed_out(imageedit, edited):
             },
             ["failed", "The vendor refused the picture", "CONTENT_REFUSED", "not charged"],
         ),
+        (
+            "FAILED",
+            {
+                "error": {
+                    "reason": "SUBMIT_OUTCOME_UNKNOWN",
+                    "message": "It may have taken it.",
+                    "provider_code": "502",
+                    "provider_message": "Upstream is away",
+                }
+            },
+            ["the vendor said: Upstream is away [502]", "SUBMIT_OUTCOME_UNKNOWN"],
+        ),
         ("CANCELLED", {"billing": "BILLING_MAY_HAVE_BEEN_CHARGED"}, ["cancelled", "may have been charged"]),
     ],
 )

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, select
 from imageedit_server.core import transitions
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.task import Outcome, Stage, State, Status
 from imageedit_server.store.attempts import Fact, begin_attempt, learn
-from imageedit_server.store.claims import Claims, Lease, claim, renew
+from imageedit_server.store.claims import Claims, HeldBack, Lease, claim, renew
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task, change, release
 from imageedit_server.store.log import LeaseLost
@@ -89,6 +90,52 @@ async def test_new_work_may_be_held_back_where_old_work_goes_on(database: Databa
     )
     assert len(claims.claimed) == 1 + submits
     assert claims.claimed[0].task.task_id == running.task.task_id
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+@pytest.mark.parametrize("most", [1, PLENTY])
+async def test_a_tenant_that_is_held_back_holds_nobody_back(
+    database: Database, allowed: int, most: int
+) -> None:
+    """P15: however many tasks of his wait before those of others."""
+    for tenant in "aaaaac":
+        await create(database, tenant=tenant)
+    held = {"p": HeldBack(submits_by_tenant={"a": allowed, "b": 0})}
+    found = []
+    turn = ""
+    for _ in range(2):
+        claims = await database.write(
+            claim,
+            now=NOW,
+            lease_until=NOW + LEASE,
+            free_by_provider={"p": PLENTY},
+            held_back=held,
+            most=most,
+            turn=turn,
+        )
+        turn = claims.turn
+        found += [each.task.tenant for each in claims.claimed]
+        held = {"p": HeldBack(submits_by_tenant={"a": 0})}
+    assert found == ["a"] * allowed + ["c"]
+
+
+async def test_what_waits_for_a_provider_that_is_unwell_ends_with_its_failure(database: Database) -> None:
+    own, shared = (
+        Failure(reason=FailureReason.PROVIDER_UNAVAILABLE, message="x.", provider_code=code)
+        for code in ("own", "shared")
+    )
+    held = {"p": HeldBack(failure_by_tenant={"a": own}, failure=shared)}
+    codes = []
+    for tenant, provider in (("a", "p"), ("b", "p"), ("a", "q")):
+        task = await create(database, tenant=tenant, provider=provider, timeout=SECOND)
+        await database.write(
+            claim, now=NOW + SECOND, lease_until=LATER, free_by_provider={}, held_back=held, most=0
+        )
+        ended = await database.read(find_task, task.task_id)
+        assert ended is not None
+        assert ended.status.error is not None
+        codes.append(ended.status.error.provider_code)
+    assert codes == ["own", "shared", ""]
 
 
 async def test_a_claim_for_nothing_still_ends_what_is_overdue(database: Database) -> None:

@@ -138,6 +138,25 @@ def test_the_deadline_of_a_task_that_waits_to_be_tried_again_says_what_it_waits_
     assert transitions.expire(doubtful, NOW).error == transitions.SUBMIT_OUTCOME_UNKNOWN
 
 
+def test_the_deadline_of_a_task_behind_an_open_breaker_names_what_opened_it() -> None:
+    """P15. What the task itself was told counts more, and a task that was begun waited for nobody."""
+    behind = Failure(
+        reason=FailureReason.PROVIDER_UNAVAILABLE,
+        message="It fell.",
+        provider_code="503",
+        provider_message="m",
+    )
+    error = transitions.expire(Status(state=State.QUEUED), NOW, behind).error
+    assert error is not None
+    assert error.reason is FailureReason.DEADLINE_EXCEEDED
+    assert error.message.endswith("It fell.")
+    assert (error.provider_code, error.provider_message) == ("503", "m")
+    own = Status(state=State.QUEUED, attempts=(attempt(Outcome.NOT_PROCESSED, Billing.NOT_CHARGED, ERROR),))
+    assert transitions.expire(own, NOW, behind).error == replace(ERROR, retryable=True)
+    running = Status(state=State.RUNNING, stage=Stage.PREPARING)
+    assert transitions.expire(running, NOW, behind).error == transitions.DEADLINE_EXCEEDED
+
+
 def test_task_ids_are_unguessable_and_well_formed() -> None:
     ids = {new_task_id() for _ in range(1000)}
     assert len(ids) == 1000

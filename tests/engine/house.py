@@ -396,31 +396,31 @@ class House:
 
     # What tests do
 
-    async def create(self, provider: str = "plain", **fields: Any) -> str:
+    async def create(self, provider: str = "plain", *, tenant: str = TENANT, **fields: Any) -> str:
         """Create a task of one picture; return its id."""
         draft = Draft(
             **{"kind": Kind.EDIT_IMAGE, "prompt": "x", "images": (Content(INPUT),), "model": f"{provider}/m"}
             | fields
         )
-        return (await self.creating.create(TENANT, draft)).task_id
+        return (await self.creating.create(tenant, draft)).task_id
 
-    async def get(self, task_id: str) -> Task:
+    async def get(self, task_id: str, tenant: str = TENANT) -> Task:
         """Return a task."""
-        return await self.tasks.get(TENANT, task_id)
+        return await self.tasks.get(tenant, task_id)
 
-    async def ended(self, task_id: str) -> Task:
+    async def ended(self, task_id: str, tenant: str = TENANT) -> Task:
         """Follow a task to its end."""
-        return await self._until(task_id, lambda task: task.status.state.terminal)
+        return await self._until(task_id, lambda task: task.status.state.terminal, tenant)
 
     async def reached(self, task_id: str, stage: Stage | State) -> Task:
         """Follow a task until it stands at ``stage``."""
         return await self._until(task_id, lambda task: stage in (task.status.stage, task.status.state))
 
-    async def _until(self, task_id: str, condition: Callable[[Task], bool]) -> Task:
-        async for item in self.watching.watch(TENANT, task_id, 0):
+    async def _until(self, task_id: str, condition: Callable[[Task], bool], tenant: str = TENANT) -> Task:
+        async for item in self.watching.watch(tenant, task_id, 0):
             if not isinstance(item, Heartbeat) and condition(item.task):
-                return await self.get(task_id)
-        raise AssertionError(f"ended as {(await self.get(task_id)).status}")
+                return await self.get(task_id, tenant)
+        raise AssertionError(f"ended as {(await self.get(task_id, tenant)).status}")
 
     async def events_now(self, task_id: str) -> list[Event]:
         """Return the log of a task."""

@@ -70,7 +70,7 @@ async def die_and_restart(
             return await add(self, *args, field=field, **kwargs)  # type: ignore[arg-type]
 
         monkeypatch.setattr(ImageLibrary, "add", die_in_the_download)
-    task_id = await house.create(task_provider, **fields)
+    task_id = await house.create(task_provider, **fields)  # type: ignore[arg-type]
     await killed.wait()
     await house.kill()
     await house.start()

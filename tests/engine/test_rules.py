@@ -1,4 +1,4 @@
-"""The engine's pure rules: where to go on, when to try again, when to leave a provider alone (F40, P15)."""
+"""The engine's pure rules: where to go on, when to try again, how fast (F40)."""
 
 import asyncio
 from datetime import timedelta
@@ -10,16 +10,7 @@ from hypothesis import strategies as st
 
 from imageedit_server.core.request import Kind, Request
 from imageedit_server.core.task import Attempt, Outcome, Status, Task
-from imageedit_server.engine.gates import (
-    MAX_CONSECUTIVE,
-    MIN_CALLS,
-    OPEN_SECONDS,
-    WINDOW_SECONDS,
-    Breaker,
-    Pace,
-    Rate,
-    parse_rate,
-)
+from imageedit_server.engine.gates import Pace, Rate, parse_rate
 from imageedit_server.engine.resume import ResumePoint, resume_point
 from imageedit_server.engine.retries import MAX_BACKOFF_SECONDS, MAX_RETRY_SECONDS, retry_delay
 from imageedit_server.engine.waiting import poll_delay
@@ -70,6 +61,14 @@ def test_where_to_go_on_is_told_for_every_attempt(
         assert outcome is Outcome.SUCCEEDED
 
 
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_an_id_that_nobody_can_ask_for_leads_to_no_poll(outcome: Outcome) -> None:
+    """A vendor that answers at once may name one in an answer that proves nothing."""
+    for safety, urls in product(SubmitSafety, (False, True)):
+        named = resume_point(task_with(attempt(outcome, "v")), safety, has_result_urls=urls, polls=False)
+        assert named is resume_point(task_with(attempt(outcome)), safety, has_result_urls=urls)
+
+
 @given(st.floats(allow_nan=False), st.integers(0, 3000), st.integers(-(10**6), 10**6))
 def test_a_retry_is_neither_too_soon_nor_too_late(said: float, tries: int, waited: int) -> None:
     """Also after more tries than a float has powers of two, and when the clock was set back."""
@@ -84,78 +83,6 @@ def test_a_retry_is_neither_too_soon_nor_too_late(said: float, tries: int, waite
 )
 def test_polls_become_rarer(waited: float, delay: float) -> None:
     assert poll_delay((1.0, 2.0, 3.0), timedelta(seconds=waited)) == delay
-
-
-# The breaker
-
-
-class Timer:
-    now = -OPEN_SECONDS
-    """A breaker that opens now may be asked again at 0, which is a time like any other."""
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_a_breaker_opens_after_failures_in_a_row_and_closes_by_a_probe() -> None:
-    timer = Timer()
-    breaker = Breaker(timer)
-    for _ in range(MAX_CONSECUTIVE - 1):
-        breaker.record(failed=True)
-    assert breaker.allows() is None
-    breaker.record(failed=True)
-    assert breaker.allows() == 0
-    timer.now += OPEN_SECONDS - 0.5
-    assert breaker.allows() == 0
-    timer.now += 0.5
-    assert breaker.allows() == 1
-    breaker.begin()
-    assert breaker.allows() == 0  # one probe at a time
-    breaker.record(failed=False)
-    breaker.leave()
-    assert breaker.allows() is None
-
-
-def test_a_failed_probe_keeps_it_open() -> None:
-    timer = Timer()
-    breaker = Breaker(timer)
-    for _ in range(MAX_CONSECUTIVE):
-        breaker.record(failed=True)
-    timer.now += OPEN_SECONDS
-    breaker.begin()
-    breaker.record(failed=True)
-    breaker.leave()
-    assert breaker.allows() == 0
-    timer.now += OPEN_SECONDS
-    assert breaker.allows() == 1
-
-
-def test_a_success_between_failures_counts() -> None:
-    breaker = Breaker(Timer())
-    for _ in range(MIN_CALLS // MAX_CONSECUTIVE):
-        for _ in range(MAX_CONSECUTIVE - 2):
-            breaker.record(failed=True)
-        breaker.record(failed=False)
-        breaker.record(failed=False)
-        breaker.record(failed=False)
-    assert breaker.allows() is None
-
-
-def test_every_second_call_failing_is_too_many() -> None:
-    breaker = Breaker(Timer())
-    for number in range(MIN_CALLS):
-        breaker.record(failed=number % 2 == 1)
-    assert breaker.allows() == 0
-
-
-def test_what_is_long_ago_does_not_count() -> None:
-    timer = Timer()
-    breaker = Breaker(timer)
-    for number in range(MIN_CALLS - 1):
-        breaker.record(failed=number % 2 == 1)
-    timer.now += WINDOW_SECONDS + 1
-    breaker.record(failed=True)
-    assert breaker.allows() is None
 
 
 # The pace

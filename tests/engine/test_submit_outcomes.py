@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -20,9 +21,11 @@ from imageedit_server.providers.base import (
     NotProcessed,
     Prepared,
     Report,
+    SubmitError,
+    VendorIds,
 )
 from imageedit_server.providers.outcomes import ambiguous, not_processed, refused
-from tests.engine.house import DONE, MINUTE, PUBLIC_URL, House, Vendor, accept, finish_now
+from tests.engine.house import DONE, MINUTE, PUBLIC_URL, House, Puppet, Vendor, accept, finish_now
 
 BUSY = not_processed(FailureReason.PROVIDER_RATE_LIMITED, "Not now.", code="429")
 DOWN = not_processed(FailureReason.PROVIDER_UNAVAILABLE, "Not there.")
@@ -417,3 +420,65 @@ async def test_who_takes_our_key_and_never_answers_is_unknown_at_the_deadline(
     assert task.status.end_time == task.deadline
     assert set(vendor.paid) == {f"{task_id}-1"}
     assert len(vendor.paid) < 30  # it backs off
+
+
+# What the vendor said
+
+
+async def test_an_unknown_outcome_says_why(house: House, vendor: Vendor) -> None:
+    """The reason is the doubt; what the vendor said to the call comes with it."""
+    vendor.submit = raising(ambiguous("It answered 502.", code="502", provider_message="Upstream is away"))  # type: ignore[assignment]
+    task = await house.ended(await house.create())
+    assert task.status.error == replace(
+        transitions.SUBMIT_OUTCOME_UNKNOWN, provider_code="502", provider_message="Upstream is away"
+    )
+
+
+def naming(error: SubmitError, **ids: str) -> SubmitError:
+    error.ids = VendorIds(**ids)
+    return error
+
+
+async def test_an_id_in_a_doubtful_answer_is_kept(house: House, vendor: Vendor) -> None:
+    """A vendor that answers at once is not asked about it: people may be."""
+    vendor.submit = raising(naming(ambiguous("No picture."), task_id="w1", request_id="r1"))  # type: ignore[assignment]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Puppet, "polls", False)
+        task = await house.ended(await house.create())
+    [attempt] = task.status.attempts
+    assert (attempt.vendor_task_id, attempt.vendor_request_id) == ("w1", "r1")
+    assert task.status.error is not None
+    assert task.status.error.reason is FailureReason.SUBMIT_OUTCOME_UNKNOWN
+    assert vendor.polled == []
+
+
+async def test_an_id_in_a_doubtful_answer_is_asked_about(house: House, vendor: Vendor) -> None:
+    """Asking is free, and may end the doubt well."""
+    vendor.submit = raising(naming(ambiguous("It said 500."), task_id="w1"))  # type: ignore[assignment]
+    task = await house.ended(await house.create())
+    assert task.status.images
+    assert vendor.polled == ["w1"]
+    assert len(vendor.paid) == 1
+
+
+async def test_an_id_that_names_other_work_is_not_kept(house: House, vendor: Vendor) -> None:
+    first = await house.ended(await house.create())
+    stolen = first.status.attempts[0].vendor_task_id
+    vendor.submit = raising(naming(ambiguous("It said 500."), task_id=stolen, request_id="r"))  # type: ignore[assignment]
+    task = await house.ended(await house.create())
+    [attempt] = task.status.attempts
+    assert (attempt.vendor_task_id, attempt.vendor_request_id) == ("", "r")
+    assert task.status.error == transitions.SUBMIT_OUTCOME_UNKNOWN
+
+
+@pytest.mark.parametrize("billing", [Billing.CHARGED, Billing.MAY_HAVE_BEEN_CHARGED])
+async def test_a_refusal_that_is_billed_is_a_failed_attempt(
+    house: House, vendor: Vendor, billing: Billing
+) -> None:
+    vendor.submit = raising(refused(FailureReason.CONTENT_REFUSED, billing=billing))  # type: ignore[assignment]
+    task = await house.ended(await house.create())
+    assert outcomes(task) == [Outcome.FAILED]
+    assert (task.status.billing, reason_of(task)) == (billing, FailureReason.CONTENT_REFUSED)
+    assert task.status.attempts[0].end_time is not None
+    free = await house.ended(await house.create("free"))
+    assert (free.status.billing, outcomes(free)) == (Billing.NOT_CHARGED, [Outcome.NOT_PROCESSED])

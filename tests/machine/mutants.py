@@ -262,7 +262,7 @@ def fails_for_free(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def ignores_the_deadline(patch: pytest.MonkeyPatch) -> None:
     """Nothing is ever ended by the time alone."""
-    patch.setattr(claims, "_expire", lambda connection, now: False)
+    patch.setattr(claims, "_expire", lambda connection, now, held_back: False)
     patch.setattr(Recorder, "remaining", lambda self: 1e9)
 
 
@@ -279,7 +279,7 @@ def leaves_what_a_dead_process_had(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(SqliteDatabase, "recover", respect)
     patch.setattr(claims, "_candidates", only_free)
-    patch.setattr(claims, "_expire", lambda connection, now: False)
+    patch.setattr(claims, "_expire", lambda connection, now, held_back: False)
 
 
 def _free(connection: Any, row: Any) -> bool:

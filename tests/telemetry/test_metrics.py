@@ -19,7 +19,7 @@ import pytest_asyncio
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit_client import AsyncClient
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.engine.gates import MAX_CONSECUTIVE
+from imageedit_server.engine.breaker import MAX_CONSECUTIVE
 from imageedit_server.engine.results import BadResult
 from imageedit_server.providers.base import Accepted, Finished, Prepared, Report
 from imageedit_server.providers.outcomes import not_processed

@@ -1,6 +1,6 @@
 """Why work failed: the one noun for it, from the vendor's answer to what the caller reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imageedit_server.core.errors import FailureReason
 
@@ -19,3 +19,9 @@ class Failure:
     provider_code: str = ""
     provider_message: str = ""
     retryable: bool = False
+
+    def quoting(self, other: "Failure | None") -> "Failure":
+        """Return this failure with what the vendor said in ``other``, if anything."""
+        if other is None:
+            return self
+        return replace(self, provider_code=other.provider_code, provider_message=other.provider_message)

@@ -81,21 +81,32 @@ def fail(status: Status, now: datetime, error: Failure) -> Status:
     return _end(replace(status, error=error), State.FAILED, now)
 
 
-def expire(status: Status, now: datetime) -> Status:
+def expire(status: Status, now: datetime, behind: Failure | None = None) -> Status:
     """The deadline passed. The reason is the doubt, where a paid call's outcome is unknown (DESIGN §4).
 
-    For a task that waits to be tried again it is what it waits for (PROMISES §2).
+    For a task that waits to be tried again it is what it waits for (PROMISES §2). ``behind`` is what opened
+    the breaker that the task waited behind (P15).
     """
-    unknown = any(
-        attempt.outcome in UNKNOWN_OUTCOMES and attempt.billing is not Billing.NOT_CHARGED
-        for attempt in status.attempts
-    )
-    if unknown:
-        return fail(status, now, SUBMIT_OUTCOME_UNKNOWN)
+    if doubt := _doubt(status):
+        return fail(status, now, doubt)
     last = status.attempts[-1] if status.attempts else None
     if status.state is State.QUEUED and last and last.error:
         return fail(status, now, replace(last.error, retryable=True))
+    if status.state is State.QUEUED and behind:
+        return fail(status, now, _left_alone(behind))
     return fail(status, now, DEADLINE_EXCEEDED)
+
+
+def _doubt(status: Status) -> Failure | None:
+    for attempt in reversed(status.attempts):
+        if attempt.outcome in UNKNOWN_OUTCOMES and attempt.billing is not Billing.NOT_CHARGED:
+            return SUBMIT_OUTCOME_UNKNOWN.quoting(attempt.error)
+    return None
+
+
+def _left_alone(behind: Failure) -> Failure:
+    why = f"The provider had failed before and was left alone. {behind.message}"
+    return replace(DEADLINE_EXCEEDED, message=f"{DEADLINE_EXCEEDED.message} {why}").quoting(behind)
 
 
 def cancel(status: Status, now: datetime) -> Status:

@@ -13,6 +13,7 @@ from imageedit_server.core.change import Change
 from imageedit_server.core.errors import Refusal
 from imageedit_server.core.task import Stage, State
 from imageedit_server.engine.adopt import NO_PROVIDER, adopt
+from imageedit_server.engine.breaker import Breaker
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.late_results import LateResults
 from imageedit_server.engine.recorder import Tools
@@ -37,7 +38,7 @@ class _ActiveRun:
     lease: Lease
     work: asyncio.Task[None]
     run: Run | None
-    probe: bool
+    probed: tuple[Breaker, ...]
 
 
 class Dispatcher:
@@ -144,6 +145,7 @@ class Dispatcher:
             lease_until=now + self._lease,
             free_by_provider={**free, **dict.fromkeys((NO_PROVIDER, *self._gone), room)},
             submits_by_provider={name: gate.submits(busy[name]) for name, gate in self._gates.items()},
+            held_back={name: gate.held_back() for name, gate in self._gates.items()},
             most=room,
             turn=self._turn,
         )
@@ -193,11 +195,11 @@ class Dispatcher:
         served = offer and gate and offer.provider.name == request.provider  # another knows nothing of it
         run = Run(claimed, offer, gate, self._tools) if offer and gate and served else None
         is_new = claimed.task.status.stage is Stage.PREPARING  # what is only polled is no probe
-        probe = gate is not None and is_new and gate.breaker.begin()
+        probed = gate.breakers.begin(claimed.task.tenant) if gate and is_new else ()
         work = asyncio.create_task(
             run.carry_on() if run else adopt(claimed, self._tools), name=f"run {claimed.task.task_id}"
         )
-        running = _ActiveRun(request.provider, claimed.lease, work, run, probe)
+        running = _ActiveRun(request.provider, claimed.lease, work, run, probed)
         self._active[claimed.task.task_id] = running
         work.add_done_callback(partial(self._finished, running))
 
@@ -205,8 +207,8 @@ class Dispatcher:
         task_id = running.lease.task_id
         if self._active.get(task_id) is running:  # one that was let go of may have been claimed anew already
             del self._active[task_id]
-        if running.probe:
-            self._gates[running.provider].breaker.leave()
+        for breaker in running.probed:
+            breaker.leave()
         self._wake.set()
         if not work.cancelled() and (error := work.exception()):
             _log.error(
@@ -258,4 +260,4 @@ class Dispatcher:
 
 
 def _is_open(gate: Gate) -> float:
-    return float(gate.breaker.allows() is not None)
+    return float(gate.breakers.is_open)

@@ -37,7 +37,7 @@ class Downloading:
 
     async def begin(self, finished: Finished) -> None:
         """Make durable that the vendor succeeded, before anything is fetched. Raises ``LeaseLost``."""
-        polled = bool(self._recorder.attempt.vendor_task_id)  # then no signed URL has to be kept
+        polled = self._waiting.can_ask  # then no signed URL has to be kept
         urls = () if polled else tuple(output.url for output in finished.outputs if output.url)
         await self._recorder.succeeded(finished, urls)
 
@@ -97,5 +97,5 @@ class Downloading:
 
     async def _ask_again(self) -> Finished | None:
         """Ask an asynchronous vendor for its result once more; others have nothing more to say."""
-        answer = await self._waiting.ask() if self._recorder.attempt.vendor_task_id else None
+        answer = await self._waiting.ask() if self._waiting.can_ask else None
         return answer if isinstance(answer, Finished) else None

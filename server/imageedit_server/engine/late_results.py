@@ -92,7 +92,8 @@ class LateResults:
         note(tenant=task.tenant, task_id=task_id)
         for attempt in task.status.attempts:
             provider = self._catalog.providers.get(attempt.provider)
-            if provider and attempt.vendor_task_id and not _is_home(task, attempt):
+            asked = provider and provider.adapter.polls and attempt.vendor_task_id
+            if provider and asked and not _is_home(task, attempt):
                 note(provider=provider.name, attempt=attempt.number)
                 await self._collect(AttemptKey(task_id, attempt.number), attempt.vendor_task_id, provider)
         await self._tools.database.record(late_collected, call)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from imageedit_server.core import transitions
-from imageedit_server.core.charge import Charge
+from imageedit_server.core.charge import Billing, Charge
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.failure import Failure
@@ -19,11 +19,20 @@ from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.results import Results
 from imageedit_server.engine.retries import retry_delay
 from imageedit_server.feed.base import Feed
-from imageedit_server.providers.base import Accepted, Finished, NotProcessed, SubmitError
+from imageedit_server.providers.base import (
+    NO_IDS,
+    Accepted,
+    Finished,
+    NotProcessed,
+    Refused,
+    SubmitError,
+    VendorIds,
+)
 from imageedit_server.runtime.clock import Clock, seconds_until
 from imageedit_server.store.attempts import (
     AttemptKey,
     Fact,
+    VendorTaskTaken,
     add_late_images,
     begin_attempt,
     learn,
@@ -162,17 +171,22 @@ class Recorder:
 
     async def not_processed(self, error: SubmitError) -> None:
         """The vendor did nothing with the attempt."""
-        await self._learn(
-            Fact(
-                outcome=Outcome.NOT_PROCESSED,
-                billing=self._charge.not_processed,
-                error=error.failure,
-            )
-        )
+        outcome, billing = Outcome.NOT_PROCESSED, self._charge.not_processed
+        await self._learn_of(error.ids, Fact(outcome=outcome, billing=billing, error=error.failure))
 
-    async def unknown(self, error: Failure = transitions.SUBMIT_OUTCOME_UNKNOWN) -> None:
+    async def refused(self, error: Refused) -> None:
+        """The vendor will make nothing of the attempt; what it bills all the same was no refusal to work."""
+        if self._charge.is_free or error.billing is Billing.NOT_CHARGED:
+            await self.not_processed(error)
+        else:
+            fact = Fact(outcome=Outcome.FAILED, billing=error.billing, error=error.failure)
+            await self._learn_of(error.ids, fact)
+
+    async def unknown(
+        self, error: Failure = transitions.SUBMIT_OUTCOME_UNKNOWN, ids: VendorIds = NO_IDS
+    ) -> None:
         """Nobody knows whether the vendor took the attempt."""
-        await self._learn(Fact(outcome=Outcome.UNKNOWN, error=error))
+        await self._learn_of(ids, Fact(outcome=Outcome.UNKNOWN, error=error))
 
     async def interrupted(self) -> None:
         """Nobody heard how the attempt's last call ended: what the next one says is not proof of that one."""
@@ -221,6 +235,14 @@ class Recorder:
     async def result_urls(self) -> tuple[str, ...]:
         """Return where the vendor said that the attempt's results are."""
         return await self._database.look_up(result_urls, self._key()) if self.task.status.attempts else ()
+
+    async def _learn_of(self, ids: VendorIds, fact: Fact) -> None:
+        """Write a fact with the ids that an error named. One that names other work proves nothing."""
+        fact = replace(fact, vendor_request_id=ids.request_id)
+        try:
+            await self._learn(replace(fact, vendor_task_id=ids.task_id))
+        except VendorTaskTaken:
+            await self._learn(fact)
 
     async def _learn(self, fact: Fact) -> None:
         await self._keep_trying(lambda now: self._database.record(learn, self._key(), _at(fact, now)))

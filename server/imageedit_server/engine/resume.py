@@ -23,12 +23,18 @@ class ResumePoint(Enum):
     """The vendor finished, and its answer died with the process that held it."""
 
 
-def resume_point(task: Task, safety: SubmitSafety, *, has_result_urls: bool) -> ResumePoint:
-    """Read where work goes on off a task that was just claimed."""
+def resume_point(
+    task: Task, safety: SubmitSafety, *, has_result_urls: bool, polls: bool = True
+) -> ResumePoint:
+    """Read where work goes on off a task that was just claimed.
+
+    The vendor's id of the work leads to a poll only where the adapter ``polls``: one that answers at once may
+    have named an id in an answer that proves nothing, and that is kept for people to ask with.
+    """
     last = task.status.attempts[-1] if task.status.attempts else None
     if last is None or last.outcome in (Outcome.NOT_PROCESSED, Outcome.FAILED):
         return ResumePoint.SUBMIT
-    if last.vendor_task_id:
+    if last.vendor_task_id and polls:
         return ResumePoint.POLL
     if safety is SubmitSafety.NATIVE_KEY:
         return ResumePoint.SUBMIT_AGAIN

@@ -76,8 +76,8 @@ class Run:
 
     async def _go_on(self) -> None:
         urls = await self._recorder.result_urls()
-        safety = self._provider.adapter.submit_safety
-        match resume_point(self._recorder.task, safety, has_result_urls=bool(urls)):
+        adapter, task = self._provider.adapter, self._recorder.task
+        match resume_point(task, adapter.submit_safety, has_result_urls=bool(urls), polls=adapter.polls):
             case ResumePoint.SUBMIT:
                 await self._attempt(again=False)
             case ResumePoint.SUBMIT_AGAIN:

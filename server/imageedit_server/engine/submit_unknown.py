@@ -16,6 +16,7 @@ class SubmitUnknown:
     def __init__(self, recorder: Recorder, adapter: Adapter, tools: Tools) -> None:
         self._recorder = recorder
         self._safety = adapter.submit_safety
+        self._polls = adapter.polls
         self._tools = tools
 
     async def settle(self) -> bool:
@@ -25,12 +26,14 @@ class SubmitUnknown:
         elif self._recorder.task.status.stage is not Stage.SUBMIT_UNKNOWN:
             await self._recorder.unknown()
             await self._park(self._window_end())
-            if self._recorder.attempt.vendor_task_id:  # a callback overtook the answer: nothing is unknown
+            if self._polls and self._recorder.attempt.vendor_task_id:  # from a callback, or a doubtful answer
                 await self._unpark()
         elif may_resubmit(self._recorder.task):
             return True
         else:
-            await self._recorder.fail(transitions.SUBMIT_OUTCOME_UNKNOWN)
+            await self._recorder.fail(
+                transitions.SUBMIT_OUTCOME_UNKNOWN.quoting(self._recorder.attempt.error)
+            )
         return False
 
     async def _park(self, not_before: datetime) -> None:

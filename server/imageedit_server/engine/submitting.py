@@ -95,10 +95,10 @@ class Submitting:
             await self._recorder.not_processed(error)
             await self._recorder.give_back(error)
         except Refused as error:
-            await self._recorder.not_processed(error)
+            await self._recorder.refused(error)
             await self._recorder.fail(error.failure)
         except Ambiguous as error:
-            await self._recorder.unknown(error.failure)
+            await self._recorder.unknown(error.failure, error.ids)
             return error
         except VendorTaskTaken:
             _log.critical("%s gave one id to two attempts", self._provider.name)
@@ -113,9 +113,9 @@ class Submitting:
             with provider_call(self._provider.name, "submit") as call:
                 answer = call.ended(await self._made(prepared))
         except SubmitError as error:
-            self._gate.record(error)
+            self._gate.record(self._recorder.task.tenant, error)
             raise
-        self._gate.record(None)
+        self._gate.record(self._recorder.task.tenant, None)
         return answer
 
     async def _made(self, prepared: Prepared) -> Accepted | Finished:

@@ -42,6 +42,11 @@ class Waiting:
         self._called_back = asyncio.Event()
         self._unknown = 0
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether the vendor can be asked for the attempt's work, and for its result again."""
+        return self._provider.adapter.polls and bool(self._recorder.attempt.vendor_task_id)
+
     def called_back(self) -> None:
         """The vendor called back: poll now instead of later."""
         self._called_back.set()

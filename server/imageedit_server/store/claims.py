@@ -2,14 +2,16 @@
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Integer, bindparam, func, or_, select, update
 
 from imageedit_server.core import transitions
+from imageedit_server.core.failure import Failure
 from imageedit_server.core.task import State, Task
 from imageedit_server.store.dialect import lock_task
 from imageedit_server.store.log import append_event, update_row
@@ -52,6 +54,22 @@ class Claims:
     turn: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldBack:
+    """Whose tasks wait for a provider that is unwell, and why (P15).
+
+    ``submits_by_tenant`` says how many tasks of a tenant may begin to pay it, where that is not any number;
+    the failures are what those that wait to their deadline end with, ``failure`` for whoever is not named.
+    """
+
+    submits_by_tenant: Mapping[str, int] = field(default_factory=dict)
+    failure_by_tenant: Mapping[str, Failure] = field(default_factory=dict)
+    failure: Failure | None = None
+
+
+NOT_HELD_BACK = HeldBack()
+
+
 def claim(
     connection: Connection,
     *,
@@ -60,6 +78,7 @@ def claim(
     free_by_provider: Mapping[str, int],
     most: int,
     submits_by_provider: Mapping[str, int] = MappingProxyType({}),
+    held_back: Mapping[str, HeldBack] = MappingProxyType({}),
     turn: str = "",
 ) -> Claims:
     """End what is overdue, then lease tasks that can be worked on.
@@ -68,12 +87,21 @@ def claim(
     oldest task: however many tasks of others wait, a tenant waits for one turn of each of them (F88).
 
     ``free_by_provider`` says how many tasks each provider can take, ``submits_by_provider`` how many of them
-    may begin to pay it where that is fewer, and ``most`` how many there is room for.
+    may begin to pay it where that is fewer, ``held_back`` whose may not, and ``most`` how many there is room
+    for.
     """
-    more_overdue = _expire(connection, now)
+    more_overdue = _expire(connection, now, held_back)
     rows: list[Any] = []
     if most > 0:
-        rows = _candidates(connection, now, free_by_provider, submits_by_provider, most, turn)
+        rows = _candidates(
+            connection,
+            now,
+            free_by_provider,
+            submits_by_provider=submits_by_provider,
+            held_back=held_back,
+            most=most,
+            turn=turn,
+        )
     _lock(connection, rows)
     leased = (_lease(connection, row, now, lease_until) for row in rows)
     claimed = tuple(each for each in leased if each is not None)
@@ -102,7 +130,9 @@ def _candidates(
     connection: Connection,
     now: datetime,
     free_by_provider: Mapping[str, int],
+    *,
     submits_by_provider: Mapping[str, int],
+    held_back: Mapping[str, HeldBack],
     most: int,
     turn: str,
 ) -> list[Any]:
@@ -111,11 +141,13 @@ def _candidates(
     chosen = _as_many_as_fit(sorted(begun, key=_number), free, most)
     most -= len(chosen)
     may_begin = {name: min(places, submits_by_provider.get(name, places)) for name, places in free.items()}
+    by_tenant = {name: dict(held.submits_by_tenant) for name, held in held_back.items()}
     queued: list[Any] = []
     for provider, places in may_begin.items():
         if places > 0 and most > 0:
-            queued += _queued(connection, provider, micros, most, turn)
-    return chosen + _in_turns(queued, may_begin, most, turn)
+            limits = by_tenant.get(provider, {})
+            queued += _queued(connection, provider, micros, most, turn, limits)
+    return chosen + _in_turns(queued, may_begin, by_tenant, most, turn)
 
 
 def _as_many_as_fit(rows: Iterable[Any], free: dict[str, int], most: int) -> list[Any]:
@@ -128,15 +160,18 @@ def _as_many_as_fit(rows: Iterable[Any], free: dict[str, int], most: int) -> lis
     return chosen
 
 
-def _queued(connection: Connection, provider: str, now: int, most: int, turn: str) -> list[Any]:
+def _queued(
+    connection: Connection, provider: str, now: int, most: int, turn: str, limits: Mapping[str, int]
+) -> list[Any]:
     """Return the ``most`` oldest tasks of each of the next ``most`` tenants, from the one after ``turn`` on.
 
-    The cost grows with what can be claimed, not with what waits.
+    The cost grows with what can be claimed, not with what waits. Tenants that may begin none are passed
+    over, so that theirs do not keep others' from being found.
     """
     rows: list[Any] = []
     for after, until in ((turn, LAST), ("", turn)):
         for found in _between(connection, provider, now, most, after, until):
-            rows += found
+            rows += (row for row in found if limits.get(row.tenant) != 0)
             if len({row.tenant for row in rows}) >= most:
                 return rows
     return rows
@@ -157,7 +192,13 @@ def _between(
         after = found[-1].tenant
 
 
-def _in_turns(rows: Iterable[Any], free: dict[str, int], most: int, turn: str) -> list[Any]:
+def _in_turns(
+    rows: Iterable[Any],
+    free: dict[str, int],
+    by_tenant: Mapping[str, dict[str, int]],
+    most: int,
+    turn: str,
+) -> list[Any]:
     """Go round the tenants, from the one after ``turn`` on; each takes its oldest task that fits."""
     waiting: defaultdict[str, list[Any]] = defaultdict(list)
     for row in sorted(rows, key=_number):
@@ -166,12 +207,19 @@ def _in_turns(rows: Iterable[Any], free: dict[str, int], most: int, turn: str) -
     chosen: list[Any] = []
     while circle and len(chosen) < most:
         tenant = circle.popleft()
-        taken = _as_many_as_fit(waiting[tenant], free, 1)
+        allowed = (row for row in waiting[tenant] if by_tenant.get(row.provider, {}).get(tenant) != 0)
+        taken = _as_many_as_fit(allowed, free, 1)
         if taken:  # else there will be no room in the next round either
             waiting[tenant].remove(taken[0])
+            _count_down(by_tenant.get(taken[0].provider, {}), tenant)
             circle.append(tenant)
             chosen += taken
     return chosen
+
+
+def _count_down(limits: dict[str, int], tenant: str) -> None:
+    if tenant in limits:
+        limits[tenant] -= 1
 
 
 def _last_turn(rows: Sequence[Any], turn: str) -> str:
@@ -244,14 +292,16 @@ _NEXT_END_OF_WAIT = PreparedSelect(
 )
 
 
-def _expire(connection: Connection, now: datetime) -> bool:
+def _expire(connection: Connection, now: datetime, held_back: Mapping[str, HeldBack]) -> bool:
     """Fail open tasks past their deadline that nobody works on; say whether there may be more."""
     overdue = _OVERDUE.all(connection, now=to_micros(now))
     _lock(connection, overdue)
     for task in overdue:
         row = row_by_id(connection, task.task_id)
         if row is not None and not State(row.state).terminal and not _is_owned(row, now):
-            append_event(connection, row, transitions.expire, now)
+            held = held_back.get(row.provider, NOT_HELD_BACK)
+            behind = held.failure_by_tenant.get(row.tenant, held.failure)
+            append_event(connection, row, partial(transitions.expire, behind=behind), now)
     return len(overdue) == MOST_OVERDUE
 
 

@@ -54,9 +54,15 @@ def ending(task: Task) -> str:
     """How a finished task ended: why if it failed, and who pays."""
     error = task.error
     reason = f": {error.message.rstrip('.')} ({error.reason})" if error.reason else ""
-    vendor = f"; the vendor said: {error.provider_message}" if error.provider_message else ""
+    vendor = f"; the vendor said: {said}" if (said := _vendor_words(error)) else ""
     billing = f"; {BILLINGS[task.billing]}" if task.billing in BILLINGS else ""
     return f"the task {STATES.get(task.state, 'unknown')}{reason}{vendor}{billing}"
+
+
+def _vendor_words(error: task_pb2.TaskError) -> str:
+    """The vendor's own words, with its code where they do not hold it."""
+    code, message = error.provider_code, error.provider_message
+    return " ".join(filter(None, [message, f"[{code}]" if code and code not in message else ""]))
 
 
 def outcome(task: Task) -> str:
