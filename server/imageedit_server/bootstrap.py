@@ -201,6 +201,7 @@ def _tools(
         results=Results(results_library, fetch, storage.clock, max_bytes=RESULT_MAX_BYTES),
         clock=storage.clock,
         public_url=settings.server.public_url.rstrip("/"),
+        result_grace=timedelta(seconds=settings.engine.result_grace_seconds),
         unknown_window=timedelta(seconds=settings.engine.unknown_window_seconds),
     )
 

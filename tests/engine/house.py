@@ -265,6 +265,7 @@ class House:
 
     database_class: type[MortalDatabase] = MortalDatabase
     unknown_window = 30 * MINUTE
+    result_grace = MINUTE
 
     def __init__(
         self,
@@ -337,6 +338,7 @@ class House:
             results=Results(self.library, fetch, self.clock, max_bytes=100_000),
             clock=self.clock,
             public_url=self.public_url,
+            result_grace=self.result_grace,
             unknown_window=self.unknown_window,
         )
         self.dispatcher = Dispatcher(tools, self.catalog, concurrency=self.concurrency, lease_seconds=30)

@@ -141,6 +141,7 @@ async def test_while_nobody_knows(tmp_path: Path, vendor: Vendor) -> None:
 
 
 async def test_while_the_result_is_fetched(house: House, vendor: Vendor) -> None:
+    """What the vendor reported has its grace to come home (``test_result_grace``)."""
     vendor.files["https://cdn.test/1"] = 503
 
     async def poll(vendor_task_id: str, report: Report) -> Finished:
@@ -149,7 +150,9 @@ async def test_while_the_result_is_fetched(house: House, vendor: Vendor) -> None
     vendor.poll = poll
     task_id = await house.create(timeout=DEADLINE)
     task = await house.ended(task_id)
-    at_deadline(task, transitions.DEADLINE_EXCEEDED, Billing.CHARGED)  # the vendor said that it succeeded
+    assert task.status.error == transitions.DEADLINE_EXCEEDED
+    assert task.status.billing is Billing.CHARGED  # the vendor said that it succeeded
+    assert task.status.end_time == task.deadline + house.result_grace
     assert (await house.story(task_id))[-2:] == ["DOWNLOADING", "FAILED"]
 
 

@@ -19,6 +19,7 @@ from imageedit_server.engine.downloading import Downloading
 from imageedit_server.engine.late_results import LateResults
 from imageedit_server.engine.recorder import Recorder
 from imageedit_server.engine.resume import ResumePoint, resume_point
+from imageedit_server.engine.task_clock import TaskClock
 from imageedit_server.engine.waiting import Waiting
 from imageedit_server.providers import outcomes
 from imageedit_server.providers.base import Finished, Output
@@ -262,8 +263,8 @@ def fails_for_free(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def ignores_the_deadline(patch: pytest.MonkeyPatch) -> None:
     """Nothing is ever ended by the time alone."""
-    patch.setattr(claims, "_expire", lambda connection, now, held_back: False)
-    patch.setattr(Recorder, "remaining", lambda self: 1e9)
+    patch.setattr(claims, "_expire", lambda connection, now, *given: False)
+    patch.setattr(TaskClock, "remaining", lambda self: 1e9)
 
 
 @mutant
@@ -271,15 +272,15 @@ def leaves_what_a_dead_process_had(patch: pytest.MonkeyPatch) -> None:
     """Leases of a process that died are respected for ever."""
     candidates = claims._candidates
 
-    def only_free(connection: Any, *given: Any) -> list[Any]:
-        return [row for row in candidates(connection, *given) if _free(connection, row)]
+    def only_free(connection: Any, *given: Any, **named: Any) -> list[Any]:
+        return [row for row in candidates(connection, *given, **named) if _free(connection, row)]
 
     async def respect(self: SqliteDatabase) -> None:
         """Leave every lease as it is."""
 
     patch.setattr(SqliteDatabase, "recover", respect)
     patch.setattr(claims, "_candidates", only_free)
-    patch.setattr(claims, "_expire", lambda connection, now, held_back: False)
+    patch.setattr(claims, "_expire", lambda connection, now, *given: False)
 
 
 def _free(connection: Any, row: Any) -> bool:

@@ -47,6 +47,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert (settings.images.max_bytes, settings.images.max_pixels) == (20_971_520, 50_000_000)
     assert settings.engine.concurrency == 64
     assert settings.engine.lease_seconds == 30
+    assert settings.engine.result_grace_seconds == 60
     assert settings.engine.unknown_window_seconds == 1800
     kept = dict.fromkeys((State.SUCCEEDED, State.FAILED, State.CANCELLED), timedelta(days=30))
     assert settings.retention.keep() == kept

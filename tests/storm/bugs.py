@@ -162,7 +162,7 @@ def _note_vendor_id_late() -> None:
     honest = vars(Recorder)["attempt"].fget
 
     async def late(self: Recorder, accepted: Accepted) -> None:
-        known[self._key()] = accepted.vendor_task_id
+        known[self.key] = accepted.vendor_task_id
         fact = attempts.Fact(
             outcome=Outcome.ACCEPTED,
             vendor_task_id=accepted.vendor_task_id,

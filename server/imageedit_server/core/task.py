@@ -128,6 +128,18 @@ class Status:
         late = (image for attempt in self.attempts for image in attempt.late_images)
         return (*self.images, *self.previews, *late)
 
+    def leaves_a_result(self) -> bool:
+        """Whether the task ended before its vendor's result was home, so that it is to be collected (P6).
+
+        Of a failed task that is also what an attempt that was accepted may yet bring. Of a cancelled one it
+        is what the vendor has reported: who cancels does not want what may yet come, and a callback tells of
+        it all the same.
+        """
+        outcomes = {attempt.outcome for attempt in self.attempts if not attempt.late_images}
+        if self.state is State.FAILED:
+            return not outcomes.isdisjoint((Outcome.ACCEPTED, Outcome.SUCCEEDED))
+        return self.state is State.CANCELLED and Outcome.SUCCEEDED in outcomes
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:

@@ -33,7 +33,7 @@ async def adopt(claimed: Claimed, tools: Tools) -> None:
 
 async def _adopt(recorder: Recorder, tools: Tools) -> None:
     try:
-        async with asyncio.timeout(recorder.remaining()):
+        async with asyncio.timeout(recorder.clock.remaining()):
             request = await tools.inputs.fetched(recorder.task.request)
     except TimeoutError:
         await recorder.expire()

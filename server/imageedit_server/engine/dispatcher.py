@@ -39,6 +39,8 @@ class _ActiveRun:
     work: asyncio.Task[None]
     run: Run | None
     probed: tuple[Breaker, ...]
+    left_a_result: bool = False
+    """Whether the task ended with something to collect, which waits until the run has let go of it."""
 
 
 class Dispatcher:
@@ -148,6 +150,7 @@ class Dispatcher:
             held_back={name: gate.held_back() for name, gate in self._gates.items()},
             most=room,
             turn=self._turn,
+            result_grace=self._tools.result_grace,
         )
         self._turn = claims.turn
         if self._tools.draining.begun:
@@ -193,7 +196,7 @@ class Dispatcher:
         request = claimed.task.request
         offer, gate = self._catalog.find(request.model), self._gates.get(request.provider)
         served = offer and gate and offer.provider.name == request.provider  # another knows nothing of it
-        run = Run(claimed, offer, gate, self._tools) if offer and gate and served else None
+        run = Run(claimed, offer, gate, self._tools, self.late) if offer and gate and served else None
         is_new = claimed.task.status.stage is Stage.PREPARING  # what is only polled is no probe
         probed = gate.breakers.begin(claimed.task.tenant) if gate and is_new else ()
         work = asyncio.create_task(
@@ -209,6 +212,8 @@ class Dispatcher:
             del self._active[task_id]
         for breaker in running.probed:
             breaker.leave()
+        if running.left_a_result or self.late.holds(task_id):
+            self.late.collect(task_id)
         self._wake.set()
         if not work.cancelled() and (error := work.exception()):
             _log.error(
@@ -227,17 +232,28 @@ class Dispatcher:
         newest = {changed.task_id: changed for changed in changes}
         for changed in changes:
             running = self._active.get(changed.task_id)
-            if changed.called_back and changed.state.terminal:
-                self.late.collect(changed.task_id)
+            if changed.state.terminal:
+                self._on_end(changed, running)
             elif changed.called_back and running and running.run:
                 running.run.called_back()
             elif changed.called_back:
                 self._wake.set()
-            elif changed.state is State.QUEUED:
-                if newest[changed.task_id] is changed and self._matters_now(changed):
-                    self._wake.set()
-            elif changed.state is State.CANCELLED and running:
-                self._stop_unless_paying(running)
+            elif changed.state is State.QUEUED and newest[changed.task_id] is changed:
+                self._look_soon_for(changed)
+
+    def _on_end(self, ended: Change, running: _ActiveRun | None) -> None:
+        """Collect what a task leaves at its vendor, and stop what still works on one that was cancelled."""
+        if ended.called_back or (ended.event and ended.event.task.status.leaves_a_result()):
+            if running is None or ended.called_back:
+                self.late.collect(ended.task_id)
+            else:
+                running.left_a_result = True
+        if ended.state is State.CANCELLED and running and not ended.called_back:
+            self._stop_unless_paying(running)
+
+    def _look_soon_for(self, queued: Change) -> None:
+        if self._matters_now(queued):
+            self._wake.set()
 
     def _matters_now(self, queued: Change) -> bool:
         """Whether a task that was queued can start, or may be overdue before the next look at the store."""

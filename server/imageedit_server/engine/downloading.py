@@ -1,11 +1,9 @@
 """Results on their way home: fetched, verified and durable before SUCCEEDED is said."""
 
-import asyncio
-import logging
-
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
+from imageedit_server.engine.late_results import LateResults
 from imageedit_server.engine.recorder import Recorder
 from imageedit_server.engine.results import BadResult, ResultGone, Results
 from imageedit_server.engine.waiting import Waiting
@@ -23,17 +21,19 @@ _LOST = Failure(
     message="The provider's answer was lost before it was stored.",
 )
 
-_log = logging.getLogger(__name__)
-
 
 class Downloading:
     """Ends one task with what its vendor made."""
 
-    def __init__(self, recorder: Recorder, provider: str, results: Results, waiting: Waiting) -> None:
+    def __init__(
+        self, recorder: Recorder, provider: str, results: Results, waiting: Waiting, late: LateResults
+    ) -> None:
         self._recorder = recorder
         self._provider = provider
         self._results = results
         self._waiting = waiting
+        self._late = late
+        self._on_the_way: Finished | None = None
 
     async def begin(self, finished: Finished) -> None:
         """Make durable that the vendor succeeded, before anything is fetched. Raises ``LeaseLost``."""
@@ -46,21 +46,25 @@ class Downloading:
 
         Where the result is gone, the vendor is asked once for a ``fresh`` address (F51).
         """
+        self._on_the_way = finished
         try:
             with provider_call(self._provider, "download") as call:
                 images = call.ended(await self._results.bring_home(finished.outputs), "done")
         except BadResult as error:
+            self._on_the_way = None
             failure = Failure(reason=FailureReason.PROVIDER_BAD_RESULT, message=str(error))
             await self._recorder.fail_attempt(failure)
         except ResultGone:
             again = None if fresh else await self._ask_again()
             if again is None:
+                self._on_the_way = None
                 await self._recorder.fail_attempt(_GONE)
             else:
                 await self.bring_home(again, fresh=True)
         else:
             failpoint("download_before_commit")
             await self._succeed_or_keep(images)
+            self._on_the_way = None
             failpoint("download_after_commit")
 
     async def take_polled(self, finished: Finished) -> None:
@@ -77,15 +81,17 @@ class Downloading:
         """End a task whose results came with an answer that died with the process that held it."""
         await self._recorder.fail(_LOST)
 
-    async def keep_late(self, finished: Finished) -> None:
-        """Keep with its attempt what came after the task had ended."""
-        try:
-            async with asyncio.timeout(self._recorder.remaining()):
-                images = await self._results.bring_home(finished.outputs)
-        except (BadResult, ResultGone, TimeoutError) as error:
-            _log.info("the late result is unusable: %s", error)
-        else:
-            await self._recorder.late(images)
+    def let_go(self) -> None:
+        """Leave what is on its way to the collector of late results: the task's time is over."""
+        if self._on_the_way is not None:
+            self.keep_late(self._on_the_way)
+
+    def keep_late(self, finished: Finished) -> None:
+        """Leave what came after the task had ended to the collector of late results, which keeps trying.
+
+        A run would hold a place of the engine meanwhile.
+        """
+        self._late.hold(self._recorder.key, finished)
 
     async def _succeed_or_keep(self, images: tuple[Image, ...]) -> None:
         """End the task with its results; where it has ended meanwhile, keep them with the attempt."""

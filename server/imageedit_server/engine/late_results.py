@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from datetime import timedelta
 from functools import partial
+from itertools import chain, repeat
 
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Outcome, State, Task
 from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import BadResult, ResultGone
-from imageedit_server.engine.waiting import POLL_LIMIT_SECONDS
-from imageedit_server.providers.base import InProgress
+from imageedit_server.engine.waiting import POLL_LIMIT_SECONDS, poll_delay
+from imageedit_server.providers.base import Finished, InProgress, Output
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.runtime.signals import Signal
 from imageedit_server.store.attempts import (
@@ -21,7 +23,9 @@ from imageedit_server.store.attempts import (
     late_callback,
     late_collected,
     learn,
+    result_urls,
 )
+from imageedit_server.store.queries import look_for_task
 from imageedit_server.telemetry.logs import note
 
 FETCH_LIMIT_SECONDS = 600.0
@@ -32,14 +36,21 @@ COLLECTING = Signal()
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds between the tries: a bad moment of the vendor must not cost what was paid for."""
 
+Bring = Callable[[], Awaitable[tuple[Image, ...]]]
+"""One try to bring home what an attempt made.
+
+Raises ``BadResult`` when there is none to come, anything else to be asked again.
+"""
+
 _log = logging.getLogger(__name__)
 
 
 class LateResults:
-    """Polls every attempt of ended tasks that its vendor may have finished; keeps what it made (P6).
+    """Brings home what is left of ended tasks, and keeps it with its attempt (P6).
 
-    What vendors called back about is marked in the store until it was collected, so that nothing is lost by
-    a crash, by a task that is forgotten meanwhile, or by a vendor that calls again meanwhile.
+    The vendors are polled, or what they answered is fetched. What is to be collected is marked in the store
+    until it was, so that nothing is lost by a crash, by a task that is forgotten meanwhile, or by a vendor
+    that calls again meanwhile. Pictures that came with an answer are held in memory besides.
     """
 
     def __init__(self, catalog: Catalog, tools: Tools) -> None:
@@ -48,6 +59,7 @@ class LateResults:
         self._places = asyncio.Semaphore(AT_ONCE)
         self._works: dict[str, asyncio.Task[None]] = {}
         self._called_again: set[str] = set()
+        self._held: dict[AttemptKey, Finished] = {}
         self._stopped = False
 
     @property
@@ -55,8 +67,16 @@ class LateResults:
         """The ids of the tasks whose late results are being collected."""
         return self._works.keys()
 
+    def hold(self, key: AttemptKey, finished: Finished) -> None:
+        """Take what an attempt's run could not bring home in time; ``collect`` begins."""
+        self._held[key] = finished
+
+    def holds(self, task_id: str) -> bool:
+        """Whether something of a task is held."""
+        return any(key.task_id == task_id for key in self._held)
+
     def collect(self, task_id: str) -> None:
-        """Begin to collect what the vendor of a finished task called back about."""
+        """Begin to collect what there is of a finished task."""
         if self._stopped:
             return
         if task_id in self._works:
@@ -83,27 +103,47 @@ class LateResults:
             self.collect(task_id)
 
     async def _collect_all(self, task_id: str) -> None:
+        for key in [key for key in self._held if key.task_id == task_id]:
+            await self._collect_held(key)
         async with self._places:
             call = await self._tools.database.look_up(late_callback, task_id)
         if call is None:
             return
         COLLECTING()
-        task = call.task
-        note(tenant=task.tenant, task_id=task_id)
-        for attempt in task.status.attempts:
+        for attempt in call.task.status.attempts:
             provider = self._catalog.providers.get(attempt.provider)
-            asked = provider and provider.adapter.polls and attempt.vendor_task_id
-            if provider and asked and not _is_home(task, attempt):
-                note(provider=provider.name, attempt=attempt.number)
-                await self._collect(AttemptKey(task_id, attempt.number), attempt.vendor_task_id, provider)
+            if provider and not _is_home(call.task, attempt):
+                await self._collect_marked(call.task, attempt, provider)
         await self._tools.database.record(late_collected, call)
 
-    async def _collect(self, key: AttemptKey, vendor_task_id: str, provider: Provider) -> None:
-        for pause in (*PAUSES, None):
+    async def _collect_held(self, key: AttemptKey) -> None:
+        """Try without end: what came with an answer exists nowhere else."""
+        task = await self._tools.database.look_up(look_for_task, key.task_id)
+        attempt = task and task.status.attempts[key.number - 1]
+        provider = attempt and self._catalog.providers.get(attempt.provider)
+        if task and attempt and provider and not _is_home(task, attempt):
+            bring = partial(self._brought, self._held[key].outputs)
+            await self._collect(task, attempt, provider, bring, chain(PAUSES, repeat(PAUSES[-1])))
+        del self._held[key]
+
+    async def _collect_marked(self, task: Task, attempt: Attempt, provider: Provider) -> None:
+        if attempt.vendor_task_id and provider.adapter.polls:
+            bring: Bring = partial(self._polled, attempt.vendor_task_id, provider)
+            await self._collect(task, attempt, provider, bring, self._pauses(task, attempt, provider))
+            return
+        key = AttemptKey(task.task_id, attempt.number)
+        if urls := await self._tools.database.look_up(result_urls, key):
+            bring = partial(self._brought, tuple(Output(url=url) for url in urls))
+            await self._collect(task, attempt, provider, bring, iter(PAUSES))
+
+    async def _collect(
+        self, task: Task, attempt: Attempt, provider: Provider, bring: Bring, pauses: Iterator[float]
+    ) -> None:
+        note(tenant=task.tenant, task_id=task.task_id, provider=provider.name, attempt=attempt.number)
+        while True:
             try:
                 async with self._places:
-                    images = await _images(vendor_task_id, provider, self._tools)
-                    await _keep(images, key, provider, self._tools)
+                    await self._keep(await bring(), AttemptKey(task.task_id, attempt.number), provider)
             except BadResult as error:
                 _log.info("the late result is unusable: %s", error)
                 return
@@ -111,33 +151,47 @@ class LateResults:
                 _log.info("the late result is not there yet: %s", type(error).__name__)
             else:
                 return
-            if pause is not None:
-                await self._tools.clock.sleep(pause)
-        _log.warning("the late result was not collected")
+            pause = next(pauses, None)
+            if pause is None:
+                _log.warning("the late result was not collected")
+                return
+            await self._tools.clock.sleep(pause)
+
+    def _pauses(self, task: Task, attempt: Attempt, provider: Provider) -> Iterator[float]:
+        """Ask at the provider's own pace while a failed task has its grace, then ever more rarely."""
+        time, now = asyncio.get_running_loop().time, self._tools.clock.now()
+        if task.status.state is State.FAILED and task.status.end_time:
+            left = task.status.end_time + self._tools.result_grace - now
+            end = time() + min(left, self._tools.result_grace).total_seconds()
+            began = time() - (now - attempt.submit_time).total_seconds()
+            while time() < end:
+                yield poll_delay(provider.options.poll_seconds, timedelta(seconds=time() - began))
+        yield from PAUSES
+
+    async def _polled(self, vendor_task_id: str, provider: Provider) -> tuple[Image, ...]:
+        async with asyncio.timeout(POLL_LIMIT_SECONDS):
+            answer = await provider.adapter.poll(vendor_task_id, _unheard)
+        if isinstance(answer, InProgress):
+            raise ResultGone
+        if isinstance(answer, Failure):
+            raise BadResult(answer.message)
+        return await self._brought(answer.outputs)
+
+    async def _brought(self, outputs: tuple[Output, ...]) -> tuple[Image, ...]:
+        async with asyncio.timeout(FETCH_LIMIT_SECONDS):
+            return await self._tools.results.bring_home(outputs)
+
+    async def _keep(self, images: tuple[Image, ...], key: AttemptKey, provider: Provider) -> None:
+        now = self._tools.clock.now()
+        billing = provider.adapter.charge.succeeded
+        fact = Fact(outcome=Outcome.SUCCEEDED, billing=billing, end_time=now)
+        await self._tools.database.record(learn, key, fact)
+        await self._tools.database.record(add_late_images, key, images, now)
 
 
 def _is_home(task: Task, attempt: Attempt) -> bool:
     succeeded = task.status.state is State.SUCCEEDED and attempt.outcome is Outcome.SUCCEEDED
     return succeeded or bool(attempt.late_images)
-
-
-async def _images(vendor_task_id: str, provider: Provider, tools: Tools) -> tuple[Image, ...]:
-    """Return the result. Raises ``BadResult`` when there is none to come, anything else to ask again."""
-    async with asyncio.timeout(POLL_LIMIT_SECONDS):
-        answer = await provider.adapter.poll(vendor_task_id, _unheard)
-    if isinstance(answer, InProgress):
-        raise ResultGone
-    if isinstance(answer, Failure):
-        raise BadResult(answer.message)
-    async with asyncio.timeout(FETCH_LIMIT_SECONDS):
-        return await tools.results.bring_home(answer.outputs)
-
-
-async def _keep(images: tuple[Image, ...], key: AttemptKey, provider: Provider, tools: Tools) -> None:
-    now = tools.clock.now()
-    billing = provider.adapter.charge.succeeded
-    await tools.database.record(learn, key, Fact(outcome=Outcome.SUCCEEDED, billing=billing, end_time=now))
-    await tools.database.record(add_late_images, key, images, now)
 
 
 async def _unheard(*, progress_percent: int | None = None, preview: bytes | None = None) -> None:

@@ -18,6 +18,7 @@ from imageedit_server.core.transitions import Transition
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.results import Results
 from imageedit_server.engine.retries import retry_delay
+from imageedit_server.engine.task_clock import TaskClock
 from imageedit_server.feed.base import Feed
 from imageedit_server.providers.base import (
     NO_IDS,
@@ -28,7 +29,7 @@ from imageedit_server.providers.base import (
     SubmitError,
     VendorIds,
 )
-from imageedit_server.runtime.clock import Clock, seconds_until
+from imageedit_server.runtime.clock import Clock
 from imageedit_server.store.attempts import (
     AttemptKey,
     Fact,
@@ -51,7 +52,11 @@ FULL_RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tools:
-    """What every run works with. ``public_url`` is where vendors reach our callbacks, empty for nowhere."""
+    """What every run works with. ``public_url`` is where vendors reach our callbacks, empty for nowhere.
+
+    ``result_grace`` is how long after its deadline a task may still end with a result that the vendor has
+    reported, ``unknown_window`` how long a callback may settle a paid call of unknown outcome.
+    """
 
     database: Database
     feed: Feed
@@ -60,17 +65,19 @@ class Tools:
     results: Results
     clock: Clock
     public_url: str = ""
+    result_grace: timedelta = timedelta(minutes=1)
     unknown_window: timedelta = timedelta(minutes=30)
 
 
 class Recorder:
     """Writes what happens to ``task`` under its lease. Decisions raise ``LeaseLost``, facts never.
 
-    ``charge`` is how the provider of its attempts bills.
+    ``charge`` is how the provider of its attempts bills, ``clock`` tells how much of its time is left.
     """
 
     def __init__(self, claimed: Claimed, tools: Tools, charge: Charge) -> None:
         self.task: Task = claimed.task
+        self.clock = TaskClock(claimed.task, tools.clock.now(), tools.result_grace)
         self._lease = claimed.lease
         self._charge = charge
         self._tools = tools
@@ -81,13 +88,14 @@ class Recorder:
         """The latest attempt, as of the last decision."""
         return self.task.status.attempts[-1]
 
+    @property
+    def key(self) -> AttemptKey:
+        """The name of the latest attempt."""
+        return AttemptKey(self.task.task_id, self.attempt.number)
+
     def now(self) -> datetime:
         """Return the wall time."""
         return self._tools.clock.now()
-
-    def remaining(self) -> float:
-        """Return the seconds until the task's deadline."""
-        return seconds_until(self.task.deadline, self.now())
 
     def retry_time(self, retry_after_seconds: float | None = None) -> datetime:
         """Return when to try again after a call that brought nothing."""
@@ -117,6 +125,7 @@ class Recorder:
     async def begin(self, attempt: Attempt, token_sha256: str, warnings: tuple[str, ...]) -> None:
         """Make the intent to pay durable, before the paid call (P4)."""
         announce = _entering(Stage.SUBMITTING, warnings)
+        self.clock.submitted()
         self.task = await self._keep_trying(
             lambda now: self._database.record(
                 begin_attempt, self._lease, replace(attempt, submit_time=now), token_sha256, announce
@@ -230,11 +239,11 @@ class Recorder:
 
     async def late(self, images: tuple[Image, ...]) -> None:
         """Results came after the task had ended: they are kept with the attempt."""
-        await self._keep_trying(lambda now: self._database.record(add_late_images, self._key(), images, now))
+        await self._keep_trying(lambda now: self._database.record(add_late_images, self.key, images, now))
 
     async def result_urls(self) -> tuple[str, ...]:
         """Return where the vendor said that the attempt's results are."""
-        return await self._database.look_up(result_urls, self._key()) if self.task.status.attempts else ()
+        return await self._database.look_up(result_urls, self.key) if self.task.status.attempts else ()
 
     async def _learn_of(self, ids: VendorIds, fact: Fact) -> None:
         """Write a fact with the ids that an error named. One that names other work proves nothing."""
@@ -245,21 +254,18 @@ class Recorder:
             await self._learn(fact)
 
     async def _learn(self, fact: Fact) -> None:
-        await self._keep_trying(lambda now: self._database.record(learn, self._key(), _at(fact, now)))
+        await self._keep_trying(lambda now: self._database.record(learn, self.key, _at(fact, now)))
 
     async def _learn_and_decide(self, fact: Fact, transition: Transition) -> None:
         """Write a fact in any case; raises ``LeaseLost`` when the decision could not be made with it."""
         task = await self._keep_trying(
             lambda now: self._database.record(
-                learn_and_change, self._lease, self._key(), _at(fact, now), transition, now
+                learn_and_change, self._lease, self.key, _at(fact, now), transition, now
             )
         )
         if task is None:
             raise LeaseLost
         self.task = task
-
-    def _key(self) -> AttemptKey:
-        return AttemptKey(self.task.task_id, self.attempt.number)
 
     async def _keep_trying(self, write: Callable[[datetime], Coroutine[Any, Any, T]]) -> T:
         """Write, and wait while the disk is full: what was paid for must not be forgotten (F19, P6).

@@ -12,8 +12,10 @@ import asyncio
 import logging
 import secrets
 
+from imageedit_server.core.task import Outcome
 from imageedit_server.engine.downloading import Downloading
 from imageedit_server.engine.gates import Gate
+from imageedit_server.engine.late_results import LateResults
 from imageedit_server.engine.preparing import Preparing
 from imageedit_server.engine.recorder import Recorder, Tools
 from imageedit_server.engine.resume import ResumePoint, resume_point
@@ -39,13 +41,13 @@ _log = logging.getLogger(__name__)
 class Run:
     """Works on one task under its lease. ``paying`` is true while a paid call must not be cut short."""
 
-    def __init__(self, claimed: Claimed, offer: Offer, gate: Gate, tools: Tools) -> None:
+    def __init__(self, claimed: Claimed, offer: Offer, gate: Gate, tools: Tools, late: LateResults) -> None:
         self._provider = provider = offer.provider
         self._recorder = recorder = Recorder(claimed, tools, provider.adapter.charge)
-        self._deadline = asyncio.timeout(recorder.remaining())
+        self._timeout = asyncio.timeout_at(_end_of(recorder))
         self._preparing = Preparing(recorder, offer, gate, tools)
         self._waiting = Waiting(recorder, provider, tools.clock)
-        self._downloading = Downloading(recorder, provider.name, tools.results, self._waiting)
+        self._downloading = Downloading(recorder, provider.name, tools.results, self._waiting, late)
         self._submitting = Submitting(recorder, provider, gate, self._downloading)
         self._submit_unknown = SubmitUnknown(recorder, provider.adapter, tools)
         self._leaving = False
@@ -57,11 +59,12 @@ class Run:
         note(tenant=task.tenant, task_id=task.task_id, provider=self._provider.name)
         try:
             try:
-                async with self._deadline:
+                async with self._timeout:
                     await self._go_on()
             except TimeoutError:
-                if not self._deadline.expired():  # of something within, which says nothing about the task
+                if not self._timeout.expired():  # of something within, which says nothing about the task
                     raise
+                self._downloading.let_go()
                 await self._recorder.expire()
         except LeaseLost:
             _log.info("the task has another owner or is finished")
@@ -112,9 +115,11 @@ class Run:
         self.paying = not self._provider.adapter.charge.is_free
         try:
             answer = await self._pay(prepared)
-            self._limit_to_deadline()
             if isinstance(answer, Finished):  # what came with the answer exists nowhere else yet
+                self._limit_to_grace()
                 await self._downloading.bring_home(answer)
+            else:
+                self._limit_to_deadline()
         finally:
             self.paying = False
         if isinstance(answer, Accepted) and not self._leaving:
@@ -122,7 +127,7 @@ class Run:
 
     async def _pay(self, prepared: Prepared) -> Accepted | Finished | Ambiguous | None:
         """Pay without the deadline: the call has a limit of its own, and its outcome is always recorded."""
-        self._deadline.reschedule(None)
+        self._timeout.reschedule(None)
         answer = await self._submitting.pay(prepared)
         if isinstance(answer, Ambiguous):
             await self._settle()
@@ -134,7 +139,19 @@ class Run:
 
     async def _wait(self) -> None:
         if finished := await self._waiting.until_done():
+            self._limit_to_grace()
             await self._downloading.take_polled(finished)
 
     def _limit_to_deadline(self) -> None:
-        self._deadline.reschedule(asyncio.get_running_loop().time() + self._recorder.remaining())
+        self._timeout.reschedule(self._recorder.clock.deadline)
+
+    def _limit_to_grace(self) -> None:
+        """The vendor has made the result: it has a little longer than the task to come home."""
+        self._timeout.reschedule(self._recorder.clock.end_of_grace)
+
+
+def _end_of(recorder: Recorder) -> float:
+    """When a claimed task has to end: a result that its vendor reported before has its grace."""
+    attempts = recorder.task.status.attempts
+    made = bool(attempts) and attempts[-1].outcome is Outcome.SUCCEEDED
+    return recorder.clock.end_of_grace if made else recorder.clock.deadline

@@ -149,7 +149,7 @@ class Submitting:
         return await work_on(size, self._provider.adapter.understand, answer)
 
     def _limit(self, seconds: float) -> float:
-        return min(seconds, self._recorder.remaining())
+        return min(seconds, self._recorder.clock.remaining())
 
     async def _take(self, answer: Accepted | Finished) -> None:
         """Record what the vendor said, the fact and the decision in one commit.
@@ -163,5 +163,5 @@ class Submitting:
         try:
             await self._downloading.begin(answer)
         except LeaseLost:
-            await self._downloading.keep_late(answer)
+            self._downloading.keep_late(answer)
             raise

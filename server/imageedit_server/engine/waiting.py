@@ -68,12 +68,11 @@ class Waiting:
 
     async def ask(self) -> InProgress | Finished | Failure:
         """Ask once; what says nothing counts as still in progress."""
-        attempt = self._recorder.attempt
         try:
-            answer = await self._polled(attempt.vendor_task_id)
+            answer = await self._polled(self._recorder.attempt.vendor_task_id)
         except VendorTaskUnknown:
             self._unknown += 1
-            old = self._recorder.now() - attempt.submit_time > UNKNOWN_GRACE
+            old = self._recorder.clock.waited() > UNKNOWN_GRACE
             return LOST if old and self._unknown >= MAX_UNKNOWN else InProgress()
         except Exception as error:  # noqa: BLE001  the seam says: any exception means ask again
             _log.warning("a poll failed: %s", type(error).__name__)
@@ -82,10 +81,9 @@ class Waiting:
         return answer
 
     async def _followed(self) -> Finished | Failure:
-        attempt = self._recorder.attempt
         while True:
-            waited = self._recorder.now() - attempt.submit_time
-            await self._pause(poll_delay(self._provider.options.poll_seconds, waited))
+            delay = poll_delay(self._provider.options.poll_seconds, self._recorder.clock.waited())
+            await self._pause(delay)
             answer = await self.ask()
             if not isinstance(answer, InProgress):
                 return answer

@@ -64,6 +64,7 @@ class EngineSettings(_Section):
 
     concurrency: int = Field(default=64, ge=1)
     lease_seconds: float = Field(default=30, ge=3, le=HOUR)
+    result_grace_seconds: float = Field(default=60, ge=0, le=HOUR)
     unknown_window_seconds: float = Field(default=1800, ge=0, le=7 * DAY)
 
 

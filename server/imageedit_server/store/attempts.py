@@ -174,13 +174,17 @@ def learn_and_change(
 ) -> Task | None:
     """Write a fact and, as ``change`` does, the decision that follows from it.
 
-    The fact is written also without the lease; then no decision is made, and None returned.
+    The fact is written also without the lease; then no decision is made, and None returned. A result that
+    comes after its task had ended is to be collected.
     """
     lock_task(connection, lease.task_id)
     learn(connection, key, fact)
     try:
         return change(connection, lease, transition, now)
     except LeaseLost:
+        found = row_by_id(connection, key.task_id)
+        if found is not None and found.end_time is not None and fact.outcome is Outcome.SUCCEEDED:
+            _hint(connection, found, now)
         return None
 
 
@@ -198,12 +202,17 @@ def call_back(
         return False
     fact = Fact(outcome=Outcome.ACCEPTED, vendor_task_id=vendor_task_id)
     learn(connection, AttemptKey(found.task_id, named.number), fact)
+    _hint(connection, found, now)
+    return True
+
+
+def _hint(connection: Connection, found: Any, now: datetime) -> None:
+    """Let a task be polled, or, when it has ended, its result be collected."""
     called_at = to_micros(now)
     if found.end_time is not None:
         called_at = max(called_at, found.not_before + 1)  # so that no call is taken for an earlier one
     connection.execute(update(TASK).where(TASK.c.number == found.number).values(not_before=called_at))
     connection.info[CHANGES].append(Change(found.task_id, found.seq, State(found.state), called_back=True))
-    return True
 
 
 def add_late_images(
@@ -224,13 +233,16 @@ def add_late_images(
 
 
 def called_late(connection: Connection) -> list[str]:
-    """Return the finished tasks whose vendor called back and whose result was not collected yet."""
+    """Return the finished tasks that have a result to be collected."""
     return list(connection.execute(select(TASK.c.task_id).where(CALLED_LATE)).scalars())
 
 
 @dataclass(frozen=True, slots=True)
 class LateCallback:
-    """A finished task whose vendor called back. ``called_at`` is that of the last call, in microseconds."""
+    """A finished task with a result to be collected.
+
+    ``called_at`` is when its vendor called last, or when the task ended before that, in microseconds.
+    """
 
     task: Task
     called_at: int

@@ -3,22 +3,22 @@
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Integer, bindparam, exists, func, or_, select, update
 
 from imageedit_server.core import transitions
 from imageedit_server.core.failure import Failure
-from imageedit_server.core.task import State, Task
+from imageedit_server.core.task import Outcome, State, Task
 from imageedit_server.store.dialect import lock_task
 from imageedit_server.store.log import append_event, update_row
 from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.statements import PreparedSelect
 from imageedit_server.store.states import IS_OPEN, IS_QUEUED, IS_RUNNING, WAITS
-from imageedit_server.store.tables import TASK, from_micros, to_micros
+from imageedit_server.store.tables import ATTEMPT, TASK, from_micros, to_micros
 
 LAST = "\U0010ffff"
 """After every tenant's name."""
@@ -80,6 +80,7 @@ def claim(
     submits_by_provider: Mapping[str, int] = MappingProxyType({}),
     held_back: Mapping[str, HeldBack] = MappingProxyType({}),
     turn: str = "",
+    result_grace: timedelta = timedelta(0),
 ) -> Claims:
     """End what is overdue, then lease tasks that can be worked on.
 
@@ -88,9 +89,10 @@ def claim(
 
     ``free_by_provider`` says how many tasks each provider can take, ``submits_by_provider`` how many of them
     may begin to pay it where that is fewer, ``held_back`` whose may not, and ``most`` how many there is room
-    for.
+    for. ``result_grace`` is how long after its deadline a task may still be worked on whose vendor has
+    reported success.
     """
-    more_overdue = _expire(connection, now, held_back)
+    more_overdue = _expire(connection, now, held_back, result_grace)
     rows: list[Any] = []
     if most > 0:
         rows = _candidates(
@@ -281,6 +283,10 @@ _OVERDUE = PreparedSelect(
         IS_OPEN,
         TASK.c.deadline <= bindparam("now"),
         or_(TASK.c.lease_until.is_(None), TASK.c.lease_until <= bindparam("now")),
+        or_(
+            TASK.c.deadline <= bindparam("end_of_grace"),
+            ~exists().where(ATTEMPT.c.task == TASK.c.number, ATTEMPT.c.outcome == Outcome.SUCCEEDED.value),
+        ),
     )
     .limit(MOST_OVERDUE)
 )
@@ -292,9 +298,11 @@ _NEXT_END_OF_WAIT = PreparedSelect(
 )
 
 
-def _expire(connection: Connection, now: datetime, held_back: Mapping[str, HeldBack]) -> bool:
+def _expire(
+    connection: Connection, now: datetime, held_back: Mapping[str, HeldBack], result_grace: timedelta
+) -> bool:
     """Fail open tasks past their deadline that nobody works on; say whether there may be more."""
-    overdue = _OVERDUE.all(connection, now=to_micros(now))
+    overdue = _OVERDUE.all(connection, now=to_micros(now), end_of_grace=to_micros(now - result_grace))
     _lock(connection, overdue)
     for task in overdue:
         row = row_by_id(connection, task.task_id)

@@ -46,7 +46,8 @@ def append_event(
 ) -> Task:
     """Apply ``transition`` to the task in ``row``: one event, whose time is ``now`` all through.
 
-    ``owner`` are the lease columns to set if it stays RUNNING.
+    ``owner`` are the lease columns to set if it stays RUNNING. A task that ends while a result of it is not
+    home is marked, as one whose vendor calls back is, until that was collected (``CALLED_LATE``).
 
     Raises ``RunAgain`` when the row is no longer as it was read.
     """
@@ -56,7 +57,9 @@ def append_event(
         raise AssertionError(f"{before.status.state} cannot become {status.state}")
     seq = row.seq + 1
     released = UNOWNED if status.state is not State.RUNNING else {}
-    ended = {"end_time": to_micros(now), "not_before": 0} if status.state.terminal else {}
+    ended: dict[str, int] = {}
+    if status.state.terminal:
+        ended = {"end_time": to_micros(now), "not_before": to_micros(now) if status.leaves_a_result() else 0}
     update_row(connection, row, {"state": status.state.value, "seq": seq, **owner, **released, **ended})
     task = replace(before, status=status, seq=seq)
     insert_event(connection, row.number, task, now)

@@ -49,6 +49,12 @@ def get_task(connection: Connection, tenant: str, task_id: str) -> Task | None:
     return None if row is None else with_attempts(connection, row)
 
 
+def look_for_task(connection: Connection, task_id: str) -> Task | None:
+    """Return a task of any tenant; None when it was forgotten."""
+    row = row_by_id(connection, task_id)
+    return None if row is None else with_attempts(connection, row)
+
+
 def find_task(connection: Connection, task_id: str) -> Task:
     """Return a task that is known to exist, of any tenant."""
     row = row_by_id(connection, task_id)

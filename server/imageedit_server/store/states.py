@@ -23,7 +23,8 @@ IS_OPEN = text(f"state IN {OPEN}")
 WAITS = text(f"state IN {OPEN} AND not_before > 0")
 """What is true of open tasks that were made to wait."""
 CALLED_LATE = text("end_time IS NOT NULL AND not_before > 0")
-"""What is true of finished tasks whose vendor called back and whose result is not collected yet."""
+"""What is true of finished tasks that have a result to be collected: their vendor called back, or they ended
+before what it made was home."""
 HAS_ENDED = text("end_time IS NOT NULL")
 
 
