@@ -1,6 +1,7 @@
 """The adapter of OpenAI's image edits: one synchronous call, whole or streamed (vendor pages 1 and 3)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from imageedit_server.core.errors import Violation
@@ -65,14 +66,15 @@ class OpenaiAdapter(Adapter):
         """Describe the call; where partial pictures were asked for, ``report`` gets them as they come."""
         form = prepared.payload
         assert isinstance(form, Form)
+        ask = replace(form.ask, base_url=self._options.base_url)
         return PaidCall(
             path=self._options.path,
             parts=form.parts,
             limit_seconds=self._options.submit_seconds,
-            max_body_bytes=reply_bytes(form.ask),
-            expected_bytes=form.ask.n * EXPECTED_BYTES,
-            brief=brief_of(form.ask),
-            onlooker=onlooker_of(form.ask, report),
+            max_body_bytes=reply_bytes(ask),
+            expected_bytes=ask.n * EXPECTED_BYTES,
+            brief=brief_of(ask),
+            onlooker=onlooker_of(ask, report),
         )
 
     def understand(self, answer: Answer) -> Finished:

@@ -27,6 +27,7 @@ from imageedit_server.providers.web_pages import web_page_words
 
 MAX_REPLY_BYTES = 256 * MIB
 
+_HEAD_BYTES = 1024
 _PADDING = b" \t\r\n\0"
 _JSON_LINE = re.compile(rb"^[ \t\0]*+[\[{]", re.MULTILINE)
 
@@ -84,6 +85,13 @@ class _Success:
             raise lost(self._answer)
         return finished([output], self._ask, self._request_id, given=1, value=None)
 
+    def _read_bare(self, text: str) -> Finished:
+        """Read the text of a picture with nothing around it: its Base64, or where it is."""
+        output = read_picture(text)
+        if output is None:
+            raise ambiguous("The provider answered with success, but not readably.", vendor_trouble=False)
+        return self._bare(output, is_all=ends_as_picture(output.content))
+
     def _read_value(self, value: Any) -> Finished:
         errors = [self._judge.of_value(self._answer, value, error) for error in errors_in(value)]
         try:
@@ -97,6 +105,8 @@ class _Success:
         return replace(result, warnings=(*result.warnings, *map(_beside, errors)))
 
     def _read_text(self, content: bytes, error: BadBody) -> Finished:
+        if entries_of(content[:_HEAD_BYTES].decode("ascii", "replace")):
+            return self._read_bare(content.decode("ascii", "replace"))
         if events := _events(content):
             return self._read_events(events)
         if self._answer.ended is not Ended.WHOLE:
@@ -104,9 +114,6 @@ class _Success:
         if page := web_page_words(content):
             message = f"The provider answered with {page}; base_url or path may be wrong."
             raise ambiguous(message, provider_message=page, vendor_trouble=False)
-        text = content.decode("utf-8", "replace")
-        if entries_of(text) and (output := read_picture(text)):
-            return self._bare(output, is_all=True)
         message = f"The provider answered with success, but not readably. {error}"
         raise ambiguous(message, vendor_trouble=False) from error
 

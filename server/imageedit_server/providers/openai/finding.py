@@ -8,22 +8,30 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from imageedit_server.outbound.client import BadBody, read_json
 from imageedit_server.providers.base import Output
 from imageedit_server.providers.openai.decoding import decode_base64, holds_picture, is_data_url
 
 PLACES = (
     *("data", "images", "output", "outputs", "result", "results", "response", "image", "item"),
-    *("image_urls", "urls"),
-    *("choices", "message", "candidates", "content", "parts", "inline_data", "inlineData"),
+    *("image_urls", "urls", "resultUrls", "resultJson"),
+    *("artifacts", "predictions", "generations", "generated_images", "generatedImages"),
+    *("choices", "message", "candidates", "content", "parts", "text", "inline_data"),
+    "inlineData",
 )
 """Members that hold entries, a list of them or one: of image APIs first, then of chat APIs."""
-PICTURES = ("b64_json", "url", "image_url", "image", "b64", "base64", "image_base64", "result", "output")
+PICTURES = (
+    *("b64_json", "url", "image_url", "image", "b64", "base64", "image_base64", "result", "output"),
+    *("imageUrl", "image_b64", "imageBase64", "bytesBase64Encoded", "imageBytes", "uri", "data", "text"),
+)
 """Members of an entry that hold its picture: a text, or an object that has one."""
-MAX_DEPTH = 10
+MAX_DEPTH = 12
 
 _MAX_URL_CHARS = 8192
 _MAX_REVISED_PROMPT_CHARS = 32_000
+_MARKDOWN = re.compile(r"!\[[^\]]{0,200}\]\(\s*(https?://[^)\s]+|data:[^)\s]+)")
 _URL = re.compile(r"(https?:)?//[^\s]|/[^\s/]", re.IGNORECASE)
+_LISTS = ("data", "images")
 _MEANT = ("b64_json", "url", "image_url")
 
 
@@ -35,18 +43,34 @@ def entries_of(value: Any, depth: int = MAX_DEPTH) -> list[Any]:
         case list():
             return [found for entry in value for found in entries_of(entry, depth - 1)]
         case str():
-            return [value] if _is_plainly_one(value) else []
+            return _entries_of_text(value, depth)
         case dict():
             return _entries_of_object(value, depth)
     return []
 
 
+def _entries_of_text(text: str, depth: int) -> list[Any]:
+    """Read a text that is a picture, JSON once more, or one of a chat with pictures in Markdown."""
+    if _is_plainly_one(text):
+        return [text]
+    if text.lstrip()[:1] in ("{", "["):
+        return entries_of(_json_in(text), depth - 1)
+    return list(_MARKDOWN.findall(text)) if "![" in text else []
+
+
+def _json_in(text: str) -> Any:
+    try:
+        return read_json(text)
+    except BadBody:
+        return None
+
+
 def _entries_of_object(value: dict[str, Any], depth: int) -> list[Any]:
-    if any(value.get(name) for name in _MEANT):
+    if any(value.get(name) for name in _MEANT) and not any(value.get(name) for name in _LISTS):
         return [value]
     for name in PLACES:
         if found := entries_of(value.get(name), depth - 1):
-            is_own = name in PICTURES and isinstance(value[name], str)
+            is_own = name in PICTURES and found == [value[name]]
             return [value] if is_own else found
     return [value] if any(_is_plain(value.get(name)) for name in PICTURES) else []
 

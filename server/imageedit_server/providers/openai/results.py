@@ -6,7 +6,9 @@ line break, and what it did otherwise is named.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urljoin
 
 from imageedit_server.providers.base import Finished, Output
 from imageedit_server.providers.openai.asks import COMPARED, Ask
@@ -38,10 +40,15 @@ def finished(
 ) -> Finished:
     """Return a result of ``outputs``, what could be read of the ``given`` pictures of ``value``."""
     return Finished(
-        outputs=tuple(outputs),
+        outputs=tuple(_absolute(output, ask.base_url) for output in outputs),
         warnings=(*_count_warnings(given, len(outputs), ask.n), *differences(value, ask)),
         vendor_request_id=vendor_request_id,
     )
+
+
+def _absolute(output: Output, base_url: str) -> Output:
+    """Give a URL without a host that of the vendor."""
+    return replace(output, url=urljoin(base_url, output.url)) if output.url.startswith("/") else output
 
 
 def _count_warnings(given: int, usable: int, wanted: int) -> tuple[str, ...]:
