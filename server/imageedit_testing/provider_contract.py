@@ -31,7 +31,7 @@ from imageedit_server.core.request import Input, Kind, Request
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO, parse_size
 from imageedit_server.core.sizing import with_size
 from imageedit_server.core.task import Status
-from imageedit_server.outbound.answers import Answer, PaidCall, Place
+from imageedit_server.outbound.answers import NO_HEAD, Answer, Ended, PaidCall, Place
 from imageedit_server.outbound.client import ApiClient, Trust
 from imageedit_server.providers.base import (
     Accepted,
@@ -48,6 +48,7 @@ from imageedit_server.providers.base import (
     Prepared,
     PrepareError,
     Refused,
+    SubmitError,
     SubmitSafety,
 )
 from imageedit_server.runtime.workers import Workers
@@ -566,6 +567,93 @@ async def test_whoever_is_free_has_no_ledger(bench: Bench) -> None:
         assert list(bench.vendor.ledger) == []
 
 
+# The paid call and its answer, which are kept
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["data", "taskId", "task_id", "id", "code"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+CALLBACK_TOKEN = "token-that-nobody-may-see-7f3a9c21d0b85e64"
+CALLBACK_URL = f"https://edits.example/callbacks/somebody/{CALLBACK_TOKEN}"
+
+
+async def test_the_paid_call_is_described_and_not_made(paid: Bench) -> None:
+    """Its brief is kept beside the answer, for versions to come: JSON without a credential."""
+    adapter = paid.adapter
+    for job in await jobs(paid, adapter):
+        prepared = await adapter.prepare(replace(job, callback_url=CALLBACK_URL))
+        charged = len(paid.vendor.ledger)
+        first, second = (adapter.paid_call(prepared, Reports()) for _ in range(2))
+        assert (first.path, first.brief, first.limit_seconds) == (
+            *(second.path, second.brief, second.limit_seconds),
+        )
+        brief = json.dumps(first.brief)
+        assert not [secret for secret in (*paid.member.secrets, CALLBACK_TOKEN) if secret in brief]
+        assert len(paid.vendor.ledger) == charged
+
+
+async def test_an_answer_is_understood_again_by_whoever_reads_it(paid: Bench) -> None:
+    """After a restart, long after: by an adapter that may call nobody, from what was kept."""
+    adapter, idle = paid.adapter, Idle()
+    other = idle_adapter(paid.member, idle, paid.member.adapter)
+    for job in await jobs(paid, adapter):
+        call = adapter.paid_call(await adapter.prepare(job), Reports())
+        answer = await adapter.payer.pay(call, None)
+        kept = replace(answer, brief=json.loads(json.dumps(answer.brief)))
+        assert adapter.understand(answer) == other.understand(kept) == other.understand(kept)
+    assert idle.uses == []
+
+
+ANSWER_BODIES = st.one_of(
+    st.binary(max_size=200),
+    JSON.map(_json),
+    JSON.map(lambda value: b"data: " + _json(value) + b"\n\n"),
+    st.just(b"<html></html>"),
+)
+ANSWERS = st.builds(
+    Answer,
+    status=st.sampled_from([NO_HEAD, 200, 201, 204, 302, 400, 401, 402, 403, 429, 500, 524]),
+    headers=st.dictionaries(
+        st.sampled_from(["content-type", "content-encoding", "retry-after"]),
+        st.sampled_from(["", "application/json", "gzip", "deflate", "5", "soon"]) | st.text(max_size=9),
+    ),
+    body=ANSWER_BODIES,
+    ended=st.sampled_from(Ended),
+    note=st.just("It broke."),
+    brief=st.dictionaries(st.sampled_from(["n", "words", "previews"]), st.integers() | st.none()),
+    call_time=st.just(NOW),
+    answer_time=st.just(NOW),
+)
+
+
+@given(answer=ANSWERS)
+@settings(HYPOTHESIS, max_examples=150)
+def test_whatever_came_is_a_result_or_a_verdict(member: Member, answer: Answer) -> None:
+    """Of a vendor, of what stands before it, and of an older version, whose brief says other things."""
+    if member.cls.charge.is_free:
+        return
+    idle = Idle()
+    adapter = idle_adapter(member, idle)
+    said: object
+    try:
+        said = adapter.understand(answer)
+    except SubmitError as error:
+        said = error
+    assert isinstance(said, Accepted | Finished | SubmitError)
+    assert idle.uses == []
+
+
 # A vendor that is not there, or does not know us
 
 
@@ -625,18 +713,6 @@ async def poll_or_error(adapter: Adapter, vendor_task_id: str) -> object:
         return error
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value).encode()
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["data", "taskId", "task_id", "id", "code"]), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
 BODIES = st.one_of(
     st.binary(max_size=200),
     JSON.map(_json),
