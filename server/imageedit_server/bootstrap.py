@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from imageedit_server import __version__
 from imageedit_server.access.admission import Admission
 from imageedit_server.access.callers import Callers
 from imageedit_server.access.certificates import CertificateFiles, Certificates
@@ -22,12 +23,14 @@ from imageedit_server.access.rates import RequestRates
 from imageedit_server.access.reload import Reloaded, Unusable
 from imageedit_server.access.uploads import UploadPlaces
 from imageedit_server.access.watches import WatchBudget
+from imageedit_server.answers.files import ANSWERS_FOLDER, Answers
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Refusal
 from imageedit_server.core.request import Kind
 from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases, Watching
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.page_tokens import PageTokens
+from imageedit_server.engine.answered import Answered
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.recorder import Tools
@@ -135,6 +138,7 @@ class _Storage:
 
     database: Database
     blobs: BlobStore
+    answers: Answers
     feed: Feed
     draining: Draining
     clock: Clock
@@ -149,8 +153,14 @@ async def _open_storage(settings: Settings, clock: Clock, stack: AsyncExitStack)
     stack.push_async_callback(database.close)
     blobs: BlobStore = FileBlobStore(data_dir / IMAGES_FOLDER, clock)
     await asyncio.to_thread(blobs.prepare)
+    answers = Answers(
+        data_dir / ANSWERS_FOLDER, clock, min_free_bytes=settings.store.min_free_bytes, version=__version__
+    )
+    stack.push_async_callback(answers.aclose)
     feed.listen(report)
-    return _Storage(database=database, blobs=blobs, feed=feed, draining=draining, clock=clock)
+    return _Storage(
+        database=database, blobs=blobs, answers=answers, feed=feed, draining=draining, clock=clock
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,6 +209,7 @@ def _tools(
         draining=storage.draining,
         inputs=Inputs(library, fetch, max_bytes=settings.images.max_bytes),
         results=Results(results_library, fetch, storage.clock, max_bytes=RESULT_MAX_BYTES),
+        answered=Answered(storage.answers, storage.database),
         clock=storage.clock,
         public_url=settings.server.public_url.rstrip("/"),
         result_grace=timedelta(seconds=settings.engine.result_grace_seconds),

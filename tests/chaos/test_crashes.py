@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from imageedit_client import AsyncClient, Pace, Task
-from tests.chaos.cells import SUCCEEDS, Account, Expected, failed, resubmitted, unknown
+from tests.chaos.cells import SUCCEEDS, Account, Expected, resubmitted, unknown
 from tests.chaos.kie_cells import KieAccount
 from tests.chaos.matrix import HEADING
 from tests.chaos.openai_cells import GPT_IMAGE, RELAY, OpenaiAccount
@@ -58,7 +58,16 @@ class Crash:
 
 
 NOT_SENT = replace(unknown(works=False), attempts=("UNKNOWN",), submits=0)
-F6, F8 = "submit_after_intent", "submit_after_reply"
+F6, F8, F94 = "submit_after_intent", "submit_after_reply", "answer_head"
+ANSWERED = (
+    "answer_reserved",
+    "answer_durable",
+    "answer_understood",
+    "submit_after_reply",
+    "upload_before_fsync",
+    "download_before_commit",
+)
+"""F93, F96, F97, F8, F3, F12: each start goes on from the answer in its file, and nothing is paid twice."""
 ALL_THE_WAY = (
     "create_after_commit",
     "claim_before_intent",
@@ -82,16 +91,21 @@ CRASHES = (
         calls_back=True,
         window_seconds=3,
     ),
-    Crash(name="F8 replied", provider="kie", failpoints=(F8,), expected=unknown(works=True)),
-    Crash(name="F8 called back", provider="kie", failpoints=(F8,), expected=SUCCEEDS, calls_back=True),
-    Crash(name="sync F8", provider="relay", failpoints=(F8,), expected=unknown(works=True)),
+    Crash(name="F8 replied", provider="kie", failpoints=(F8,), expected=SUCCEEDS),
+    Crash(name="F94 cut", provider="kie", failpoints=(F94,), expected=unknown(works=True)),
+    Crash(name="F94 called back", provider="kie", failpoints=(F94,), expected=SUCCEEDS, calls_back=True),
+    Crash(name="sync F8", provider="relay", failpoints=(F8,), expected=SUCCEEDS),
+    Crash(name="sync F94", provider="relay", failpoints=(F94,), expected=unknown(works=True)),
+    Crash(name="sync answered", provider="gpt_image", failpoints=ANSWERED, expected=SUCCEEDS),
+    Crash(name="sync F95", provider="gpt_image", failpoints=("answer_whole",), expected=SUCCEEDS),
     Crash(
-        name="sync F8 sent again",
+        name="sync F94 sent again",
         provider="relay",
-        failpoints=(F8,),
+        failpoints=(F94,),
         expected=resubmitted(works=True),
         request=RESUBMIT,
     ),
+    Crash(name="sync F8 twice", provider="relay", failpoints=(F8, F8), expected=SUCCEEDS, request=RESUBMIT),
     Crash(
         name="sync F6 sent again",
         provider="relay",
@@ -100,9 +114,9 @@ CRASHES = (
         request=RESUBMIT,
     ),
     Crash(
-        name="sync F8 twice",
+        name="sync F94 twice",
         provider="relay",
-        failpoints=(F8, F8),
+        failpoints=(F94, F94),
         expected=replace(unknown(works=True), attempts=("UNKNOWN", "UNKNOWN"), submits=2, charges=2),
         request=RESUBMIT,
     ),
@@ -116,7 +130,7 @@ CRASHES = (
         name="sync F12 without a URL",
         provider="gpt_image",
         failpoints=("download_before_commit",),
-        expected=failed("RESULT_EXPIRED", billing="CHARGED", outcome="SUCCEEDED"),
+        expected=SUCCEEDS,
     ),
     Crash(
         name="suitme F9 and F10",
@@ -124,7 +138,8 @@ CRASHES = (
         failpoints=("submit_after_accepted", "poll_after_success"),
         expected=SUCCEEDS,
     ),
-    Crash(name="suitme F8", provider="suitme", failpoints=(F8,), expected=unknown(works=True)),
+    Crash(name="suitme F8", provider="suitme", failpoints=(F8,), expected=SUCCEEDS),
+    Crash(name="suitme F94", provider="suitme", failpoints=(F94,), expected=unknown(works=True)),
 )
 
 

@@ -15,6 +15,8 @@ from typing import Any, ClassVar, cast
 import pytest
 from PIL import Image as Pillow
 
+from imageedit_server.answers import files, writing
+from imageedit_server.answers.files import Answers
 from imageedit_server.core.charge import FREE
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Reason, Refusal
@@ -27,7 +29,8 @@ from imageedit_server.editing import Callbacks, Creating, Heartbeat, Pictures, T
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine import dispatcher as dispatcher_module
-from imageedit_server.engine import downloading, submitting
+from imageedit_server.engine import downloading, paying, submitting
+from imageedit_server.engine.answered import Answered
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.recorder import Tools
@@ -330,12 +333,14 @@ class House:
             draining=self.draining,
         )
         fetch = cast(Any, self.vendor)
+        self.answers = Answers(self.folder / "answers", self.clock, min_free_bytes=1, version="1")
         tools = Tools(
             database=self.database,
             feed=self.feed,
             draining=self.draining,
             inputs=Inputs(self.library, fetch, max_bytes=100_000),
             results=Results(self.library, fetch, self.clock, max_bytes=100_000),
+            answered=Answered(self.answers, self.database),
             clock=self.clock,
             public_url=self.public_url,
             result_grace=self.result_grace,
@@ -370,6 +375,7 @@ class House:
         for task in (self.serving, *work):
             task.cancel()
         await asyncio.gather(self.serving, *work, return_exceptions=True)
+        await self.answers.aclose()
         await self.database.close()
 
     async def restart(self) -> None:
@@ -386,7 +392,7 @@ class House:
             if name == point and not killed.is_set():
                 self.die(killed)
 
-        for module in (submitting, downloading, dispatcher_module):
+        for module in (submitting, paying, downloading, dispatcher_module, files, writing):
             monkeypatch.setattr(module, "failpoint", failpoint)
         return killed
 

@@ -1,6 +1,7 @@
 """A crash anywhere, and a restart on what it left: nothing lost, nothing paid twice (F5 to F14, P5, P6)."""
 
 import asyncio
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,9 +29,13 @@ from tests.engine.house import (
 RESTART = timedelta(seconds=2)
 """P7: the file lock proves the former owner dead; nobody waits for leases."""
 
+ANSWER_RESERVED = "answer_reserved"
 BEFORE_INTENT = ["claim_before_intent", "submit_before_intent"]
 AFTER_INTENT = "submit_after_intent"
 IN_THE_CALL = "in the call"
+ANSWER_HEAD = "answer_head"
+ANSWER_WHOLE = "answer_whole"
+ANSWER_UNDERSTOOD = "answer_understood"
 AFTER_REPLY = "submit_after_reply"
 AFTER_ACCEPTED = "submit_after_accepted"
 AFTER_POLL = "poll_after_success"
@@ -46,7 +51,13 @@ async def finish_with_url(job: Job, report: Report) -> Finished:
 
 
 async def die_and_restart(
-    house: House, point: str, task_provider: str, monkeypatch: pytest.MonkeyPatch, **fields: object
+    house: House,
+    point: str,
+    task_provider: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    lose_answers: bool = False,
+    **fields: object,
 ) -> tuple[str, list[int]]:
     """Create a task, die at ``point`` on its way, start again; return its id and the seqs that were there."""
     vendor, submit = house.vendor, house.vendor.submit
@@ -73,6 +84,8 @@ async def die_and_restart(
     task_id = await house.create(task_provider, **fields)  # type: ignore[arg-type]
     await killed.wait()
     await house.kill()
+    if lose_answers:
+        await asyncio.to_thread(shutil.rmtree, house.folder / "answers")
     await house.start()
     before = [event.seq for event in await house.events_now(task_id)]
     return task_id, before
@@ -86,7 +99,8 @@ async def finished_in_time(house: House, task_id: str) -> Task:
 
 
 @pytest.mark.parametrize(
-    "point", [*BEFORE_INTENT, AFTER_ACCEPTED, AFTER_POLL, IN_DOWNLOAD, BEFORE_COMMIT, AFTER_COMMIT]
+    "point",
+    [*BEFORE_INTENT, ANSWER_RESERVED, AFTER_ACCEPTED, AFTER_POLL, IN_DOWNLOAD, BEFORE_COMMIT, AFTER_COMMIT],
 )
 @pytest.mark.parametrize("provider", ["plain", "correlated", "keyed"])
 async def test_a_vendor_that_is_polled_loses_nothing_outside_the_call(
@@ -102,12 +116,12 @@ async def test_a_vendor_that_is_polled_loses_nothing_outside_the_call(
         assert len(await house.events(task_id)) == len(before)  # F13: nothing repeats
 
 
-@pytest.mark.parametrize("point", [AFTER_INTENT, IN_THE_CALL, AFTER_REPLY])
+@pytest.mark.parametrize("point", [AFTER_INTENT, IN_THE_CALL, ANSWER_HEAD])
 @pytest.mark.parametrize("submit", [accept, finish_now])
 async def test_in_the_call_it_stays_unknown(
     house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, point: str, submit: object
 ) -> None:
-    """F6 to F8 at a vendor without key and callback: never sent again, and the task says that it may cost."""
+    """F6, F7, F94 at a vendor without key and callback: never sent again, and it may cost."""
     vendor.submit = submit  # type: ignore[assignment]
     task_id, _ = await die_and_restart(house, point, "plain", monkeypatch)
     task = await finished_in_time(house, task_id)
@@ -118,7 +132,7 @@ async def test_in_the_call_it_stays_unknown(
     assert (await house.story(task_id))[-2:] == ["SUBMIT_UNKNOWN", "FAILED"]
 
 
-@pytest.mark.parametrize("point", [AFTER_INTENT, IN_THE_CALL, AFTER_REPLY])
+@pytest.mark.parametrize("point", [AFTER_INTENT, IN_THE_CALL])
 async def test_who_asked_for_it_is_paid_again_after_a_crash(
     house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
@@ -129,11 +143,11 @@ async def test_who_asked_for_it_is_paid_again_after_a_crash(
     assert vendor.paid[-1] == f"{task_id}-2"
 
 
-@pytest.mark.parametrize("point", [IN_THE_CALL, AFTER_REPLY])
+@pytest.mark.parametrize("point", [IN_THE_CALL, ANSWER_HEAD])
 async def test_a_callback_tells_what_the_crash_made_us_forget(
     tmp_path: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
-    """F7, F8, P6: the token that rode in the callback URL is the way back to the paid work."""
+    """F7, P6: the token that rode in the callback URL is the way back to the paid work."""
     async with House(tmp_path, vendor, public_url=PUBLIC_URL) as house:
         task_id, _ = await die_and_restart(house, point, "correlated", monkeypatch)
         await house.reached(task_id, Stage.SUBMIT_UNKNOWN)
@@ -184,6 +198,7 @@ ANYWHERE = [*BEFORE_INTENT, AFTER_INTENT, IN_THE_CALL, AFTER_REPLY, IN_DOWNLOAD,
     ("submit", "point"),
     [
         *((submit, point) for submit in (accept, finish_now, finish_with_url) for point in ANYWHERE),
+        (accept, ANSWER_RESERVED),
         (accept, AFTER_ACCEPTED),
         (accept, AFTER_POLL),
     ],
@@ -217,13 +232,30 @@ async def test_a_result_at_an_address_is_fetched_again(
     assert len(vendor.paid) == 1
 
 
+@pytest.mark.parametrize("point", [ANSWER_WHOLE, ANSWER_UNDERSTOOD, AFTER_REPLY, IN_DOWNLOAD, BEFORE_COMMIT])
+@pytest.mark.parametrize("submit", [accept, finish_now])
+@pytest.mark.parametrize("provider", ["plain", "correlated", "keyed"])
+async def test_an_answer_that_had_come_is_read_again(
+    house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, point: str, submit: object, provider: str
+) -> None:
+    """F8, F11, F12, F95, F97, P31: the file goes on where the process ended, and nothing is paid twice."""
+    vendor.submit = submit  # type: ignore[assignment]
+    task_id, _ = await die_and_restart(house, point, provider, monkeypatch)
+    task = await finished_in_time(house, task_id)
+    assert [image.image_id for image in task.status.images] == [RESULT_ID]
+    assert task.status.billing is Billing.CHARGED
+    assert [attempt.outcome for attempt in task.status.attempts] == [Outcome.SUCCEEDED]
+    assert vendor.paid == [f"{task_id}-1"]
+    await house.events(task_id)
+
+
 @pytest.mark.parametrize("point", [IN_DOWNLOAD, BEFORE_COMMIT])
-async def test_a_result_that_was_only_in_memory_is_gone_and_charged(
+async def test_a_result_whose_answer_is_gone_too_is_charged(
     house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     """A synchronous vendor that answers with bytes is never asked again: the task says what it cost."""
     vendor.submit = finish_now
-    task_id, _ = await die_and_restart(house, point, "plain", monkeypatch)
+    task_id, _ = await die_and_restart(house, point, "plain", monkeypatch, lose_answers=True)
     task = await finished_in_time(house, task_id)
     assert task.status.error is not None
     assert task.status.error.reason is FailureReason.RESULT_EXPIRED

@@ -59,6 +59,10 @@ def test_where_to_go_on_is_told_for_every_attempt(
     if point is ResumePoint.FETCH:
         assert urls
         assert outcome is Outcome.SUCCEEDED
+    unread = resume_point(
+        task_with(attempt(outcome, vendor_id)), safety, has_result_urls=urls, is_unread=True
+    )
+    assert unread is (point if point in (ResumePoint.SUBMIT, ResumePoint.POLL) else ResumePoint.READ)
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

@@ -260,7 +260,7 @@ def _wait_for_leases() -> None:
 BUGS: Mapping[str, Bug] = {
     "pays before the intent is durable": Bug("double-charged", ("in the call",), _pay_before_intent, PAID),
     "sends again what may have been taken": Bug(
-        "double-charged", ("submit_after_reply",), _send_again, UNCORRELATED
+        "double-charged", ("answer_head",), _send_again, UNCORRELATED
     ),
     "answers before the commit": Bug("lost", ("at an answer",), _answer_before_commit),
     "tells watchers before the commit": Bug("FAITHFUL", ("at an event",) * 3, _tell_before_commit),
@@ -278,7 +278,7 @@ BUGS: Mapping[str, Bug] = {
         "failed", ("at an answer",) * 2, _believe_callbacks, (KIE,), passes=12
     ),
     "learns no vendor's id from a callback": Bug(
-        "paid-and-lost", ("submit_after_reply",), _learn_nothing_from_callbacks, (KIE,)
+        "paid-and-lost", ("answer_head",), _learn_nothing_from_callbacks, (KIE,)
     ),
     "forgets request_ids": Bug("twice", ("create_after_commit",), _forget_request_ids),
     "leaves half-written files": Bug("damaged", ("upload_before_fsync",), _keep_leftovers),

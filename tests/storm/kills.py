@@ -1,4 +1,4 @@
-"""When a server dies: the points F1 to F14 of PROMISES §4, and every other moment."""
+"""When a server dies: the points F1 to F14 and F93 to F97 of PROMISES §4, and every other moment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +13,11 @@ FAILPOINTS: Mapping[str, str] = {
     "claim_before_intent": "F5",
     "submit_before_intent": "F5",
     "submit_after_intent": "F6",
+    "answer_reserved": "F93",
+    "answer_head": "F94",
+    "answer_whole": "F95",
+    "answer_durable": "F96",
+    "answer_understood": "F97",
     "submit_after_reply": "F8",
     "submit_after_accepted": "F9",
     "poll_after_success": "F10",

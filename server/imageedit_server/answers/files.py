@@ -41,6 +41,7 @@ class Answers:
         self._room = Room(min_free_bytes)
         self._thread = AnswerThread()
         self._blanks = Blanks(root)
+        self._closed = False
         self._making: asyncio.Future[None] | None = None
         self._places: set[Writing] = set()
         """Those whose files are open."""
@@ -50,7 +51,8 @@ class Answers:
     async def open(self) -> list[Stored]:
         """Make what is needed, and return what an earlier run left, the oldest call first.
 
-        Files that hold nothing, since no head came, are removed.
+        Files that hold nothing, since no head came, are removed. Never raises: without a folder no place can
+        be had, and no paid call is made.
         """
         found = await self._thread.run(self._look)
         await self._thread.run(self._blanks.make)
@@ -96,7 +98,8 @@ class Answers:
         return await self._thread.run(self._keep, path)
 
     async def keep_place(self, place: Writing) -> tuple[Path, list[Asked]]:
-        """Keep, as ``keep`` does, an answer that has just come, and ``save`` of which has ended."""
+        """Keep, as ``keep`` does, an answer that has just come, once it is durable."""
+        await place.save()
         self._let_go(place)
         try:
             return await self.keep(place.path)
@@ -104,7 +107,10 @@ class Answers:
             self._remove_soon(lambda: self._end(place, _close))
 
     async def aclose(self) -> None:
-        """Do what is still to be done, and let go of all files."""
+        """Do what is still to be done, and let go of all files; at a second time there is nothing to do."""
+        if self._closed:
+            return
+        self._closed = True
         if self._removing is not None:
             self._removing.cancel()
         self._begin_removing()
@@ -154,8 +160,12 @@ class Answers:
     # In the thread
 
     def _look(self) -> list[Stored]:
-        self._root.mkdir(mode=0o700, exist_ok=True)
-        return sorted(stored_in(self._root, clean=True), key=lambda each: each.asked.call_time)
+        try:
+            self._root.mkdir(mode=0o700, exist_ok=True)
+            return sorted(stored_in(self._root, clean=True), key=lambda each: each.asked.call_time)
+        except OSError as error:
+            _log.error("the folder of the answers cannot be read: %s", error.strerror)
+            return []
 
     def _make_ready(self, blank: Blank, record: bytes, expected_bytes: int) -> int:
         promised = self._room.take(blank.descriptor, layout.BODY_AT + expected_bytes)

@@ -1,8 +1,9 @@
 """Answers read back from their files, beside the server that writes them or without one."""
 
+import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from imageedit_server.outbound.answers import Answer
 
 MOST_READ_BYTES = 256 * 1024 * 1024
 """The largest answer that any call takes."""
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,15 +30,31 @@ class Stored:
 
 
 def stored_in(folder: Path, *, clean: bool = False) -> Iterator[Stored]:
-    """Yield the answers in a folder; with ``clean`` remove the files that hold none. Raises ``OSError``."""
+    """Yield the answers in a folder; with ``clean`` remove the files that hold none.
+
+    What cannot be read is left out. Raises ``OSError`` for the folder alone.
+    """
     for path in folder.iterdir():
-        with suppress(FileNotFoundError), _opened(path) as descriptor:  # removed meanwhile
-            asked = layout.read_asked(descriptor)
-            if asked is not None and layout.has_head(descriptor):
-                size = layout.size_of_body(descriptor)
-                yield Stored(path=path, asked=asked, size_bytes=size, tried=kept.tried_by(path))
-            elif clean:
-                path.unlink()
+        try:
+            stored = _stored(path)
+        except FileNotFoundError:  # removed meanwhile
+            continue
+        except OSError as error:
+            _log.error("an answer cannot be read before the next start: %s", error.strerror)
+            continue
+        if stored is not None:
+            yield stored
+        elif clean:
+            path.unlink(missing_ok=True)
+
+
+def _stored(path: Path) -> Stored | None:
+    with _opened(path) as descriptor:
+        asked = layout.read_asked(descriptor)
+        if asked is None or not layout.has_head(descriptor):
+            return None
+        size = layout.size_of_body(descriptor)
+        return Stored(path=path, asked=asked, size_bytes=size, tried=kept.tried_by(path))
 
 
 def read_file(path: Path) -> Answer | None:

@@ -64,6 +64,7 @@ class Writing:
         self._flush: asyncio.TimerHandle | None = None
         self._jobs = 0
         self._durable = False
+        self._has_head = False
         self._ended = False
         self.gone = False
         """Whether nobody needs it any more."""
@@ -83,8 +84,19 @@ class Writing:
         """How many bytes of the body came so far."""
         return self._size_bytes
 
+    @property
+    def has_head(self) -> bool:
+        """Whether anything came."""
+        return self._has_head
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is known how the answer ended."""
+        return self._ended
+
     async def head(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the head, once, and before any piece."""
+        self._has_head = True
         self._add(layout.HEAD_AT, layout.head_record(status, self._mask.headers(headers)))
         self._write_now()
         failpoint("answer_head")

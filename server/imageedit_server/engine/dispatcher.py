@@ -18,6 +18,7 @@ from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.late_results import LateResults
 from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.run import Run
+from imageedit_server.engine.unread import match
 from imageedit_server.providers.catalog import Catalog
 from imageedit_server.runtime.clock import seconds_until
 from imageedit_server.runtime.failpoints import failpoint
@@ -79,6 +80,7 @@ class Dispatcher:
     async def serve(self) -> None:
         """Recover what a dead owner left (P7), then work until cancelled."""
         await self._recover()
+        await match(self._tools, self._catalog)
         self._gone = await self._tools.database.read(open_providers) - {NO_PROVIDER, *self._gates}
         for task_id in await self._tools.database.read(called_late):
             self.late.collect(task_id)

@@ -10,10 +10,11 @@ from itertools import chain, repeat
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Outcome, State, Task
+from imageedit_server.engine.reading import best_of
 from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import BadResult, ResultGone
 from imageedit_server.engine.waiting import POLL_LIMIT_SECONDS, poll_delay
-from imageedit_server.providers.base import Finished, InProgress, Output
+from imageedit_server.providers.base import Finished, InProgress, Output, SubmitError
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.runtime.signals import Signal
 from imageedit_server.store.attempts import (
@@ -123,7 +124,7 @@ class LateResults:
         provider = attempt and self._catalog.providers.get(attempt.provider)
         if task and attempt and provider and not _is_home(task, attempt):
             bring = partial(self._brought, self._held[key].outputs)
-            await self._collect(task, attempt, provider, bring, chain(PAUSES, repeat(PAUSES[-1])))
+            await self._collect(task, attempt, provider, bring, _without_end())
         del self._held[key]
 
     async def _collect_marked(self, task: Task, attempt: Attempt, provider: Provider) -> None:
@@ -132,7 +133,9 @@ class LateResults:
             await self._collect(task, attempt, provider, bring, self._pauses(task, attempt, provider))
             return
         key = AttemptKey(task.task_id, attempt.number)
-        if urls := await self._tools.database.look_up(result_urls, key):
+        if self._tools.answered.is_unread(key):
+            await self._collect(task, attempt, provider, partial(self._read, key, provider), _without_end())
+        elif urls := await self._tools.database.look_up(result_urls, key):
             bring = partial(self._brought, tuple(Output(url=url) for url in urls))
             await self._collect(task, attempt, provider, bring, iter(PAUSES))
 
@@ -146,6 +149,7 @@ class LateResults:
                     await self._keep(await bring(), AttemptKey(task.task_id, attempt.number), provider)
             except BadResult as error:
                 _log.info("the late result is unusable: %s", error)
+                await self._tools.answered.keep(AttemptKey(task.task_id, attempt.number))
                 return
             except Exception as error:  # noqa: BLE001  the seam says: any exception means ask again
                 _log.info("the late result is not there yet: %s", type(error).__name__)
@@ -177,6 +181,16 @@ class LateResults:
             raise BadResult(answer.message)
         return await self._brought(answer.outputs)
 
+    async def _read(self, key: AttemptKey, provider: Provider) -> tuple[Image, ...]:
+        answers = await self._tools.answered.read(key)
+        try:
+            _, meant = await best_of(provider.adapter, answers)
+        except SubmitError as error:
+            raise BadResult(error.failure.message) from error
+        if isinstance(meant, Finished):
+            return await self._brought(meant.outputs)
+        raise BadResult("The provider took the work, and its answer names no result.")
+
     async def _brought(self, outputs: tuple[Output, ...]) -> tuple[Image, ...]:
         async with asyncio.timeout(FETCH_LIMIT_SECONDS):
             return await self._tools.results.bring_home(outputs)
@@ -187,11 +201,16 @@ class LateResults:
         fact = Fact(outcome=Outcome.SUCCEEDED, billing=billing, end_time=now)
         await self._tools.database.record(learn, key, fact)
         await self._tools.database.record(add_late_images, key, images, now)
+        self._tools.answered.acted_on(key)
 
 
 def _is_home(task: Task, attempt: Attempt) -> bool:
     succeeded = task.status.state is State.SUCCEEDED and attempt.outcome is Outcome.SUCCEEDED
     return succeeded or bool(attempt.late_images)
+
+
+def _without_end() -> Iterator[float]:
+    return chain(PAUSES, repeat(PAUSES[-1]))
 
 
 async def _unheard(*, progress_percent: int | None = None, preview: bytes | None = None) -> None:

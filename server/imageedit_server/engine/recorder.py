@@ -15,11 +15,13 @@ from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Outcome, Stage, Task
 from imageedit_server.core.transitions import Transition
+from imageedit_server.engine.answered import Answered, head_of
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.results import Results
 from imageedit_server.engine.retries import retry_delay
 from imageedit_server.engine.task_clock import TaskClock
 from imageedit_server.feed.base import Feed
+from imageedit_server.outbound.answers import Answer
 from imageedit_server.providers.base import (
     NO_IDS,
     Accepted,
@@ -63,6 +65,7 @@ class Tools:
     draining: Draining
     inputs: Inputs
     results: Results
+    answered: Answered
     clock: Clock
     public_url: str = ""
     result_grace: timedelta = timedelta(minutes=1)
@@ -82,6 +85,7 @@ class Recorder:
         self._charge = charge
         self._tools = tools
         self._database = tools.database
+        self._answer: Answer | None = None
 
     @property
     def attempt(self) -> Attempt:
@@ -92,6 +96,15 @@ class Recorder:
     def key(self) -> AttemptKey:
         """The name of the latest attempt."""
         return AttemptKey(self.task.task_id, self.attempt.number)
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether an answer to the latest attempt came that nothing was done about."""
+        return bool(self.task.status.attempts) and self._tools.answered.is_unread(self.key)
+
+    def heard(self, answer: Answer) -> None:
+        """Take what came of the latest attempt's call: its head goes with the facts."""
+        self._answer = answer
 
     def now(self) -> datetime:
         """Return the wall time."""
@@ -135,6 +148,8 @@ class Recorder:
     async def succeed(self, images: tuple[Image, ...]) -> None:
         """End the task with its results."""
         await self.decide(partial(transitions.succeed, images=images), images=images)
+        if self.task.status.attempts:
+            self._tools.answered.acted_on(self.key)
 
     async def fail(self, error: Failure) -> None:
         """End the task with its error."""
@@ -182,6 +197,7 @@ class Recorder:
         """The vendor did nothing with the attempt."""
         outcome, billing = Outcome.NOT_PROCESSED, self._charge.not_processed
         await self._learn_of(error.ids, Fact(outcome=outcome, billing=billing, error=error.failure))
+        self._tools.answered.acted_on(self.key)
 
     async def refused(self, error: Refused) -> None:
         """The vendor will make nothing of the attempt; what it bills all the same was no refusal to work."""
@@ -190,12 +206,14 @@ class Recorder:
         else:
             fact = Fact(outcome=Outcome.FAILED, billing=error.billing, error=error.failure)
             await self._learn_of(error.ids, fact)
+            self._tools.answered.acted_on(self.key)
 
     async def unknown(
         self, error: Failure = transitions.SUBMIT_OUTCOME_UNKNOWN, ids: VendorIds = NO_IDS
     ) -> None:
         """Nobody knows whether the vendor took the attempt."""
-        await self._learn_of(ids, Fact(outcome=Outcome.UNKNOWN, error=error))
+        await self._learn_of(ids, Fact(outcome=Outcome.UNKNOWN, error=error), kept=self.is_unread)
+        await self._tools.answered.keep(self.key)
 
     async def interrupted(self) -> None:
         """Nobody heard how the attempt's last call ended: what the next one says is not proof of that one."""
@@ -209,7 +227,12 @@ class Recorder:
             vendor_request_id=accepted.vendor_request_id,
             usage=accepted.usage,
         )
-        await self._learn_and_decide(fact, _entering(Stage.WAITING))
+        try:
+            await self._learn_and_decide(fact, _entering(Stage.WAITING))
+        except LeaseLost:
+            self._tools.answered.acted_on(self.key)
+            raise
+        self._tools.answered.acted_on(self.key)
 
     async def succeeded(self, finished: Finished, urls: tuple[str, ...]) -> None:
         """The vendor made the result; reach DOWNLOADING, in the same commit. ``urls`` are to be kept."""
@@ -230,7 +253,8 @@ class Recorder:
 
     async def failed(self, error: Failure) -> None:
         """The vendor took the attempt and failed it, or its result is unusable."""
-        await self._learn(Fact(outcome=Outcome.FAILED, error=error))
+        await self._learn(Fact(outcome=Outcome.FAILED, error=error), kept=self.is_unread)
+        await self._tools.answered.keep(self.key)
 
     async def fail_attempt(self, failure: Failure) -> None:
         """The attempt failed, and the task with it."""
@@ -240,24 +264,27 @@ class Recorder:
     async def late(self, images: tuple[Image, ...]) -> None:
         """Results came after the task had ended: they are kept with the attempt."""
         await self._keep_trying(lambda now: self._database.record(add_late_images, self.key, images, now))
+        self._tools.answered.acted_on(self.key)
 
     async def result_urls(self) -> tuple[str, ...]:
         """Return where the vendor said that the attempt's results are."""
         return await self._database.look_up(result_urls, self.key) if self.task.status.attempts else ()
 
-    async def _learn_of(self, ids: VendorIds, fact: Fact) -> None:
+    async def _learn_of(self, ids: VendorIds, fact: Fact, *, kept: bool = False) -> None:
         """Write a fact with the ids that an error named. One that names other work proves nothing."""
         fact = replace(fact, vendor_request_id=ids.request_id)
         try:
-            await self._learn(replace(fact, vendor_task_id=ids.task_id))
+            await self._learn(replace(fact, vendor_task_id=ids.task_id), kept=kept)
         except VendorTaskTaken:
-            await self._learn(fact)
+            await self._learn(fact, kept=kept)
 
-    async def _learn(self, fact: Fact) -> None:
+    async def _learn(self, fact: Fact, *, kept: bool = False) -> None:
+        fact = self._with_head(fact, kept=kept)
         await self._keep_trying(lambda now: self._database.record(learn, self.key, _at(fact, now)))
 
     async def _learn_and_decide(self, fact: Fact, transition: Transition) -> None:
         """Write a fact in any case; raises ``LeaseLost`` when the decision could not be made with it."""
+        fact = self._with_head(fact)
         task = await self._keep_trying(
             lambda now: self._database.record(
                 learn_and_change, self._lease, self.key, _at(fact, now), transition, now
@@ -266,6 +293,9 @@ class Recorder:
         if task is None:
             raise LeaseLost
         self.task = task
+
+    def _with_head(self, fact: Fact, *, kept: bool = False) -> Fact:
+        return replace(fact, answer=head_of(self._answer, kept=kept)) if self._answer else fact
 
     async def _keep_trying(self, write: Callable[[datetime], Coroutine[Any, Any, T]]) -> T:
         """Write, and wait while the disk is full: what was paid for must not be forgotten (F19, P6).

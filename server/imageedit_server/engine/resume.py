@@ -1,4 +1,4 @@
-"""Where to go on with a claimed task: read off its attempts alone, so that any worker can (DESIGN §4)."""
+"""Where to go on with a claimed task: read off its attempts and their answers alone (DESIGN §4)."""
 
 from enum import Enum, auto
 
@@ -15,16 +15,23 @@ class ResumePoint(Enum):
     """Make the same attempt's call again: the vendor knows its key."""
     POLL = auto()
     """The vendor has it; ask how it stands."""
+    READ = auto()
+    """An answer came, and nothing was done about it."""
     DECIDE_UNKNOWN = auto()
     """A call was begun and nobody knows how it ended."""
     FETCH = auto()
     """The vendor finished and said where the results are."""
     GIVE_UP = auto()
-    """The vendor finished, and its answer died with the process that held it."""
+    """The vendor finished, and its answer, where alone the result was, is not there any more."""
 
 
 def resume_point(
-    task: Task, safety: SubmitSafety, *, has_result_urls: bool, polls: bool = True
+    task: Task,
+    safety: SubmitSafety,
+    *,
+    has_result_urls: bool,
+    polls: bool = True,
+    is_unread: bool = False,
 ) -> ResumePoint:
     """Read where work goes on off a task that was just claimed.
 
@@ -36,6 +43,8 @@ def resume_point(
         return ResumePoint.SUBMIT
     if last.vendor_task_id and polls:
         return ResumePoint.POLL
+    if is_unread:
+        return ResumePoint.READ
     if safety is SubmitSafety.NATIVE_KEY:
         return ResumePoint.SUBMIT_AGAIN
     if last.outcome is Outcome.SUCCEEDED:

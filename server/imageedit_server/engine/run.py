@@ -11,11 +11,14 @@ Around the paid call everything is free to repeat; through it, nothing is.
 import asyncio
 import logging
 import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from imageedit_server.core.task import Outcome
 from imageedit_server.engine.downloading import Downloading
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.late_results import LateResults
+from imageedit_server.engine.paying import Paying
 from imageedit_server.engine.preparing import Preparing
 from imageedit_server.engine.recorder import Recorder, Tools
 from imageedit_server.engine.resume import ResumePoint, resume_point
@@ -27,13 +30,15 @@ from imageedit_server.providers.base import (
     Ambiguous,
     Finished,
     NotProcessed,
-    Prepared,
     PrepareError,
 )
 from imageedit_server.providers.catalog import Offer
 from imageedit_server.store.claims import Claimed
 from imageedit_server.store.log import LeaseLost
 from imageedit_server.telemetry.logs import note
+
+_Heard = Accepted | Finished | Ambiguous | None
+"""What a vendor said to a paid call; None when that ended the task, or gave it back."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +53,8 @@ class Run:
         self._preparing = Preparing(recorder, offer, gate, tools)
         self._waiting = Waiting(recorder, provider, tools.clock)
         self._downloading = Downloading(recorder, provider.name, tools.results, self._waiting, late)
-        self._submitting = Submitting(recorder, provider, gate, self._downloading)
+        self._paying = Paying(recorder, provider, tools)
+        self._submitting = Submitting(recorder, provider, gate, self._paying, self._downloading)
         self._submit_unknown = SubmitUnknown(recorder, provider.adapter, tools)
         self._leaving = False
         self.paying = False
@@ -80,7 +86,14 @@ class Run:
     async def _go_on(self) -> None:
         urls = await self._recorder.result_urls()
         adapter, task = self._provider.adapter, self._recorder.task
-        match resume_point(task, adapter.submit_safety, has_result_urls=bool(urls), polls=adapter.polls):
+        point = resume_point(
+            task,
+            adapter.submit_safety,
+            has_result_urls=bool(urls),
+            polls=adapter.polls,
+            is_unread=self._recorder.is_unread,
+        )
+        match point:
             case ResumePoint.SUBMIT:
                 await self._attempt(again=False)
             case ResumePoint.SUBMIT_AGAIN:
@@ -88,6 +101,8 @@ class Run:
             case ResumePoint.POLL:
                 self.called_back()  # by a callback or a restart: either way, ask now
                 await self._wait()
+            case ResumePoint.READ:
+                await self._submit(self._submitting.read)
             case ResumePoint.DECIDE_UNKNOWN:
                 await self._settle()
             case ResumePoint.FETCH:
@@ -102,19 +117,19 @@ class Run:
         token = "" if again else secrets.token_urlsafe(32)  # the first call's, of which only the hash is kept
         try:
             prepared = await self._preparing.prepare(number, token)
-            await self._submitting.reserve(prepared)
+            await self._paying.reserve(prepared, number, token)
         except PrepareError as error:
             await self._recorder.fail(error.failure)
         except NotProcessed as error:
             await self._recorder.give_back(error)
         else:
             await self._submitting.intend(number, token, prepared, again=again)
-            await self._submit(prepared)
+            await self._submit(partial(self._submitting.pay, prepared))
 
-    async def _submit(self, prepared: Prepared) -> None:
+    async def _submit(self, call: Callable[[], Awaitable[_Heard]]) -> None:
         self.paying = not self._provider.adapter.charge.is_free
         try:
-            answer = await self._pay(prepared)
+            answer = await self._pay(call)
             if isinstance(answer, Finished):  # what came with the answer exists nowhere else yet
                 self._limit_to_grace()
                 await self._downloading.bring_home(answer)
@@ -125,10 +140,10 @@ class Run:
         if isinstance(answer, Accepted) and not self._leaving:
             await self._wait()
 
-    async def _pay(self, prepared: Prepared) -> Accepted | Finished | Ambiguous | None:
+    async def _pay(self, call: Callable[[], Awaitable[_Heard]]) -> _Heard:
         """Pay without the deadline: the call has a limit of its own, and its outcome is always recorded."""
         self._timeout.reschedule(None)
-        answer = await self._submitting.pay(prepared)
+        answer = await call()
         if isinstance(answer, Ambiguous):
             await self._settle()
         return answer

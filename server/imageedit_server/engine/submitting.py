@@ -13,17 +13,15 @@ is ``submit_unknown``. Nothing is sent again from here; ``retries`` says what ma
 import asyncio
 import hashlib
 import logging
-from dataclasses import replace
+from collections.abc import Awaitable
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.task import Attempt, Stage
 from imageedit_server.engine.downloading import Downloading
 from imageedit_server.engine.gates import Gate
+from imageedit_server.engine.paying import Paying
 from imageedit_server.engine.recorder import Recorder
-from imageedit_server.outbound.answers import Answer, PaidCall, Place
-from imageedit_server.outbound.client import NotSent
-from imageedit_server.outbound.inflating import is_coded
 from imageedit_server.providers.base import (
     Accepted,
     Ambiguous,
@@ -34,9 +32,8 @@ from imageedit_server.providers.base import (
     SubmitError,
 )
 from imageedit_server.providers.catalog import Provider
-from imageedit_server.providers.outcomes import ambiguous, paid_call_error
+from imageedit_server.providers.outcomes import ambiguous
 from imageedit_server.runtime.failpoints import failpoint
-from imageedit_server.runtime.threads import LONG_BYTES, work_on
 from imageedit_server.store.attempts import VendorTaskTaken
 from imageedit_server.store.log import LeaseLost
 from imageedit_server.telemetry.metrics import provider_call
@@ -51,27 +48,25 @@ _log = logging.getLogger(__name__)
 class Submitting:
     """Makes the paid calls of one task."""
 
-    def __init__(self, recorder: Recorder, provider: Provider, gate: Gate, downloading: Downloading) -> None:
+    def __init__(
+        self, recorder: Recorder, provider: Provider, gate: Gate, paying: Paying, downloading: Downloading
+    ) -> None:
         self._recorder = recorder
         self._provider = provider
         self._gate = gate
+        self._paying = paying
         self._downloading = downloading
-        self._call: PaidCall | None = None
-        self._place: Place | None = None
-
-    async def reserve(self, prepared: Prepared) -> None:
-        """Describe the paid call, and make the place ready that its answer is written to (P31).
-
-        Whoever never bills has no such call. No place is made yet: the answer is held in memory.
-        """
-        adapter = self._provider.adapter
-        if not adapter.charge.is_free:
-            self._call = adapter.paid_call(prepared, self._recorder.report)
-            self._place = None
 
     async def intend(self, number: int, token: str, prepared: Prepared, *, again: bool) -> None:
         """Make the intent to pay durable; ``again`` for a call of the same attempt as before."""
         failpoint("submit_before_intent")
+        try:
+            await self._intended(number, token, prepared, again=again)
+        except BaseException:
+            self._paying.let_go()
+            raise
+
+    async def _intended(self, number: int, token: str, prepared: Prepared, *, again: bool) -> None:
         if again:
             await self._recorder.interrupted()
             await self._recorder.enter(Stage.SUBMITTING, warnings=prepared.warnings)
@@ -87,8 +82,17 @@ class Submitting:
 
     async def pay(self, prepared: Prepared) -> Accepted | Finished | Ambiguous | None:
         """Make the paid call and record its outcome; None when that ended the task, or gave it back."""
+        return await self._recorded(self._watched_call(prepared))
+
+    async def read(self) -> Accepted | Finished | Ambiguous | None:
+        """Go on as ``pay`` does, with what an earlier run's call brought."""
+        return await self._recorded(self._paying.read())
+
+    async def _recorded(
+        self, answering: Awaitable[Accepted | Finished]
+    ) -> Accepted | Finished | Ambiguous | None:
         try:
-            answer = await self._watched_call(prepared)
+            answer = await answering
             failpoint("submit_after_reply")
             await self._take(answer)
         except NotProcessed as error:
@@ -121,9 +125,7 @@ class Submitting:
     async def _made(self, prepared: Prepared) -> Accepted | Finished:
         """Make the call under its wall limit. Whatever is not clearly something else is ambiguous."""
         try:
-            if self._call is None:
-                return await self._worked(prepared)
-            return await self._understood(await self._answered(self._call))
+            return await (self._paying.call() if self._paying.is_described else self._worked(prepared))
         except SubmitError:
             raise
         except TimeoutError:
@@ -133,23 +135,9 @@ class Submitting:
             raise ambiguous("The call to the provider broke off.") from None
 
     async def _worked(self, prepared: Prepared) -> Accepted | Finished:
-        async with asyncio.timeout(self._limit(self._provider.options.submit_seconds)):
+        seconds = min(self._provider.options.submit_seconds, self._recorder.clock.remaining())
+        async with asyncio.timeout(seconds):
             return await self._provider.adapter.submit(prepared, self._recorder.report)
-
-    async def _answered(self, call: PaidCall) -> Answer:
-        limited = replace(call, limit_seconds=self._limit(call.limit_seconds))
-        try:
-            return await self._provider.adapter.payer.pay(limited, self._place)
-        except NotSent as error:
-            raise paid_call_error(error) from error
-
-    async def _understood(self, answer: Answer) -> Accepted | Finished:
-        """Read the answer; in a thread where that takes processor time."""
-        size = LONG_BYTES if is_coded(answer) else len(answer.body)
-        return await work_on(size, self._provider.adapter.understand, answer)
-
-    def _limit(self, seconds: float) -> float:
-        return min(seconds, self._recorder.clock.remaining())
 
     async def _take(self, answer: Accepted | Finished) -> None:
         """Record what the vendor said, the fact and the decision in one commit.

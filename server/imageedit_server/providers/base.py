@@ -74,6 +74,11 @@ class ProviderOptions(BaseModel):
             raise ValueError("api_key has characters that no key has, such as a space or a line break")
         return self
 
+    def secret_values(self) -> list[str]:
+        """Return what no answer may be stored with."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+
 
 Connect = Callable[[str, Mapping[str, str]], ApiClient]
 

@@ -1,0 +1,135 @@
+"""Answers that were not acted on yet, by their attempts: those of this run, and those that an earlier left.
+
+An answer leaves with the fact that says what became of it: it is forgotten when its outcome is known or its
+pictures are home, and kept when nobody could read it. Until then its file is the fact "answered".
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Iterable
+from pathlib import Path
+
+from imageedit_server.answers.files import Answers
+from imageedit_server.answers.layout import Asked
+from imageedit_server.answers.reading import Stored
+from imageedit_server.answers.writing import Writing
+from imageedit_server.core.answer import AnswerHead
+from imageedit_server.outbound.answers import NO_HEAD, Answer, Ended
+from imageedit_server.store.answers import answer_is_gone
+from imageedit_server.store.attempts import AttemptKey
+from imageedit_server.store.database import Database
+
+_log = logging.getLogger(__name__)
+
+
+class Answered:
+    """Knows which files belong to which attempt."""
+
+    def __init__(self, answers: Answers, database: Database) -> None:
+        self._answers = answers
+        self._database = database
+        self._files: defaultdict[AttemptKey, list[Writing | Path]] = defaultdict(list)
+        self._saving: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> list[Stored]:
+        """Return what an earlier run left; each is to be given to ``found``, ``drop`` or ``keep_file``."""
+        return await self._answers.open()
+
+    async def reserve(self, asked: Asked, expected_bytes: int, secrets: Iterable[str]) -> Writing:
+        """Return a place for the answer to a call that is about to be made. Raises ``NoPlace``."""
+        place = await self._answers.reserve(asked, expected_bytes, secrets)
+        self._files[AttemptKey(asked.task_id, asked.attempt)].append(place)
+        return place
+
+    def save(self, place: Writing) -> asyncio.Task[None]:
+        """Begin to make an answer durable; goes on until it is, or is not needed any more."""
+        saving = asyncio.create_task(place.save(), name="answer")
+        self._saving.add(saving)
+        saving.add_done_callback(self._saving.discard)
+        return saving
+
+    def unused(self, key: AttemptKey, place: Writing) -> None:
+        """The call was not made after all."""
+        self._files[key].remove(place)
+        if not self._files[key]:
+            del self._files[key]
+        self._answers.forget(place)
+
+    def calls(self, key: AttemptKey) -> int:
+        """Return how many calls of an attempt have a place for their answer."""
+        return len(self._files.get(key, ()))
+
+    def found(self, key: AttemptKey, path: Path) -> None:
+        """Take an answer that an earlier run left."""
+        self._files[key].append(path)
+
+    def drop(self, path: Path) -> None:
+        """Remove an answer that nobody needs."""
+        self._answers.drop(path)
+
+    def is_unread(self, key: AttemptKey) -> bool:
+        """Whether an answer came that was not acted on."""
+        return any(map(_is_there, self._files.get(key, ())))
+
+    async def read(self, key: AttemptKey) -> list[Answer]:
+        """Return every answer that came to the attempt's calls, the first call first. Raises ``OSError``."""
+        found = []
+        for file in self._files.get(key, ()):
+            if isinstance(file, Path):
+                found.append(await self._answers.read(file))
+            elif _is_there(file):
+                await file.save()
+                found.append(await self._answers.read(file.path))
+        return [answer for answer in found if answer is not None]
+
+    def acted_on(self, key: AttemptKey) -> None:
+        """Remove the answers of an attempt: what they said is stored, and what they brought is home."""
+        for file in self._files.pop(key, ()):
+            if isinstance(file, Path):
+                self._answers.drop(file)
+            else:
+                self._answers.forget(file)
+
+    async def keep(self, key: AttemptKey) -> None:
+        """Keep the answers of an attempt, which nobody could read. Never raises."""
+        for file in self._files.pop(key, ()):
+            await (self.keep_file(file) if isinstance(file, Path) else self._keep_place(file))
+
+    async def keep_file(self, path: Path) -> None:
+        """Keep an answer that an earlier run left. Never raises."""
+        await self._keep(self._answers.keep(path))
+
+    async def _keep_place(self, place: Writing) -> None:
+        if not place.has_head:
+            self._answers.forget(place)
+            return
+        if not place.has_ended:
+            await place.end(Ended.LOST, "The call broke off.")
+        await self._keep(self._answers.keep_place(place))
+
+    async def _keep(self, keeping: Awaitable[tuple[Path, list[Asked]]]) -> None:
+        try:
+            _, gone = await keeping
+        except OSError as error:
+            _log.warning("an answer cannot be kept before the next start: %s", error.strerror)
+            return
+        for asked in gone:
+            await self._database.record(answer_is_gone, AttemptKey(asked.task_id, asked.attempt))
+
+
+def _is_there(file: Writing | Path) -> bool:
+    return isinstance(file, Path) or (file.has_head and file.has_ended)
+
+
+def head_of(answer: Answer, *, kept: bool = False) -> AnswerHead | None:
+    """Return what stays of an answer with its attempt; None where no head came."""
+    if answer.status == NO_HEAD:
+        return None
+    return AnswerHead(
+        status=answer.status,
+        media_type=answer.headers.get("content-type", "").partition(";")[0].strip().lower(),
+        size_bytes=len(answer.body),
+        time=answer.answer_time,
+        kept=kept,
+    )

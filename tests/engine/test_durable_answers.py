@@ -1,0 +1,272 @@
+"""What a vendor answered is durable before it counts, whatever became of the process that took it (P31)."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imageedit_server.answers import disk_calls
+from imageedit_server.answers.layout import Asked, asked_record
+from imageedit_server.answers.reading import Stored, stored_in
+from imageedit_server.core.charge import Billing
+from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.failure import Failure
+from imageedit_server.core.task import Outcome, Stage, State, Task
+from imageedit_server.providers.base import Finished, Job, NotProcessed, Output, Refused, Report
+from tests.engine.house import (
+    DONE,
+    MINUTE,
+    RESULT_ID,
+    TENANT,
+    Door,
+    House,
+    Vendor,
+    accept,
+    finish_now,
+)
+
+NO = Failure(reason=FailureReason.CONTENT_REFUSED, message="No.")
+
+
+@pytest.fixture
+async def house(tmp_path: Path, vendor: Vendor) -> AsyncIterator[House]:
+    vendor.submit = finish_now
+    async with House(tmp_path / "house", vendor) as house:
+        yield house
+
+
+def stored(house: House) -> list[Stored]:
+    return list(stored_in(house.folder / "answers"))
+
+
+async def answered_and_killed(
+    house: House, monkeypatch: pytest.MonkeyPatch, point: str = "answer_understood", **fields: Any
+) -> str:
+    """Let an answer come and the process die before anything is done about it."""
+    killed = house.kill_at(point, monkeypatch)
+    task_id = await house.create(**fields)
+    await killed.wait()
+    await house.kill()
+    assert [each.asked.task_id for each in stored(house)] == [task_id]
+    return task_id
+
+
+async def fully_late(house: House, task_id: str) -> Task:
+    """Wait until a late image has come."""
+    while not (task := await house.get(task_id)).status.attempts[0].late_images:
+        await house.clock.sleep(1)
+    return task
+
+
+async def test_nothing_is_left_of_an_answer_whose_picture_is_home(house: House) -> None:
+    task_id = await house.create()
+    task = await house.ended(task_id)
+    assert task.status.images
+    answer = (await house.get(task_id)).status.attempts[0].answer
+    assert answer is not None
+    assert (answer.status, answer.kept) == (200, False)
+    await house.answers.aclose()
+    assert stored(house) == []
+
+
+@pytest.mark.parametrize("away", [2 * MINUTE, 10 * MINUTE], ids=["within the grace", "long after it"])
+async def test_a_deadline_that_passed_while_the_server_was_away(
+    house: House, monkeypatch: pytest.MonkeyPatch, away: timedelta
+) -> None:
+    """The facts come before the first claim, which ends what is overdue."""
+    task_id = await answered_and_killed(house, monkeypatch, timeout=1.5 * MINUTE)
+    await house.clock.sleep(away.total_seconds() - 5)
+    await house.start()
+    task = await house.ended(task_id)
+    if away == 2 * MINUTE:
+        assert task.status.state is State.SUCCEEDED
+    else:
+        assert task.status.error is not None
+        assert task.status.error.reason is FailureReason.DEADLINE_EXCEEDED
+        task = await fully_late(house, task_id)
+        assert [image.image_id for image in task.status.attempts[0].late_images] == [RESULT_ID]
+    assert task.status.billing is Billing.CHARGED
+    assert len(house.vendor.paid) == 1
+    await house.answers.aclose()
+    assert stored(house) == []
+
+
+async def test_a_task_that_was_cancelled_keeps_what_was_paid_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await answered_and_killed(house, monkeypatch)
+    await house.start(serve=False)
+    await house.tasks.cancel(TENANT, task_id)
+    await house.answers.aclose()
+    await house.database.close()
+    await house.start()
+    task = await fully_late(house, task_id)
+    assert task.status.state is State.CANCELLED
+    assert task.status.attempts[0].billing is Billing.CHARGED
+
+
+async def test_a_refusal_is_heard_after_the_restart(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(job: Job, report: Report) -> Finished:
+        raise Refused(NO)
+
+    house.vendor.submit = refuse
+    task_id = await answered_and_killed(house, monkeypatch, "answer_whole")
+    house.vendor.submit = finish_now
+    await house.start()
+    task = await house.ended(task_id)
+    assert task.status.error == NO
+    assert task.status.billing is Billing.NOT_CHARGED
+    assert len(house.vendor.paid) == 1
+
+
+async def test_what_was_not_processed_is_sent_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def not_now(job: Job, report: Report) -> Finished:
+        raise NotProcessed(NO)
+
+    house.vendor.submit = not_now
+    task_id = await answered_and_killed(house, monkeypatch, "answer_whole")
+    house.vendor.submit = finish_now
+    await house.start()
+    task = await house.ended(task_id)
+    assert [each.outcome for each in task.status.attempts] == [Outcome.NOT_PROCESSED, Outcome.SUCCEEDED]
+    assert house.vendor.paid == [f"{task_id}-1", f"{task_id}-2"]
+
+
+async def test_an_answer_that_nobody_can_read_is_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(house.catalog.providers["plain"].adapter), "understand", _break_off)
+    task_id = await house.create()
+    task = await house.ended(task_id)
+    assert task.status.error is not None
+    assert task.status.error.reason is FailureReason.SUBMIT_OUTCOME_UNKNOWN
+    assert task.status.billing is Billing.MAY_HAVE_BEEN_CHARGED
+    answer = (await house.get(task_id)).status.attempts[0].answer
+    assert answer is not None
+    assert answer.kept
+    assert [(each.asked.task_id, each.tried) for each in stored(house)] == [(task_id, "1")]
+    await house.restart()
+    await house.clock.sleep(60)
+    assert [each.tried for each in stored(house)] == ["1"]
+
+
+def _break_off(self: object, answer: object) -> Finished:
+    raise KeyError("data")
+
+
+async def test_a_picture_that_is_none_is_kept_with_its_answer(house: House) -> None:
+    async def nonsense(job: Job, report: Report) -> Finished:
+        return Finished(outputs=(Output(content=b"no picture"),))
+
+    house.vendor.submit = nonsense
+    task_id = await house.create()
+    task = await house.ended(task_id)
+    assert task.status.error is not None
+    assert task.status.error.reason is FailureReason.PROVIDER_BAD_RESULT
+    assert task.status.billing is Billing.CHARGED
+    assert [each.asked.task_id for each in stored(house) if each.tried] == [task_id]
+
+
+async def test_without_a_place_nothing_is_paid_and_the_task_waits(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_calls, "free_bytes", lambda descriptor: 0)
+    task_id = await house.create()
+    while len(await house.events_now(task_id)) < len(["QUEUED", "PREPARING", "QUEUED"]):
+        await house.clock.sleep(0.1)
+    assert house.vendor.paid == []
+    monkeypatch.undo()
+    task = await house.ended(task_id)
+    assert task.status.images
+    assert [attempt.number for attempt in task.status.attempts] == [1]
+    assert house.vendor.paid == [f"{task_id}-1"]
+
+
+async def test_without_a_place_until_the_deadline_nothing_is_charged(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_calls, "free_bytes", lambda descriptor: 0)
+    task = await house.ended(await house.create(timeout=MINUTE))
+    assert task.status.error is not None
+    assert task.status.error.reason is FailureReason.DEADLINE_EXCEEDED
+    assert (task.status.attempts, task.status.billing) == ((), Billing.NOT_CHARGED)
+    assert house.vendor.paid == []
+
+
+async def test_an_answer_under_a_restored_database_is_nobodys(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """The copy has no such attempt, or one of another token under the same number."""
+    database = house.folder
+    task_id = await house.create()
+    await house.ended(task_id)
+    await house.kill()
+    backup = tmp_path / "backup"
+    await asyncio.to_thread(shutil.copytree, database, backup)
+    await house.start()
+    newer = await answered_and_killed(house, monkeypatch)
+    answers = await asyncio.to_thread(shutil.copytree, database / "answers", tmp_path / "answers")
+    await asyncio.to_thread(shutil.rmtree, database)
+    await asyncio.to_thread(shutil.copytree, backup, database)
+    await asyncio.to_thread(shutil.rmtree, database / "answers")
+    await asyncio.to_thread(shutil.copytree, answers, database / "answers")
+    await house.start()
+    await house.ended(await house.create())  # claimed after the answers were matched
+    await house.answers.aclose()
+    assert stored(house) == []
+    assert f"nobody here asked for it: task {newer}" in caplog.text
+
+
+async def test_an_answer_of_another_token_is_not_believed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await answered_and_killed(house, monkeypatch)
+    found = stored(house)[0]
+    forged = replace(found.asked, token_sha256="0" * 64)
+    await asyncio.to_thread(_write_asked, found.path, forged)
+    await house.start()
+    task = await house.ended(task_id)
+    assert task.status.images == ()
+    assert task.status.billing is Billing.MAY_HAVE_BEEN_CHARGED
+
+
+def _write_asked(path: Path, asked: Asked) -> None:
+    with path.open("r+b") as file:
+        file.write(asked_record(asked))
+
+
+async def test_an_id_learnt_from_a_callback_wins_over_an_answer_that_was_not_read(
+    tmp_path: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor.submit = accept
+    async with House(tmp_path, vendor, public_url="https://edits.test") as house:
+        task_id = await answered_and_killed(house, monkeypatch, "answer_whole", provider="correlated")
+        await house.start(serve=False)
+        token = vendor.callback_urls[0].rsplit("/", 1)[1]
+        await house.callbacks.receive("correlated", token, {}, b"vendor-7")
+        await house.answers.aclose()
+        await house.database.close()
+        await house.start()
+        task = await house.ended(task_id)
+        assert task.status.images
+        assert vendor.polled == ["vendor-7"]
+
+
+async def test_an_answer_that_still_comes_is_not_read_by_another_run(house: House) -> None:
+    """A lease that ran out while the vendor was at it: what came so far is not the answer."""
+    door = Door()
+
+    async def slow(job: Job, report: Report) -> Finished:
+        await door.wait()
+        return DONE
+
+    house.vendor.submit = slow
+    task_id = await house.create()
+    await house.reached(task_id, Stage.SUBMITTING)
+    await door.arrived.wait()
+    assert stored(house) == []
+    door.open()
+    assert (await house.ended(task_id)).status.images
