@@ -44,8 +44,10 @@ class InPerson(Adapter):
     def understand(self, answer: Answer) -> Accepted | Finished:
         said: Any = pickle.loads(answer.body)
         if isinstance(said, tuple):
-            kind, failure, retry_after_seconds = said
-            raise kind(failure, retry_after_seconds=retry_after_seconds)
+            kind, failure, facts = said
+            error = kind(failure)
+            vars(error).update(facts)
+            raise error
         assert isinstance(said, Accepted | Finished)
         return said
 
@@ -54,4 +56,4 @@ class InPerson(Adapter):
             async with asyncio.timeout(call.limit_seconds):
                 return pickle.dumps(await call.json())
         except SubmitError as error:
-            return pickle.dumps((type(error), error.failure, error.retry_after_seconds))
+            return pickle.dumps((type(error), error.failure, vars(error)))
