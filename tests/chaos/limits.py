@@ -9,6 +9,7 @@ from imageedit_server.engine import inputs, results, waiting
 from imageedit_server.providers import suitme
 from imageedit_server.providers.kie import adapter as kie_adapter
 from imageedit_server.providers.kie import answers as kie_answers
+from imageedit_server.providers.kie import records as kie_records
 from imageedit_server.providers.kie import uploads as kie_uploads
 
 READ_SECONDS = 4.0
@@ -26,6 +27,6 @@ def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kie_uploads, "UPLOAD_SECONDS", READ_SECONDS)
     for module in (kie_answers, kie_uploads):
         monkeypatch.setattr(module, "UPLOAD_RETRY_SECONDS", 4.0)
-    for code, end in kie_answers.POLL_ENDS.items():
+    for code, end in kie_records.POLL_ENDS.items():
         patience = replace(end.patience, seconds=min(end.patience.seconds, 0.2))
-        monkeypatch.setitem(kie_answers.POLL_ENDS, code, replace(end, patience=patience))
+        monkeypatch.setitem(kie_records.POLL_ENDS, code, replace(end, patience=patience))

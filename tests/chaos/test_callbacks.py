@@ -319,13 +319,18 @@ MALFORMED = (
 )
 
 
-async def test_what_is_malformed_is_told_so(here: Here) -> None:
-    """P16, F61: 400, whoever sends it and wherever."""
-    await here.waiting()
+async def test_what_names_no_task_is_a_hint_to_whoever_knows_the_token(here: Here) -> None:
+    """P16, F61: with a guessed one it is forged, and where it must be signed malformed. Never 5xx."""
+    task = await here.waiting()
     for body in MALFORMED:
-        for path in (here.path(), f"/callbacks/{here.plain}/guessed"):
-            assert await here.send(path, body) == 400, body[:60]
+        assert await here.send(f"/callbacks/{here.plain}/guessed", body) == 401, body[:60]
+        assert await here.send("/callbacks/signed/guessed", body) == 400, body[:60]
     assert here.vendor.calls("recordInfo") == []
+    await here.finish()
+    for body in MALFORMED:
+        assert await here.send(here.path(), body) == 200, body[:60]
+    assert state_of(await here.client.wait(task.task_id)) == "SUCCEEDED"
+    assert len(here.vendor.ledger) == 1
 
 
 async def test_what_is_too_much_or_too_slow_is_cut_off(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,7 +374,7 @@ async def test_what_is_no_proper_http_is_refused(here: Here) -> None:
     """F61, F62."""
     await here.waiting()
     for head in NO_HTTP:
-        status = await raw(here, f"POST {here.path()} HTTP/1.1\r\nHost: x\r\n{head}\r\n")
+        status = await raw(here, f"POST /callbacks/signed/token HTTP/1.1\r\nHost: x\r\n{head}\r\n")
         assert status in (0, 400, 431), head[:80]  # 0: hung up
         assert (await here.http.get("/healthz")).status_code == 200
 

@@ -31,7 +31,7 @@ from imageedit_server.providers.base import (
     VendorTaskUnknown,
 )
 from imageedit_server.providers.kie import KieAdapter
-from imageedit_server.providers.kie.answers import AskAgain as KieAskAgain
+from imageedit_server.providers.kie.records import AskAgain as KieAskAgain
 from imageedit_server.providers.openai.adapter import OpenaiAdapter
 from imageedit_server.providers.openai.asks import Ask, brief_of
 from imageedit_server.providers.suitme import AskAgain as SuitmeAskAgain

@@ -17,7 +17,7 @@ import pytest
 
 from imageedit_server.images import inspection
 from imageedit_server.outbound import addresses, strict_json
-from imageedit_server.providers.kie import answers as kie_answers
+from imageedit_server.providers.kie import records as kie_records
 from imageedit_server.providers.openai import finding
 from imageedit_server.rpc import border
 from imageedit_server.settings import SettingsError, loading
@@ -51,7 +51,7 @@ def _half_characters(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _percent_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kie_answers, "_percent", int)
+    monkeypatch.setattr(kie_records, "_percent", int)
 
 
 def _signatures_compared_as_text(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -234,7 +234,10 @@ class Ambiguous(SubmitError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Callback:
-    """What a vendor's callback tells: only a hint to poll now, and the id of the work (DESIGN §4)."""
+    """What a vendor's callback tells: only a hint to poll now, and the id of the work (DESIGN §4).
+
+    The id is empty where the callback does not name it.
+    """
 
     vendor_task_id: str
 

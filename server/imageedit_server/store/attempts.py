@@ -193,15 +193,18 @@ def call_back(
 ) -> bool:
     """Take a vendor's callback as a hint to poll now; say whether the token is that of an attempt.
 
-    The vendor's id is learnt from it where a crash made us forget it. Nothing else is believed. The token of
-    a task that ended ``CALLBACK_LIFE`` ago is none any more.
+    The vendor's id is learnt from it where a crash made us forget it, and it names one. Nothing else is
+    believed. The token of a task that ended ``CALLBACK_LIFE`` ago is none any more.
     """
     named = _BY_TOKEN.first(connection, token_sha256=token_sha256, provider=provider)
     found = named and locked_row(connection, named.task_id)
     if found is None or (found.end_time is not None and found.end_time < to_micros(now - CALLBACK_LIFE)):
         return False
-    fact = Fact(outcome=Outcome.ACCEPTED, vendor_task_id=vendor_task_id)
-    learn(connection, AttemptKey(found.task_id, named.number), fact)
+    if not vendor_task_id and named.vendor_task_id is None:
+        return True  # there is nothing to poll for yet, and the window is still open
+    if vendor_task_id:
+        fact = Fact(outcome=Outcome.ACCEPTED, vendor_task_id=vendor_task_id)
+        learn(connection, AttemptKey(found.task_id, named.number), fact)
     _hint(connection, found, now)
     return True
 
@@ -274,7 +277,7 @@ _NAMED = (
     ATTEMPT.c.number == bindparam("of_number"),
 )
 _BY_TOKEN = PreparedSelect(
-    select(TASK.c.task_id, ATTEMPT.c.number)
+    select(TASK.c.task_id, ATTEMPT.c.number, ATTEMPT.c.vendor_task_id)
     .join(ATTEMPT, ATTEMPT.c.task == TASK.c.number)
     .where(ATTEMPT.c.token_sha256 == bindparam("token_sha256"), ATTEMPT.c.provider == bindparam("provider"))
 )

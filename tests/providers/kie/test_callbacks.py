@@ -46,6 +46,8 @@ def test_the_vector() -> None:
         {"data": None, "taskId": "task_123"},
         {"data": {"taskId": None}, "task_id": "task_123"},
         {"task_id": "task_123"},
+        {"data": {"recordId": "task_123"}},
+        {"recordId": "task_123"},
     ],
 )
 def test_the_id_is_looked_up_in_order(body: object) -> None:
@@ -154,8 +156,11 @@ def test_a_signature_of_another_task_is_forged() -> None:
     ],
     ids=lambda body: f"{len(body)} {body!r:.40}",
 )
-def test_a_body_that_names_no_task_is_malformed(body: bytes) -> None:
+def test_a_body_that_names_no_task_is_malformed_where_it_must_be_signed(body: bytes) -> None:
+    """The signature covers the id. Without keys it is a hint, since the address says whose it is."""
     assert refusal(body=body) == "malformed"
+    if len(body) <= 65_536:
+        assert read(body=body, key="") == ""
 
 
 @given(st.dictionaries(st.sampled_from([*HEADERS, "x"]), st.text()), st.binary(max_size=200))

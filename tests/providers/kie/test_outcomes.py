@@ -77,6 +77,23 @@ async def test_an_id_is_taken_in_every_spelling(
     assert accepted.vendor_task_id == (found or vendor.ledger[0].task_id)
 
 
+async def test_a_code_may_be_a_number_in_a_text(adapter: KieAdapter, vendor: KieVendor, jobs: Jobs) -> None:
+    vendor.misbehave("createTask", rewrites("text", lambda body: body | {"code": "200"}))
+    assert (await accepted_by(adapter, await adapter.prepare(jobs.seedream()), Reports())).vendor_task_id
+    vendor.misbehave("createTask", sends("refused", b'{"code":"402","msg":"no","data":null}', works=False))
+    assert (await outcome(adapter, jobs)).failure.reason is Reason.PROVIDER_CREDITS
+
+
+async def test_an_id_in_a_doubtful_answer_is_told(adapter: KieAdapter, vendor: KieVendor, jobs: Jobs) -> None:
+    """Asking for it is free, and ends the doubt. Not every ``id`` names a task."""
+    vendor.misbehave("createTask", rewrites("500", lambda body: body | {"code": 500, "requestId": "r7"}))
+    error = await outcome(adapter, jobs)
+    assert isinstance(error, Ambiguous)
+    assert (error.ids.task_id, error.ids.request_id) == (vendor.ledger[0].task_id, "r7")
+    vendor.misbehave("createTask", sends("other id", b'{"code":500,"data":{"id":"7"}}'))
+    assert (await outcome(adapter, jobs)).ids.task_id == ""
+
+
 REFUSALS = [
     (400, Reason.PROVIDER_REJECTED),
     (404, Reason.PROVIDER_REJECTED),

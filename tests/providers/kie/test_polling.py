@@ -11,7 +11,7 @@ from imageedit_server.core.failure import Failure
 from imageedit_server.outbound.client import OutboundError
 from imageedit_server.providers.base import Finished, InProgress, Output, VendorTaskUnknown
 from imageedit_server.providers.kie import KieAdapter, doubts
-from imageedit_server.providers.kie.answers import POLL_ENDS, UNKNOWN_TASK, AskAgain
+from imageedit_server.providers.kie.records import POLL_ENDS, UNKNOWN_TASK, AskAgain
 from tests.providers.adapters import Reports, StandingClock, accepted_by
 from tests.providers.kie.jobs import Jobs
 from tests.vendors.kie.behaviours import (
@@ -23,6 +23,7 @@ from tests.vendors.kie.behaviours import (
     busy,
     data,
     page,
+    rewrites,
     says,
     sends,
 )
@@ -89,13 +90,43 @@ async def test_an_odd_id_stays_one_value(work: Work, task_id: str) -> None:
     assert dict(request.query) == {"taskId": work.task_id}
 
 
-@pytest.mark.parametrize("state", ["waiting", "queuing", "generating", "paused", "", None, 7, "SUCCESS"])
+@pytest.mark.parametrize(
+    "state", ["waiting", "queuing", "generating", "paused", "", None, 7, "success of a kind"]
+)
 async def test_every_other_state_is_running(work: Work, state: object) -> None:
     await work.begin()
-    work.vendor.misbehave(
-        "recordInfo", data("state", state=state, resultJson=json.dumps({"resultUrls": [URL]}))
-    )
+    work.vendor.misbehave("recordInfo", data("state", state=state, resultJson=""))
     assert await work.poll() == InProgress()
+
+
+@pytest.mark.parametrize("state", ["SUCCESS", "succeeded", "completed", " Done ", "paused", "", None, 7])
+async def test_a_result_that_is_there_is_a_success_whatever_the_word(work: Work, state: object) -> None:
+    await work.begin()
+    result = json.dumps({"resultUrls": [URL]})
+    work.vendor.misbehave("recordInfo", data("state", state=state, resultJson=result))
+    assert await work.poll() == Finished(outputs=(Output(url=URL),))
+
+
+@pytest.mark.parametrize("state", ["failed", "FAIL", "error", "cancelled", "timeout", "stopped", None])
+async def test_a_reason_to_fail_is_a_failure_whatever_the_word(work: Work, state: object) -> None:
+    await work.begin()
+    work.vendor.misbehave("recordInfo", data("state", state=state, failCode="500", failMsg="Internal Error"))
+    failed = await work.poll()
+    assert isinstance(failed, Failure)
+    assert (failed.reason, failed.provider_code) == (Reason.PROVIDER_FAILED, "500")
+
+
+@pytest.mark.parametrize("state", ["waiting", "queuing", "generating"])
+async def test_an_end_under_a_word_for_work_is_believed_when_it_keeps_coming(work: Work, state: str) -> None:
+    """Of several pictures the first may be there before the others."""
+    await work.begin()
+    result = json.dumps({"resultUrls": [URL]})
+    work.vendor.misbehave("recordInfo", data("early", state=state, resultJson=result), times=None)
+    for _ in range(3):
+        with pytest.raises(AskAgain):
+            await work.poll()
+        work.clock.forward(10)
+    assert await work.poll() == Finished(outputs=(Output(url=URL),))
 
 
 async def test_a_state_may_go_backwards(
@@ -118,9 +149,22 @@ async def test_a_state_may_go_backwards(
         ({"resultUrls": [URL]}, [URL]),
         (json.dumps({"resultUrls": [URL, URL + "2"], "more": 1}), [URL, URL + "2"]),
         ({"resultUrls": ["", None, 7, "ftp://x/y", "https://x/\n", "https://" + "x" * 5000, URL]}, [URL]),
-        ({"resultUrls": [URL] * 1000}, [URL] * 16),
+        ({"resultUrls": [f"{URL}?{number}" for number in range(1000)]}, [f"{URL}?{n}" for n in range(16)]),
+        ({"resultUrls": [URL] * 3}, [URL]),
+        (json.dumps({"resultUrls": URL}), [URL]),
+        (json.dumps({"result_urls": [URL]}), [URL]),
+        (json.dumps({"resultImageUrl": URL}), [URL]),
+        (json.dumps({"resultUrls": [{"url": URL}, {"imageUrl": URL + "2"}]}), [URL, URL + "2"]),
+        (json.dumps(json.dumps({"resultUrls": [URL]})), [URL]),
+        (json.dumps([URL]), [URL]),
+        (URL, [URL]),
+        ({"resultUrls": {"url": URL}}, [URL]),
+        ({"resultUrls": ["https://files.example/图.png"]}, ["https://files.example/图.png"]),
     ],
-    ids=["string", "object", "two", "one of many is a URL", "a thousand"],
+    ids=[
+        *("string", "object", "two", "one of many is a URL", "a thousand", "the same thrice", "one text"),
+        *("other name", "one name", "objects", "twice encoded", "list", "bare", "one object", "not ASCII"),
+    ],
 )
 async def test_the_result_is_json_in_a_string(work: Work, result: object, urls: list[str]) -> None:
     await work.begin()
@@ -139,7 +183,6 @@ NO_RESULTS: list[object] = [
     "[" * 10_000,
     {"resultUrls": []},
     {"resultUrls": None},
-    {"resultUrls": URL},
     {"resultUrls": {"0": URL}},
     {"resultObject": {}},
     7,
@@ -293,6 +336,44 @@ async def test_an_answer_that_keeps_coming_ends_the_task(
     assert isinstance(failed, Failure)
     assert (failed.reason, failed.provider_code) == (reason, str(code))
     assert failed.provider_message == "said so"
+
+
+async def test_a_failed_record_says_more_than_the_code_that_it_comes_with(work: Work) -> None:
+    await work.begin()
+    record = {"state": "fail", "failCode": "400", "failMsg": "Your request was flagged as sensitive."}
+
+    def failed(body: dict[str, Any]) -> dict[str, Any]:
+        return body | {"code": 501, "msg": "Playground task failed.", "data": body["data"] | record}
+
+    work.vendor.misbehave("recordInfo", rewrites("501 with a record", failed))
+    found = await work.poll()
+    assert isinstance(found, Failure)
+    assert (found.reason, found.provider_code) == (Reason.CONTENT_REFUSED, "400")
+    assert "flagged as sensitive" in found.provider_message
+
+
+@pytest.mark.parametrize(
+    ("credits", "usage"),
+    [
+        (12, {"credits": "12"}),
+        (6.5, {"credits": "6.5"}),
+        (0, {"credits": "0"}),
+        (None, {}),
+        ("12", {}),
+        (-1, {}),
+    ],
+)
+async def test_the_credits_that_were_used_are_told(
+    work: Work, credits: object, usage: dict[str, str]
+) -> None:
+    await work.begin()
+    result = json.dumps({"resultUrls": [URL]})
+    work.vendor.misbehave(
+        "recordInfo", data("credits", state="success", resultJson=result, creditsConsumed=credits)
+    )
+    finished = await work.poll()
+    assert isinstance(finished, Finished)
+    assert finished.usage == usage
 
 
 @pytest.mark.parametrize("code", [408, 501])

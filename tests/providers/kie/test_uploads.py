@@ -216,8 +216,6 @@ PASSING = [
     page(502),
     EDGE_BLOCK,
     rewrites("success false", lambda body: body | {"success": False}),
-    rewrites("success 1", lambda body: body | {"success": 1}),
-    rewrites("no success", lambda body: {"code": body["code"], "data": body["data"]}),
     rewrites("code 201", lambda body: body | {"code": 201}),
     data("no URL", downloadUrl=None),
     data("URL of another kind", downloadUrl="ftp://127.0.0.1/x"),
@@ -234,6 +232,25 @@ async def test_any_other_trouble_is_tried_again_later(
         await adapter.prepare(jobs.seedream())
     assert raised.value.failure.reason is FailureReason.PROVIDER_UNAVAILABLE
     assert raised.value.retry_after_seconds == 10
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        rewrites("no success", lambda body: {"code": body["code"], "data": body["data"]}),
+        rewrites("code as text", lambda body: body | {"code": "200"}),
+        rewrites("fileUrl", lambda body: body | {"data": {"fileUrl": body["data"]["downloadUrl"]}}),
+    ],
+    ids=lambda behaviour: behaviour.name,
+)
+async def test_an_address_is_taken_in_every_shape(
+    adapter: KieAdapter, vendor: KieVendor, jobs: Jobs, behaviour: Behaviour
+) -> None:
+    vendor.misbehave("upload", behaviour)
+    prepared = await adapter.prepare(jobs.seedream())
+    assert isinstance(prepared.payload, dict)
+    [url] = prepared.payload["input"]["image_urls"]
+    assert url.startswith("http")
 
 
 @pytest.mark.parametrize("behaviour", BROKEN_WIRES, ids=lambda behaviour: behaviour.name)

@@ -74,7 +74,7 @@ UNREADABLE = unreadable(
         value=b'"abc"',
         number=b'{"code":200,"data":{"taskId":%s}}',
         wrong_data={"a list": b'["abc"]'},
-        wrong_codes={"a string": b'"200"', "true": b"true"},
+        wrong_codes={"a word": b'"ok"', "true": b"true"},
     )
 )
 """F45: a reply that does not say what was done."""

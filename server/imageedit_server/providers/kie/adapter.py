@@ -42,6 +42,7 @@ from imageedit_server.providers.kie.models import (
     models_of,
     served_family,
 )
+from imageedit_server.providers.kie.records import Records
 from imageedit_server.providers.kie.uploads import Uploads
 
 CREATE_PATH = "/api/v1/jobs/createTask"
@@ -99,7 +100,9 @@ class KieAdapter(Adapter):
             raise ValueError("callback_hmac_key is blank")
         headers = {"Authorization": f"Bearer {key}"}
         self._client = self.payer = context.connect(options.base_url, headers)
-        self._answers = Answers((key, *self._hmac_keys), context.clock)
+        secrets = (key, *self._hmac_keys)
+        self._answers = Answers(secrets, context.clock)
+        self._records = Records(secrets, context.clock)
         self._uploads = Uploads(
             context.connect(options.upload_url, headers),
             context.workers,
@@ -144,7 +147,7 @@ class KieAdapter(Adapter):
         reply = await self._client.send(
             "GET", RECORD_PATH, params={"taskId": vendor_task_id}, limit_seconds=READ_SECONDS
         )
-        return self._answers.standing(vendor_task_id, reply)
+        return self._records.standing(vendor_task_id, reply)
 
     def read_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
         """Read the id of the work, and the signature where a key is set."""

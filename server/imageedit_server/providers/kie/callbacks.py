@@ -12,10 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from imageedit_server.providers.base import Callback, CallbackRefused
-from imageedit_server.providers.kie.envelope import read_object, vendor_id
+from imageedit_server.providers.kie.envelope import read_object
+from imageedit_server.providers.vendor_ids import vendor_id
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_SKEW_SECONDS = 300
+ID_NAMES = ("taskId", "task_id", "recordId")
 
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
@@ -25,26 +27,25 @@ def read_callback(
 ) -> Callback:
     """Return what a callback tells; it must be signed with one of ``keys``, where there are any.
 
-    Raises ``CallbackRefused`` and nothing else: malformed when the body names no task, forged when the
-    signature is missing, stale or wrong.
+    One that names no task is a hint all the same, since its address says whose it is; but a signature covers
+    the id, so that with keys it is malformed, as is one that is too long. Raises ``CallbackRefused`` and
+    nothing else: forged when the signature is missing, stale or wrong.
     """
     found = _find_id(body)
-    if found is None:
+    if len(body) > MAX_BODY_BYTES or (keys and not found):
         raise CallbackRefused(forged=False)
     if keys and not _is_signed(headers, found, keys=keys, now=now):
         raise CallbackRefused(forged=True)
     return Callback(vendor_task_id=found)
 
 
-def _find_id(body: bytes) -> str | None:
-    """Look the id up where the vendor's pages and examples put it, in this order."""
-    if len(body) > MAX_BODY_BYTES:
-        return None
+def _find_id(body: bytes) -> str:
+    """Look the id up where the vendor's pages and examples put it, in this order; empty for none."""
     content = read_object(body)
     data = content.get("data")
     places: list[dict[str, Any]] = [data, content] if isinstance(data, dict) else [content]
-    candidates = (place.get(name) for place in places for name in ("taskId", "task_id"))
-    return next((found for value in candidates if (found := vendor_id(value))), None)
+    candidates = (place.get(name) for place in places for name in ID_NAMES)
+    return next(filter(None, map(vendor_id, candidates)), "")
 
 
 def _is_signed(headers: Mapping[str, str], task_id: str, *, keys: Collection[str], now: datetime) -> bool:

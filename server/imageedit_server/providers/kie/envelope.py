@@ -3,13 +3,16 @@
 The vendor answers with ``{"code", "msg", "data"}``. An older form of its pages has ``message`` for ``msg``.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from imageedit_server.outbound.client import BadBody, read_json
 
-MAX_ID_CHARS = 256
+SUCCESS = 200
 MAX_URL_CHARS = 4096
+
+_CODE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +36,10 @@ def read_object(body: bytes | str) -> dict[str, Any]:
 def read_envelope(body: bytes) -> Envelope | None:
     """Return the vendor's answer, None for a body that is not in its form."""
     content = read_object(body)
-    code = content.get("code")
-    if not isinstance(code, int) or isinstance(code, bool):
+    code = _number(content.get("code"))
+    if code is None:
         return None
     return Envelope(code, text_of(content.get("msg") or content.get("message")), content.get("data"))
-
-
-def vendor_id(value: Any) -> str | None:
-    """Return an id as opaque text of at most 256 printable characters; None for what cannot be one."""
-    text = text_of(value)
-    fits = 0 < len(text) <= MAX_ID_CHARS and text.isascii() and text.isprintable()
-    return text if fits and text.strip() == text else None
 
 
 def text_of(value: Any) -> str:
@@ -58,8 +54,15 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _number(value: Any) -> int | None:
+    """Return a code, which may be a number in a text."""
+    if isinstance(value, str) and _CODE.fullmatch(value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def is_url(value: Any) -> bool:
     """Whether ``value`` can be a web address. Whether it may be fetched is not decided here."""
     if not isinstance(value, str) or len(value) > MAX_URL_CHARS:
         return False
-    return value.startswith(("https://", "http://")) and value.isascii() and value.isprintable()
+    return value.startswith(("https://", "http://")) and value.isprintable()
