@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import ssl
+import zlib
 
 import pytest
 
@@ -128,6 +129,112 @@ async def gzip_bomb(reader: Reader, writer: Writer) -> None:
     await read_call(reader)
     writer.write(reply(200, gzip.compress(bytes(3_000_000)), Content_Encoding="gzip"))
     await reader.read()  # until the client has enough
+
+
+def deflated(content: bytes, form: int) -> bytes:
+    deflate = zlib.compressobj(wbits=form)
+    return deflate.compress(content) + deflate.flush()
+
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 300
+CODED: dict[str, tuple[str, bytes]] = {
+    "gzip": ("gzip", gzip.compress(PICTURE)),
+    "gzip without a word": ("", gzip.compress(PICTURE)),
+    "gzip twice": ("gzip", gzip.compress(gzip.compress(PICTURE))),
+    "zlib": ("deflate", deflated(PICTURE, zlib.MAX_WBITS)),
+    "bare deflate": ("deflate", deflated(PICTURE, -zlib.MAX_WBITS)),
+    "gzip for the store, labelled by it": ("gzip, aws-chunked", gzip.compress(PICTURE)),
+    **{
+        f"a label that codes nothing: {label}": (label, PICTURE)
+        for label in ("aws-chunked", "none", "binary", "UTF-8", "identity", "gzip", "deflate", "image/png")
+    },
+}
+
+
+@pytest.mark.parametrize("name", CODED)
+async def test_what_is_coded_is_inflated_and_a_wrong_label_ignored(name: str) -> None:
+    label, body = CODED[name]
+    async with serve(reply(200, body, Content_Encoding=label), certificate="good.example") as server:
+        assert await got(fetch_from(server)) == PICTURE
+
+
+@pytest.mark.parametrize("body", [b"", b"\x1f", b"\x1f\x8b", b"x"], ids=repr)
+async def test_a_body_of_few_bytes_is_whole(body: bytes) -> None:
+    async with serve(reply(200, body), certificate="good.example") as server:
+        assert await got(fetch_from(server)) == body
+
+
+@pytest.mark.parametrize("label", ["br", "zstd", "gzip, br", "compress"])
+async def test_a_coding_that_cannot_be_undone_fails(label: str) -> None:
+    async with serve(reply(200, PICTURE, Content_Encoding=label), certificate="good.example") as server:
+        with pytest.raises(FetchFailed, match="compressed") as failed:
+            await got(fetch_from(server))
+    assert failed.value.final
+
+
+async def test_a_broken_coding_fails() -> None:
+    broken = gzip.compress(PICTURE)[:20] + bytes(100)
+    async with serve(reply(200, broken), certificate="good.example") as server:
+        with pytest.raises(FetchFailed, match="compressed and broken") as failed:
+            await got(fetch_from(server))
+    assert failed.value.final
+
+
+async def test_the_cap_counts_what_is_inflated() -> None:
+    """To the byte, and in pieces that are few bytes each."""
+    exact, more = (gzip.compress(bytes(size)) for size in (MAX, MAX + 1))
+    async with serve(reply(200, exact), reply(200, more), certificate="good.example") as server:
+        fetch = fetch_from(server)
+        assert await got(fetch) == bytes(MAX)
+        with pytest.raises(FetchFailed, match=f"more than {MAX} bytes"):
+            await got(fetch)
+
+
+# An http URL is tried as https where what it brings is paid for
+
+
+def upgrading(world: World, *allow: str) -> GuardedFetch:
+    return GuardedFetch(allow, http_as_https=True, trust=trust(world))
+
+
+@pytest.mark.parametrize("url", ["http://good.example/a.png?s=1", "http://good.example:8080/a.png?s=1"])
+async def test_an_http_url_is_fetched_as_https(url: str) -> None:
+    async with serve(reply(200, b"x"), certificate="good.example") as server:
+        world = World({"good.example": [(PUBLIC,)]}, {PUBLIC: server.port})
+        assert await got(upgrading(world), url) == b"x"
+        with pytest.raises(UrlRefused, match="not an https URL"):
+            await got(fetch_from(server), url)
+    assert [call.line for call in server.calls] == ["GET /a.png?s=1 HTTP/1.1"]
+    assert world.connected == [(PUBLIC, 443)]
+
+
+async def test_a_redirect_to_http_is_followed_as_https() -> None:
+    away = reply(302, b"", Location="http://good.example/b")
+    async with serve(away, reply(200, b"x"), certificate="good.example") as server:
+        world = World({"good.example": [(PUBLIC,)]}, {PUBLIC: server.port})
+        assert await got(upgrading(world)) == b"x"
+    assert [port for _, port in world.connected] == [443, 443]
+
+
+async def test_what_the_operator_allows_stays_http() -> None:
+    async with serve(reply(200, b"x")) as server:
+        assert await got(upgrading(World({}), f"127.0.0.1:{server.port}"), f"{server.url}/a") == b"x"
+
+
+async def test_a_host_without_https_says_what_was_tried() -> None:
+    for names in ({}, {"good.example": [(PUBLIC,)]}):
+        with pytest.raises(FetchFailed, match="tried as https instead of http") as failed:
+            await got(upgrading(World(names)), "http://good.example/a")
+        assert failed.value.tried_as_https
+        assert not failed.value.final
+
+
+async def test_a_status_over_https_is_an_answer_like_any_other() -> None:
+    async with serve(reply(404, b""), certificate="good.example") as server:
+        world = World({"good.example": [(PUBLIC,)]}, {PUBLIC: server.port})
+        with pytest.raises(FetchFailed) as failed:
+            await got(upgrading(world), "http://good.example/a")
+    assert (failed.value.status, failed.value.tried_as_https) == (404, False)
 
 
 async def drip(reader: Reader, writer: Writer) -> None:

@@ -109,6 +109,40 @@ async def test_a_redirect_to_a_name_of_a_denied_address_is_refused(address: str)
     assert world.connected == [(PUBLIC, 443)]
 
 
+# An http URL that is tried as https meets the same rule
+
+
+def upgrading(world: World) -> GuardedFetch:
+    return GuardedFetch(http_as_https=True, trust=trust(world))
+
+
+@pytest.mark.parametrize("url", [*URLS, *MORE_URLS], ids=ascii)
+async def test_no_url_of_the_corpus_gets_through_as_https(url: str) -> None:
+    """What is refused as https stays refused; what only was http is looked up like any other name."""
+    written = url.replace("https://", "http://", 1)
+    for text in (url, written):
+        world = World({})
+        with watched_sockets() as seen, pytest.raises((UrlRefused, FetchFailed)):
+            await got(upgrading(world), text)
+        assert connects(seen) == []
+        assert world.connected == []
+
+
+@pytest.mark.parametrize("address", RESOLVED, ids=ascii)
+async def test_an_http_name_of_a_denied_address_is_refused(address: str) -> None:
+    """Asked for itself, and as the place that a redirect names."""
+    away = reply(302, b"", Location="http://evil.example/")
+    async with serve(away, reply(200, b"secret"), certificate="good.example") as server:
+        names = {"good.example": [(PUBLIC,)], "evil.example": [(address,)]}
+        world = World(names, {PUBLIC: server.port})
+        with watched_sockets() as seen:
+            for url in ("http://evil.example/", "http://good.example/"):
+                with pytest.raises(UrlRefused, match="tried as https instead of http, leads to an address"):
+                    await got(upgrading(world), url)
+    assert only(server, seen)
+    assert world.connected == [(PUBLIC, 443)]
+
+
 # Dynamic cases
 
 

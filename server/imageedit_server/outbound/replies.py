@@ -27,17 +27,21 @@ class RawBody:
     chunked, the end of the connection is the end of the body. Whoever needs the whole checks the content.
     """
 
-    def __init__(self, response: httpx.Response, *, limit: Limit, max_bytes: int) -> None:
+    def __init__(
+        self, response: httpx.Response, *, limit: Limit, max_bytes: int, may_be_coded: bool = False
+    ) -> None:
         self._response = response
         self._limit = limit
         self._max_bytes = max_bytes
+        self._may_be_coded = may_be_coded
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body, once, in pieces of at most 64 KiB. Raises ``Broken``.
 
-        A compressed body is refused: one megabyte of it can be gigabytes before any count sees them.
+        A compressed body is refused, since one megabyte of it can be gigabytes before any count sees them;
+        unless it ``may_be_coded``, where the caller counts what it holds.
         """
-        self._refuse_compressed()
+        self._refuse_by_its_head()
         size = 0
         async with aclosing(raw_pieces(self._response)) as raw:
             while chunk := await next_piece(raw, self._limit):
@@ -49,8 +53,9 @@ class RawBody:
         """Return all of it. Raises ``Broken``."""
         return b"".join([chunk async for chunk in self.chunks()])
 
-    def _refuse_compressed(self) -> None:
-        if self._response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+    def _refuse_by_its_head(self) -> None:
+        coding = self._response.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in ("", "identity") and not self._may_be_coded:
             raise Unacceptable("The reply is compressed, though it was asked not to be.")
         length = self._response.headers.get("content-length", "")
         if length.isascii() and length.isdigit() and len(length) < 20:

@@ -41,6 +41,11 @@ def place_of(url: httpx.URL) -> str:
     return f"[{literal}]:{port_of(url)}" if ":" in host else f"{literal or host}:{port_of(url)}"
 
 
+def as_https(url: httpx.URL) -> httpx.URL:
+    """Return the same resource at https, whose port is https's own: no other would pass the address rule."""
+    return url.copy_with(scheme="https", port=None)
+
+
 def literal_of(host: str) -> str | None:
     """Return the canonical text of a host that is an IP address, None for a name."""
     try:
