@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -178,14 +178,15 @@ def _build_work(settings: Settings, storage: _Storage, stack: AsyncExitStack) ->
     library, results_library = (
         ImageLibrary(
             storage.blobs,
-            pool.within(INSPECTION, lane),
+            pool.within(replace(INSPECTION, content_bytes=max_content_bytes), lane),
             max_bytes=max_bytes,
             max_pixels=settings.images.max_pixels,
+            mends=lane is Lane.RESULTS,
             on_broken=partial(settle, storage.database.broken),
         )
-        for max_bytes, lane in (
-            (settings.images.max_bytes, Lane.OTHERS),
-            (RESULT_MAX_BYTES, Lane.RESULTS),
+        for max_bytes, max_content_bytes, lane in (
+            (settings.images.max_bytes, 0, Lane.OTHERS),
+            (RESULT_MAX_BYTES, RESULT_MAX_BYTES, Lane.RESULTS),
         )
     )
     return _Work(
@@ -202,13 +203,15 @@ def _build_work(settings: Settings, storage: _Storage, stack: AsyncExitStack) ->
 def _tools(
     settings: Settings, storage: _Storage, library: ImageLibrary, results_library: ImageLibrary
 ) -> Tools:
-    fetch = GuardedFetch(settings.fetch.allow)
+    fetch, results_fetch = (
+        GuardedFetch(settings.fetch.allow, http_as_https=is_paid_for) for is_paid_for in (False, True)
+    )
     return Tools(
         database=storage.database,
         feed=storage.feed,
         draining=storage.draining,
         inputs=Inputs(library, fetch, max_bytes=settings.images.max_bytes),
-        results=Results(results_library, fetch, storage.clock, max_bytes=RESULT_MAX_BYTES),
+        results=Results(results_library, results_fetch, storage.clock, max_bytes=RESULT_MAX_BYTES),
         answered=Answered(storage.answers, storage.database),
         clock=storage.clock,
         public_url=settings.server.public_url.rstrip("/"),

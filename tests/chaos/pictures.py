@@ -54,13 +54,17 @@ NO_RESULTS: Mapping[str, bytes] = {
     "animated WebP": encoded(
         noise(), "WEBP", save_all=True, append_images=[Image.new("RGB", (32, 32))], duration=50
     ),
-    "animated PNG": encoded(noise(), "PNG", save_all=True, append_images=[Image.new("RGB", (32, 32))]),
-    "PNG and HTML": PNG + b"<html><script>1</script></html>",
-    "PNG without its end": PNG[:-12],
     "PNG of 40000 x 40000": HUGE_PNG,
     "random bytes": bytes(range(256)) * 4,
 }
 """F52: what looks a little like a picture and is none that is taken."""
+
+MENDED: Mapping[str, bytes] = {
+    "animated PNG": encoded(noise(), "PNG", save_all=True, append_images=[Image.new("RGB", (32, 32))]),
+    "PNG and HTML": PNG + b"<html><script>1</script></html>",
+    "PNG without its end": PNG[:-12],
+}
+"""P19: what a caller may not bring, and is made good when it is a result, of which every pixel is there."""
 
 MORE_THAN_A_JPEG = JPEG + b"PK\x03\x04" + bytes(64)
 """JPEG alone may go on after its end: cameras and phones put more there."""

@@ -2,25 +2,28 @@
 
 import asyncio
 import hashlib
+import io
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image as Pillow
 
 from imageedit_server.core.errors import Reason, Refusal
-from imageedit_server.core.image import Image, Transparency
+from imageedit_server.core.image import Image, Transparency, image_id_of
 from imageedit_server.images.blobs import disk_calls
 from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.blobs.staging import CHUNK_BYTES
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.runtime.workers import Overran, WorkerDied, Workers, WorkersBroken
-from imageedit_server.sandbox.pool import WorkerPool
-from tests.images.pictures import files
+from imageedit_server.sandbox.pool import INSPECTION, WorkerPool
+from tests.images.pictures import PHOTO, encoded, files
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -248,3 +251,40 @@ async def test_a_crash_leaves_what_is_promised(
     blobs = FileBlobStore(tmp_path)
     blobs.prepare()
     assert [path.read_bytes() for path in files(tmp_path)] == [photo] * stored
+
+
+# Results are made good (P19)
+
+
+@pytest.fixture
+def results(blobs: FileBlobStore, pool: WorkerPool) -> ImageLibrary:
+    """A library of what is paid for."""
+    most = 20 * 1024 * 1024
+    workers = pool.within(replace(INSPECTION, wall_seconds=90, content_bytes=most))
+    return ImageLibrary(blobs, workers, max_bytes=most, max_pixels=50_000_000, mends=True)
+
+
+@pytest.mark.parametrize("tail", [b"\n\n", bytes(400_000)], ids=["in memory", "in a file"])
+async def test_what_is_made_of_a_result_is_what_is_stored(
+    results: ImageLibrary, library: ImageLibrary, blobs: FileBlobStore, tmp_path: Path, tail: bytes
+) -> None:
+    with Pillow.open(io.BytesIO(PHOTO)) as image:
+        whole = encoded(image, "PNG")
+    with pytest.raises(Refusal):
+        await library.add_bytes(whole + tail, field="images[0]")
+    kept = await results.add_bytes(whole + tail, field="result")
+    assert kept.image_id == image_id_of(hashlib.sha256(whole).hexdigest())
+    assert (kept.size_bytes, kept.width, kept.height) == (len(whole), 512, 600)
+    assert await results.content(kept) == whole
+    assert files(tmp_path / "blobs") == [blobs.path(kept.image_id)]
+
+
+async def test_a_sound_result_is_stored_as_it_came(results: ImageLibrary) -> None:
+    kept = await results.add_bytes(PHOTO, field="result")
+    assert await results.content(kept) == PHOTO
+
+
+async def test_a_result_that_cannot_be_taken_is_named(results: ImageLibrary, tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="result is an SVG drawing, not a PNG, JPEG or WebP picture"):
+        await results.add_bytes(b"<svg/>", field="result")
+    assert files(tmp_path / "blobs") == []

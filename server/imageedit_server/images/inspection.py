@@ -72,19 +72,26 @@ def inspect(picture: Path | bytes, *, max_pixels: int) -> Inspection:
     Raises ``InspectionFailed`` with IMAGE_TOO_LARGE for more than ``max_pixels``, judged by the header, and
     with IMAGE_UNDECODABLE for all else that is not one sound picture; ``MemoryError`` beyond its allowance.
     """
-    with _bytes_of(picture) as data:
-        name = _format_of(data)
-        _check_whole(name, data)
-        try:
-            return _decode(name, data, max_pixels)
-        except (InspectionFailed, MemoryError):
-            raise
-        except Exception as error:  # Pillow raises SyntaxError, ValueError, struct.error and more
-            raise _undecodable(f"is a broken {_shown(name)} picture") from error
+    with bytes_of(picture) as data:
+        return inspect_data(data, max_pixels=max_pixels)
+
+
+def inspect_data(data: Data, *, max_pixels: int) -> Inspection:
+    """Decode the whole of ``data``, as ``inspect`` does."""
+    name = format_of(data)
+    if name is None:
+        raise undecodable("is not a PNG, JPEG or WebP picture" if data else "is empty")
+    _check_whole(name, data)
+    try:
+        return _decode(name, data, max_pixels)
+    except (InspectionFailed, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises SyntaxError, ValueError, struct.error and more
+        raise undecodable(f"is a broken {_shown(name)} picture") from error
 
 
 @contextmanager
-def _bytes_of(picture: Path | bytes) -> Iterator[Data]:
+def bytes_of(picture: Path | bytes) -> Iterator[Data]:
     """Give the bytes; those of a file as it lies in memory anyway."""
     if isinstance(picture, bytes):
         yield picture
@@ -95,20 +102,24 @@ def _bytes_of(picture: Path | bytes) -> Iterator[Data]:
             yield data
 
 
-def _format_of(data: Data) -> str:
-    for name, signature in _SIGNATURES.items():
-        if signature.match(data):
-            return name
-    raise _undecodable("is not a PNG, JPEG or WebP picture" if data else "is empty")
+def format_of(data: Data) -> str | None:
+    """Return what a file begins as, PNG, JPEG or WEBP; None for anything else."""
+    return next((name for name, signature in _SIGNATURES.items() if signature.match(data)), None)
 
 
 def _check_whole(name: str, data: Data) -> None:
     """Find the end that the format's own structure gives; JPEG alone may go on after it."""
-    end = {"PNG": _png_end, "JPEG": _jpeg_end, "WEBP": _webp_end}[name](data)
-    if end is None or end > len(data):
-        raise _undecodable("is cut short")
+    end = end_of(name, data)
+    if end is None:
+        raise undecodable("is cut short")
     if end < len(data) and name != "JPEG":
-        raise _undecodable("has bytes after its end")
+        raise undecodable("has bytes after its end")
+
+
+def end_of(name: str, data: Data) -> int | None:
+    """Return where the picture ends by its format's own structure, None when that is beyond the file."""
+    end = {"PNG": _png_end, "JPEG": _jpeg_end, "WEBP": _webp_end}[name](data)
+    return None if end is None or end > len(data) else end
 
 
 def _png_end(data: Data) -> int | None:
@@ -196,7 +207,7 @@ def _check_header(image: Image.Image, max_pixels: int) -> None:
     _check_pixels(image.width * image.height, max_pixels)
     frames = getattr(image, "n_frames", 1)
     if frames != 1:
-        raise _undecodable(f"has {frames} frames; give a picture of one")
+        raise undecodable(f"has {frames} frames; give a picture of one")
 
 
 def _check_pixels(pixels: int, max_pixels: int) -> None:
@@ -227,7 +238,8 @@ def _transparency(image: Image.Image) -> Transparency:
     return Transparency.OPAQUE if lowest == 255 else Transparency.TRANSPARENT
 
 
-def _undecodable(description: str) -> InspectionFailed:
+def undecodable(description: str) -> InspectionFailed:
+    """Return the refusal of a file that is no sound picture."""
     return InspectionFailed(Reason.IMAGE_UNDECODABLE.name, description)
 
 

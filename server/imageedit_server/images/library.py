@@ -12,6 +12,7 @@ from imageedit_server.images.blobs.base import BlobStore
 from imageedit_server.images.blobs.disk_calls import StorageBroken
 from imageedit_server.images.blobs.staging import CHUNK_BYTES, Staged
 from imageedit_server.images.inspection import Inspection, InspectionFailed, inspect
+from imageedit_server.images.mending import Mended, make_good
 from imageedit_server.runtime.workers import Overran, WorkerDied, Workers, WorkersBroken
 
 RETRY_SECONDS = 5.0
@@ -28,7 +29,8 @@ class Pending:
 class ImageLibrary:
     """Takes pictures of at most ``max_bytes`` and ``max_pixels``.
 
-    ``workers`` is where pictures are decoded, within what one may take (P18).
+    ``workers`` is where pictures are decoded, within what one may take (P18). With ``mends`` what is wrong
+    around the pixels is put right (P19), for which ``workers`` must be able to return ``max_bytes``.
     ``on_broken`` is told when the disk lost something, after which the process must end (F22).
     """
 
@@ -39,12 +41,14 @@ class ImageLibrary:
         *,
         max_bytes: int,
         max_pixels: int,
+        mends: bool = False,
         on_broken: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
         self._blobs = blobs
         self._workers = workers
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
+        self._mends = mends
         self._on_broken = on_broken
 
     @asynccontextmanager
@@ -62,8 +66,9 @@ class ImageLibrary:
         try:
             async with self._blobs.stage(self._limited(chunks, field)) as staged:
                 _check_digest(staged, expected_sha256)
-                found = await self._inspect(staged.picture, field)
-                yield Pending(_image(staged, found), partial(self._blobs.commit, staged))
+                found = await self._examined(staged.picture, field)
+                async with self._mended(staged, found.content) as whole:
+                    yield Pending(_image(whole, found.inspection), partial(self._blobs.commit, whole))
         except StorageBroken as error:
             self._on_broken(error)
             raise
@@ -103,9 +108,20 @@ class ImageLibrary:
                 raise invalid(field, limit, Reason.IMAGE_TOO_LARGE)
             yield chunk
 
-    async def _inspect(self, picture: Path | bytes, field: str) -> Inspection:
+    @asynccontextmanager
+    async def _mended(self, staged: Staged, content: bytes) -> AsyncIterator[Staged]:
+        """Give what is to be kept: what was made of the picture, the picture itself where that is nothing."""
+        if not content:
+            yield staged
+            return
+        async with self._blobs.stage(_sliced(content)) as mended:
+            yield mended
+
+    async def _examined(self, picture: Path | bytes, field: str) -> Mended:
         try:
-            return await self._workers.run(inspect, picture, max_pixels=self._max_pixels)
+            if self._mends:
+                return await self._workers.run(make_good, picture, max_pixels=self._max_pixels)
+            return Mended(inspection=await self._workers.run(inspect, picture, max_pixels=self._max_pixels))
         except InspectionFailed as failed:
             raise invalid(field, failed.description, failed.reason) from failed
         except (WorkerDied, Overran, MemoryError) as died:

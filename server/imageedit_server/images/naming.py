@@ -1,0 +1,69 @@
+"""What a file is, in words, when it is no picture that is taken: told to whoever paid for it."""
+
+import re
+
+HEAD_BYTES = 1024
+"""How much of a file is looked at."""
+
+_ISO_BRANDS = {
+    b"avif": "an AVIF picture",
+    b"avis": "an AVIF animation",
+    b"heic": "an HEIC picture",
+    b"heix": "an HEIC picture",
+    b"heif": "an HEIF picture",
+    b"mif1": "an HEIF picture",
+    b"msf1": "an HEIF animation",
+    b"crx ": "a raw photograph",
+}
+_SIGNATURES = (
+    (rb"GIF8[79]a", "a GIF picture"),
+    (rb"BM.{12}", "a BMP picture"),
+    (rb"II\*\x00|MM\x00\*", "a TIFF picture"),
+    (rb"\xff\x0a|\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
+    (rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (rb"\x00\x00\x01\x00", "an icon"),
+    (rb"8BPS", "a Photoshop file"),
+    (rb"%PDF-", "a PDF document"),
+    (rb"\x1f\x8b|\x28\xb5\x2f\xfd|PK\x03\x04", "a compressed file"),
+    (rb"\x1aE\xdf\xa3|....ftyp", "a video"),
+)
+_TEXTS = (
+    (r"<\?xml[^>]*>\s*(<!--.*?-->\s*|<!doctype svg[^>]*>\s*)*<svg[\s>/]|<svg[\s>/]", "an SVG drawing"),
+    (r"<!doctype html|<html[\s>]|<head[\s>]|<body[\s>]", "a web page"),
+    (r"<\?xml|<[a-z]", "an XML document"),
+    (r"[{\[]", "JSON text"),
+    (r"data:image/", "a data URL"),
+)
+
+
+def named(head: bytes) -> str:
+    """Name a file by its first ``HEAD_BYTES``, with its article: "an AVIF picture", "a web page"."""
+    return _named_as_iso(head) or _named_as_binary(head) or _named_as_text(head) or "no picture"
+
+
+def _named_as_iso(head: bytes) -> str:
+    """Tell AVIF, HEIF and videos by the brands of the container they share; the first is the main one."""
+    if head[4:8] != b"ftyp":
+        return ""
+    end = min(int.from_bytes(head[:4]), len(head))
+    brands = (head[8:12], *(head[at : at + 4] for at in range(16, end, 4)))
+    telling = [brand for brand in (b"avif", b"heic") if brand in brands] or brands[:1]
+    return _ISO_BRANDS.get(telling[0], "")
+
+
+def _named_as_binary(head: bytes) -> str:
+    found = (words for signature, words in _SIGNATURES if re.match(signature, head, re.DOTALL))
+    return next(found, "")
+
+
+def _named_as_text(head: bytes) -> str:
+    if not head.strip():
+        return "white space" if head else "empty"
+    try:
+        text = head.decode("utf-8", "strict" if len(head) < HEAD_BYTES else "ignore").lstrip("\ufeff \t\r\n")
+    except UnicodeDecodeError:
+        return ""
+    if "\0" in text:
+        return ""
+    found = (words for start, words in _TEXTS if re.match(start, text, re.IGNORECASE | re.DOTALL))
+    return next(found, "text")
