@@ -363,10 +363,8 @@ CAPPED = ("endless body", "gzip bomb")
 
 
 def _download(rules: Rules) -> Iterator[Cell]:
-    yield _fetched(rules, page(404), EXPIRED)
-    for status in (403, 410):
-        yield _fetched(rules, page(status), EXPIRED, times=None)
-    for status in (408, 429, 500, 502, 503, 504):
+    yield _fetched(rules, page(410), EXPIRED)
+    for status in (403, 404, 408, 429, 500, 502, 503, 504):
         yield _fetched(rules, page(status), SUCCEEDS)
     for behaviour in BROKEN_WIRES[-6:]:
         if behaviour.works:

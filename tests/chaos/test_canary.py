@@ -68,7 +68,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             await stack.enter_async_context(account)
 
         async def nothing(_: Any) -> Response:
-            return Response(status=404)
+            return Response(status=410)
 
         host = await stack.enter_async_context(serve(nothing))
 

@@ -130,13 +130,16 @@ class Vendor:
     paid: list[str] = field(default_factory=list)
     callback_urls: list[str] = field(default_factory=list)
     polled: list[str] = field(default_factory=list)
-    files: dict[str, bytes | int] = field(default_factory=dict)
-    """What its URLs give: bytes or an HTTP status."""
+    files: dict[str, Any] = field(default_factory=dict)
+    """What its URLs give: bytes, an HTTP status or a ``FetchFailed``; of a list one after the other."""
 
     @asynccontextmanager
     async def open(self, url: str, *, max_bytes: int, limit_seconds: float) -> Any:
         """Stand in for the guarded fetch."""
         found = self.files.get(url, 404)
+        found = found.pop(0) if isinstance(found, list) else found
+        if isinstance(found, FetchFailed):
+            raise found
         if isinstance(found, int):
             raise FetchFailed(f"answered {found}", status=found)
         yield _Reply(found)

@@ -7,6 +7,8 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.request import Content, ImageRef, Kind, Url
 from imageedit_server.core.task import Outcome, Stage, State
+from imageedit_server.engine.results import MAX_NO_HTTPS, RETRY_SECONDS
+from imageedit_server.outbound.fetch import FetchFailed
 from imageedit_server.providers.base import (
     Accepted,
     Finished,
@@ -82,7 +84,10 @@ async def test_the_job_is_what_was_asked_for(house: House, vendor: Vendor) -> No
     assert job.attempt_key == f"{task_id}-1"
     assert job.deadline == task.deadline
     assert job.callback_url == ""  # nobody could be reached there
-    assert task.status.warnings == ("adapted",)
+    assert task.status.warnings == (
+        "adapted",
+        "The provider sent 1 picture where 2 were asked for.",
+    )
 
 
 async def test_warnings_are_said_once(house: House, vendor: Vendor) -> None:
@@ -291,6 +296,53 @@ async def test_a_result_that_is_gone_is_asked_for_once_more(
     assert task.status.error is not None
     assert task.status.error.reason is FailureReason.RESULT_EXPIRED
     assert task.status.billing is Billing.CHARGED
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_result_that_is_not_there_yet_is_waited_for(
+    house: House, vendor: Vendor, status: int
+) -> None:
+    """Stores say so of what they will have in a moment: asked again for 38 s, of every vendor's results."""
+    url = "https://cdn.test/1"
+    vendor.files[url] = [*[status] * len(RETRY_SECONDS), RESULT]
+
+    async def finish(job: Job, report: Report) -> Finished:
+        return Finished(outputs=(Output(url=url),))
+
+    vendor.submit = finish
+    began = house.clock.now()
+    task = await house.ended(await house.create())
+    assert [image.image_id for image in task.status.images] == [RESULT_ID]
+    assert 38 <= (house.clock.now() - began).total_seconds() < 60
+    assert len(vendor.paid) == 1
+
+
+async def test_a_result_at_an_http_address_without_https_is_told_so(house: House, vendor: Vendor) -> None:
+    """The host may be away for a moment; that it has no https is believed after 18 s."""
+    url = "http://cdn.test/1?signature=secret"
+    away = FetchFailed("Nobody there. It was tried as https instead of http.", tried_as_https=True)
+    vendor.files[url] = [away] * MAX_NO_HTTPS
+
+    async def finish(job: Job, report: Report) -> Finished:
+        return Finished(outputs=(Output(url=url),))
+
+    vendor.submit = finish
+    task = await house.ended(await house.create())
+    assert task.status.error is not None
+    assert task.status.error.reason is FailureReason.PROVIDER_BAD_RESULT
+    assert task.status.error.message == (
+        "The provider's result is at an http address. Nobody there. It was tried as https instead of http."
+    )
+    assert task.status.billing is Billing.CHARGED
+    vendor.files[url] = [*[away] * (MAX_NO_HTTPS - 1), RESULT]
+    assert (await house.ended(await house.create())).status.images
+
+
+async def test_a_result_of_another_size_is_told_in_numbers(house: House, vendor: Vendor) -> None:
+    """It is paid for and taken; what was asked for is not what the caller has."""
+    task = await house.ended(await house.create(size="64x32"))
+    [image] = task.status.images
+    assert task.status.warnings[-1] == f"Asked 64x32, got {image.width}x{image.height} PNG."
 
 
 async def test_a_transfer_that_breaks_is_tried_again(house: House, vendor: Vendor) -> None:

@@ -250,7 +250,7 @@ class HandDrivenVendor:
         fault = self._fault(provider, "download")
         if fault is Fault.DOWNLOAD_GONE:
             work.gone = True
-            raise FetchFailed("answered 404", status=404)
+            raise FetchFailed("answered 410", status=410)
         if fault is Fault.DOWNLOAD_BROKEN:
             raise FetchFailed("answered 503", status=503)
         yield _Reply(picture(work.shade))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from imageedit_server.core import transitions
 from imageedit_server.core.charge import Billing, Charge
+from imageedit_server.core.deviations import deviations
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.failure import Failure
@@ -146,8 +147,9 @@ class Recorder:
         )
 
     async def succeed(self, images: tuple[Image, ...]) -> None:
-        """End the task with its results."""
-        await self.decide(partial(transitions.succeed, images=images), images=images)
+        """End the task with its results, and with what is otherwise about them than was asked."""
+        warnings = deviations(self.task.request, self.task.status.size, images)
+        await self.decide(_succeeding(images, warnings), images=images)
         if self.task.status.attempts:
             self._tools.answered.acted_on(self.key)
 
@@ -313,6 +315,10 @@ class Recorder:
 
 def _entering(stage: Stage, warnings: tuple[str, ...] = ()) -> Transition:
     return lambda status, now: transitions.warn(transitions.enter(status, now, stage), warnings)
+
+
+def _succeeding(images: tuple[Image, ...], warnings: tuple[str, ...]) -> Transition:
+    return lambda status, now: transitions.warn(transitions.succeed(status, now, images), warnings)
 
 
 def _at(fact: Fact, now: datetime) -> Fact:

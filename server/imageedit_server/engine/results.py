@@ -3,11 +3,15 @@
 Which error means what is said here, once: the picture's own fault ends the bringing home (``BadResult``), a
 result that is elsewhere is for the caller (``ResultGone``), a broken disk is for the process
 (``StorageBroken``). Everything else, whatever it is, says nothing about what was paid for: it is tried again.
+Two answers count only when they last: stores say 403 or 404 of what they will have in a moment, and the host
+of an http address that cannot be reached over https may be away.
 """
 
 import asyncio
 import logging
+from collections import Counter
 from dataclasses import replace
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from imageedit_server.core.errors import Code, Refusal
@@ -20,11 +24,17 @@ from imageedit_server.runtime.clock import Clock
 from imageedit_server.runtime.workers import Overran, WorkerDied
 
 FETCH_SECONDS = 120.0
-GONE = (403, 404, 410)
+GONE = 410
+NOT_THERE = (403, 404)
+"""What a store answers of a result that it does not have yet, or no more (F51)."""
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0)
 """Pauses between the tries; the last one stays."""
 MAX_LOST_WORKERS = 5
 """How many worker processes may be lost over a picture before it is held to be the picture's fault."""
+MAX_NOT_THERE = 1 + len(RETRY_SECONDS)
+"""How often a result may be missing before it is gone: for 38 of the 60 s that stores take at most."""
+MAX_NO_HTTPS = len(RETRY_SECONDS)
+"""How often the host of an http address may be unreachable over https: for 18 s."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +51,26 @@ class _TryAgain(Exception):
     """Nothing is wrong with the result."""
 
 
-class _WorkerLost(Exception):
-    """A worker was lost over the picture: once it says nothing, again and again it is the picture's doing."""
+class _Doubtful(Exception):
+    """Says nothing once; a kind that is met ``most`` times over one output is ``end``."""
+
+    most: ClassVar[int]
+
+    def __init__(self, end: BadResult | ResultGone) -> None:
+        super().__init__(str(end) or "it is not where the provider said")
+        self.end = end
+
+
+class _WorkerLost(_Doubtful):
+    most = MAX_LOST_WORKERS
+
+
+class _NotThere(_Doubtful):
+    most = MAX_NOT_THERE
+
+
+class _NoHttps(_Doubtful):
+    most = MAX_NO_HTTPS
 
 
 class Results:
@@ -72,17 +100,17 @@ class Results:
             return None
 
     async def _bring(self, output: Output) -> Image:
-        tries = lost_workers = 0
+        tries, doubts = 0, Counter[type[_Doubtful]]()
         while True:
             try:
                 return await self._bring_once(output)
             except (BadResult, ResultGone, StorageBroken):
                 raise
-            except _WorkerLost as error:
-                lost_workers += 1
-                if lost_workers == MAX_LOST_WORKERS:
-                    raise BadResult(str(error)) from None
-                _log.warning("a result is not home yet: %s", error)
+            except _Doubtful as doubtful:
+                doubts[type(doubtful)] += 1
+                if doubts[type(doubtful)] == doubtful.most:
+                    raise doubtful.end from None
+                _log.warning("a result is not home yet: %s", doubtful)
             except (Exception, asyncio.CancelledError) as error:
                 if _is_cancelled():
                     raise asyncio.CancelledError from error
@@ -109,9 +137,7 @@ class Results:
         except UrlRefused as refused:
             raise BadResult(f"The provider's result is at an address that is refused: {refused}") from None
         except FetchFailed as failed:
-            if failed.status in GONE:
-                raise ResultGone from None
-            raise (BadResult if failed.final else _TryAgain)(str(failed)) from None
+            raise _fetch_error(failed) from None
         except Refusal as refusal:
             raise _judged(refusal) from None
 
@@ -121,12 +147,23 @@ def without_query(url: str) -> str:
     return urlsplit(url)._replace(query="", fragment="").geturl()
 
 
-def _judged(refusal: Refusal) -> BadResult | _TryAgain | _WorkerLost:
+def _fetch_error(failed: FetchFailed) -> Exception:
+    if failed.status == GONE:
+        return ResultGone()
+    if failed.status in NOT_THERE:
+        return _NotThere(ResultGone())
+    if failed.tried_as_https:
+        return _NoHttps(BadResult(f"The provider's result is at an http address. {failed}"))
+    return (BadResult if failed.final else _TryAgain)(str(failed))
+
+
+def _judged(refusal: Refusal) -> Exception:
     """A picture that is refused is the provider's fault; anything else is ours and may pass."""
     if refusal.reason.code is not Code.INVALID_ARGUMENT:
         return _TryAgain(refusal.message)
+    bad = BadResult(f"The provider's {refusal.message}.")
     lost = isinstance(refusal.__cause__, (WorkerDied, Overran, MemoryError))
-    return (_WorkerLost if lost else BadResult)(f"The provider's {refusal.message}.")
+    return _WorkerLost(bad) if lost else bad
 
 
 def _is_cancelled() -> bool:
