@@ -27,7 +27,7 @@ from imageedit_server.answers.files import ANSWERS_FOLDER, Answers
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Refusal
 from imageedit_server.core.request import Kind
-from imageedit_server.editing import Callbacks, Creating, Pictures, Tasks, UseCases, Watching
+from imageedit_server.editing import Callbacks, Creating, Erasing, Pictures, Tasks, UseCases, Watching
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine.answered import Answered
@@ -40,6 +40,7 @@ from imageedit_server.feed.local import LocalFeed
 from imageedit_server.images.archive import ImageArchive, ImageFiles
 from imageedit_server.images.blobs.base import BlobStore
 from imageedit_server.images.blobs.files import IMAGES_FOLDER, FileBlobStore
+from imageedit_server.images.in_hand import InHand
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.addresses import parse_allow, refuse_url
 from imageedit_server.outbound.client import ApiClient, Trust
@@ -115,6 +116,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
     async with AsyncExitStack() as stack:
         storage = await _open_storage(settings, clock or SystemClock(), stack)
         work = _build_work(settings, storage, stack)
+        stack.push_async_callback(work.use_cases.erasing.close)
         doors = await _open_doors(settings, storage, work, stack)
         services = _start_services(settings, storage, work, doors)
         for service in services:
@@ -175,6 +177,7 @@ def _build_work(settings: Settings, storage: _Storage, stack: AsyncExitStack) ->
     pool = WorkerPool()
     stack.push_async_callback(pool.aclose)
     catalog = _catalog(settings, storage.clock, pool, _connector(stack, storage.clock))
+    in_hand = InHand()
     library, results_library = (
         ImageLibrary(
             storage.blobs,
@@ -182,6 +185,7 @@ def _build_work(settings: Settings, storage: _Storage, stack: AsyncExitStack) ->
             max_bytes=max_bytes,
             max_pixels=settings.images.max_pixels,
             mends=lane is Lane.RESULTS,
+            in_hand=in_hand,
             on_broken=partial(settle, storage.database.broken),
         )
         for max_bytes, max_content_bytes, lane in (
@@ -189,10 +193,11 @@ def _build_work(settings: Settings, storage: _Storage, stack: AsyncExitStack) ->
             (RESULT_MAX_BYTES, RESULT_MAX_BYTES, Lane.RESULTS),
         )
     )
+    use_cases = _use_cases(settings, storage, library, catalog)
     return _Work(
-        use_cases=_use_cases(settings, storage, library, catalog),
+        use_cases=use_cases,
         dispatcher=Dispatcher(
-            _tools(settings, storage, library, results_library),
+            _tools(settings, storage, library, results_library, use_cases.erasing),
             catalog,
             concurrency=settings.engine.concurrency,
             lease_seconds=settings.engine.lease_seconds,
@@ -201,7 +206,11 @@ def _build_work(settings: Settings, storage: _Storage, stack: AsyncExitStack) ->
 
 
 def _tools(
-    settings: Settings, storage: _Storage, library: ImageLibrary, results_library: ImageLibrary
+    settings: Settings,
+    storage: _Storage,
+    library: ImageLibrary,
+    results_library: ImageLibrary,
+    erasing: Erasing,
 ) -> Tools:
     fetch, results_fetch = (
         GuardedFetch(settings.fetch.allow, http_as_https=is_paid_for) for is_paid_for in (False, True)
@@ -217,6 +226,7 @@ def _tools(
         public_url=settings.server.public_url.rstrip("/"),
         result_grace=timedelta(seconds=settings.engine.result_grace_seconds),
         unknown_window=timedelta(seconds=settings.engine.unknown_window_seconds),
+        erase_bytes=erasing.erase_bytes,
     )
 
 
@@ -271,6 +281,7 @@ def _start_services(
         "engine": work.dispatcher.serve(),
         "credentials": _look_again(doors.access),
         "retention": Retention(database, clock, settings.retention.keep()).serve(),
+        "erasing": keep_doing(work.use_cases.erasing.finish, clock, "the end of what was to be erased"),
         "orphan sweep": Orphans(database, storage.blobs, clock).serve(),
         "integrity": _look_over(database, clock),
         "readiness": doors.readiness.follow(doors.grpc.health.announce),
@@ -358,6 +369,7 @@ def _use_cases(settings: Settings, storage: _Storage, library: ImageLibrary, cat
         tasks=tasks,
         watching=Watching(database, storage.feed, tasks, draining=draining),
         pictures=pictures,
+        erasing=Erasing(database, library),
         callbacks=Callbacks(database, catalog, clock),
         catalog=catalog,
     )

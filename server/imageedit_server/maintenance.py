@@ -109,6 +109,9 @@ def check_data(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", str(refused), ok=False)
         return
     yield Finding("schema", schema)
+    if older := archive.older_copies():
+        holds = "from before an upgrade: it holds what was erased since. Remove it when it is needed no more"
+        yield from (Finding("copy", f"{name} is {holds}.") for name in older)
     yield from _found("database", faults, "It is sound.")
     lost = [f"The bytes of {image_id} are gone or cut short." for image_id in pictures.missing(images)]
     yield from _found("images", lost, f"All {len(images)} are there.")
@@ -131,7 +134,7 @@ def backup(settings: Settings, target: Path) -> Iterator[Finding]:
     served from: a server would lose its database, or what the copy had become by being served.
     """
     copied_to = with_data_dir(settings, target)
-    (archive, pictures), (copy, _) = archives_of(settings), archives_of(copied_to)
+    (archive, pictures), (copy, copied_pictures) = archives_of(settings), archives_of(copied_to)
     if copy.was_served():
         raise StoreRefused(f"{target} is the data dir of a server; choose another folder for the copy")
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -139,7 +142,18 @@ def backup(settings: Settings, target: Path) -> Iterator[Finding]:
     archive.copy_to(target)
     copied += pictures.copy_to(target, copy.images())
     yield Finding("copied", f"The database and {copied} images.")
+    yield from _still_held(copied_pictures.others(copy.images()))
     yield from check_data(copied_to)
+
+
+def _still_held(others: Sequence[str]) -> Iterator[Finding]:
+    """Name the images that an older copy had and the data have no more: they may have been erased."""
+    for name in others[:SHOWN]:
+        yield Finding("copy", f"{name} is still in it, though the data have it no more; delete the file.")
+    if len(others) > SHOWN:
+        yield Finding(
+            "copy", f"So are {len(others) - SHOWN} more; a copy into a new folder has none of them."
+        )
 
 
 def with_data_dir(settings: Settings, folder: Path) -> Settings:

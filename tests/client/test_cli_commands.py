@@ -355,6 +355,20 @@ def test_get_and_cancel_say_where_the_task_stands(imageedit, server, say):
     assert (result.exit_code, result.stdout) == (0, "the task cancelled; may have been charged\n")
 
 
+def test_delete_erases_what_is_named(imageedit, server, say):
+    """Says nothing when all went well, and stops at what is refused."""
+    server.on("DeleteTask", service_pb2.DeleteTaskResponse(), service_pb2.DeleteTaskResponse())
+    server.on("DeleteImage", service_pb2.DeleteImageResponse())
+    done = imageedit("delete", TASK_ID, "task_2"), imageedit("delete-image", IMAGE.image_id)
+    assert [(result.exit_code, result.stdout) for result in done] == [(0, "")] * 2
+    assert [request.task_id for request in server.received["DeleteTask"]] == [TASK_ID, "task_2"]
+    assert server.received["DeleteImage"][0].image_id == IMAGE.image_id
+    refusal = say.Refusal(code=grpc.StatusCode.FAILED_PRECONDITION, reason="TASK_NOT_FINISHED")
+    server.on("DeleteTask", refusal)
+    refused = imageedit("delete", TASK_ID)
+    assert (refused.exit_code, "TASK_NOT_FINISHED" in refused.stderr) == (4, True)
+
+
 def test_get_shows_what_the_vendor_answered_and_used(imageedit, server, say):
     """Of each attempt that has something to show."""
     answer = {"status": 200, "media_type": "text/html", "size_bytes": 512, "kept": True}

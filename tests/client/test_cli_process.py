@@ -140,10 +140,12 @@ def test_help_names_every_command_and_the_environment():
         "watch",
         "get",
         "cancel",
+        "delete",
         "list",
         "models",
         "upload",
         "download",
+        "delete-image",
     ]
     assert [name for name in names if name not in overview] == []
     one = run([*COMMAND, "list", "--help"], capture_output=True, text=True, check=True).stdout

@@ -200,6 +200,21 @@ async def test_list_asks_for_the_next_page_when_it_is_needed(server, say):
     assert len(server.received["ListTasks"]) == 5
 
 
+async def test_what_is_deleted_is_named(server):
+    """By both clients; nothing is answered."""
+    image_id = f"sha256:{64 * 'a'}"
+    server.on("DeleteTask", *[service_pb2.DeleteTaskResponse()] * 2)
+    server.on("DeleteImage", *[service_pb2.DeleteImageResponse()] * 2)
+    with Client(server.address) as client:
+        client.delete("task_1")
+        client.delete_image(image_id)
+    async with AsyncClient(server.address) as client:
+        await client.delete("task_1")
+        await client.delete_image(image_id)
+    assert [request.task_id for request in server.received["DeleteTask"]] == ["task_1"] * 2
+    assert [request.image_id for request in server.received["DeleteImage"]] == [image_id] * 2
+
+
 def test_models_and_cancel(server, say):
     """The two short calls."""
     server.on("ListModels", service_pb2.ListModelsResponse(models=[{"name": "local/basic"}]))

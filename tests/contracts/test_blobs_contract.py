@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import given
@@ -294,6 +295,35 @@ async def test_only_what_is_old_and_named_is_removed(
         await read(blobs, old)
     assert refused.value.reason is Reason.IMAGE_CORRUPT
     assert await blobs.remove([old], older_than=NOW + SECOND) == []
+
+
+async def test_what_is_erased_is_gone_whatever_its_age(
+    blobs: BlobStore, member: Member, tmp_path: Path
+) -> None:
+    """But for what must be spared; what is not there is as gone as the rest."""
+    gone, spared = await keep(blobs), await keep(blobs, SMALL)
+    nothing = f"sha256:{0:064x}"
+    erased = await blobs.erase([gone, spared, nothing], spare=spared.__eq__)
+    assert sorted(erased) == sorted([gone, nothing])
+    assert member.kept(tmp_path) == [SMALL]
+    assert await keep(blobs) == gone
+    assert await read(blobs, gone) == DATA
+
+
+async def test_who_commits_while_it_is_erased_keeps_it(blobs: BlobStore) -> None:
+    """Asking whether to spare it and removing it are one step: the commit comes before it or after it."""
+    image_id = await keep(blobs)
+    committing = Event()
+
+    async def commit_again() -> None:
+        async with blobs.stage(pieces(DATA)) as staged:
+            committing.set()
+            await blobs.commit(staged)
+
+    for _ in range(20):
+        committing.clear()
+        await asyncio.gather(commit_again(), blobs.erase([image_id], spare=lambda _: committing.is_set()))
+        assert await read(blobs, image_id) == DATA
 
 
 async def test_what_was_removed_can_be_stored_again(blobs: BlobStore, clock: HandClock) -> None:

@@ -25,7 +25,7 @@ from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.request import Content, Draft, Kind
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO
 from imageedit_server.core.task import TRANSITIONS, Event, Stage, State, Task
-from imageedit_server.editing import Callbacks, Creating, Heartbeat, Pictures, Tasks, Watching
+from imageedit_server.editing import Callbacks, Creating, Erasing, Heartbeat, Pictures, Tasks, Watching
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine import dispatcher as dispatcher_module
@@ -323,6 +323,7 @@ class House:
         self.tasks = Tasks(self.database, self.clock, tokens)
         self.watching = Watching(self.database, self.feed, self.tasks, draining=self.draining)
         self.pictures = Pictures(self.database, self.library, self.clock, draining=self.draining)
+        self.erasing = Erasing(self.database, self.library)
         self.callbacks = Callbacks(self.database, self.catalog, self.clock)
         self.creating = Creating(
             database=self.database,
@@ -348,6 +349,7 @@ class House:
             public_url=self.public_url,
             result_grace=self.result_grace,
             unknown_window=self.unknown_window,
+            erase_bytes=self.erasing.erase_bytes,
         )
         self.dispatcher = Dispatcher(tools, self.catalog, concurrency=self.concurrency, lease_seconds=30)
         if serve:

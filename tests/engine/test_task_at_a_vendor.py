@@ -1,5 +1,7 @@
 """The life of a task at a vendor that behaves (DESIGN §4)."""
 
+import hashlib
+
 import pytest
 
 from imageedit_server.core.charge import Billing
@@ -372,6 +374,17 @@ async def test_a_picture_behind_a_url_is_fetched_while_preparing(house: House, v
     assert task.status.images
     assert task.status.size == "auto"
     assert (await house.story(task_id))[:3] == ["QUEUED", "PREPARING", "SUBMITTING"]
+
+
+async def test_what_was_fetched_goes_with_the_run_that_fetched_it(house: House, vendor: Vendor) -> None:
+    """It has no row, so nobody could erase it with its task; what came inline stays as long as that."""
+    behind, inline = picture(size=(31, 17)), picture(size=(17, 31))
+    vendor.files["https://h.test/a"] = behind
+    await house.ended(await house.create(images=(Url("https://h.test/a"), Content(inline)), size=""))
+    await house.clock.sleep(1)
+    names = {path.name for path in house.images.rglob("*")}
+    assert hashlib.sha256(inline).hexdigest() in names
+    assert hashlib.sha256(behind).hexdigest() not in names
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ class SteppingHouse(House):
             tasks=self.tasks,
             watching=self.watching,
             pictures=self.pictures,
+            erasing=self.erasing,
             callbacks=self.callbacks,
             catalog=self.catalog,
         )

@@ -4,11 +4,14 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
+
 from imageedit.v1 import task_pb2
-from imageedit_client import AsyncClient, Pace
+from imageedit_client import AsyncClient, NotFound, Pace, Unavailable
 from tests.figures import Figures
 from tests.process.watching import SUCCEEDED, Story, assert_paid_once, assert_told_once, follow
 from tests.rpc.pictures import PNG
+from tests.rpc.waiting import eventually
 from tests.servers.places import Place
 from tests.servers.processes import KILLED, Servers
 
@@ -125,6 +128,32 @@ async def test_a_kill_after_the_vendor_took_it_polls_on(servers: Servers, place:
         story = await working
         assert_paid_once(story.last)
         await assert_told_once(client, story)
+
+
+@pytest.mark.parametrize("failpoint", ["erase_after_commit", "erase_after_bytes"])
+async def test_what_a_kill_left_of_an_erased_task_goes_at_the_next_start(
+    servers: Servers, place: Place, failpoint: str
+) -> None:
+    """The rows are gone, or the bytes too; the rest goes without being asked for again."""
+    place = Place(folder=place.folder, seconds=0, steps=2)
+    server = await servers.start(place, failpoint=failpoint)
+    async with AsyncClient(server.grpc, pace=Pace(call_seconds=20, patience_seconds=1)) as client:
+        task = await client.edit_image("a secret", [PNG])
+        await follow(client, task.task_id)
+        with pytest.raises(Unavailable):
+            await client.delete(task.task_id)
+    assert await server.ended() == KILLED
+    assert len(_files(place)) == (failpoint == "erase_after_commit")
+    again = await servers.start(place)
+    async with AsyncClient(again.grpc, pace=PATIENT) as client:
+        with pytest.raises(NotFound):
+            await client.get(task.task_id)
+    await eventually(lambda: not _files(place) and not _says(place, "a secret"))
+
+
+def _says(place: Place, text: str) -> bool:
+    """Whether any file of the database has a text in it."""
+    return any(text.encode() in path.read_bytes() for path in place.data_dir.glob("imageedit.sqlite3*"))
 
 
 def _files(place: Place) -> set[str]:

@@ -4,15 +4,24 @@ import asyncio
 import hashlib
 import shutil
 import sqlite3
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from imageedit_client import AsyncClient, Task
+from imageedit_server.core.image import Image
+from imageedit_server.images.blobs.files import IMAGES_FOLDER, FileBlobStore
+from imageedit_server.maintenance import backup
+from imageedit_server.settings import load_settings
+from imageedit_server.store.creation import add_images
+from imageedit_server.store.erasing import erase_image
 from imageedit_server.store.sqlite.file import DATABASE_NAME
+from tests.contracts.databases import open_sqlite
 from tests.rpc.pictures import PNG
 from tests.servers.places import Place
 from tests.servers.processes import Servers
+from tests.store.making import NOW
 from tests.vendors.kie.server import KieVendor
 from tests.vendors.openai.server import OpenaiVendor
 from tests.vendors.suitme.server import SuitmeVendor
@@ -101,6 +110,32 @@ async def test_a_backup_is_its_owners_alone(servers: Servers, tmp_path: Path) ->
     files = [path for path in copy.rglob("*") if path.is_file()]
     assert len(files) == 2  # the database, and the picture that is its own result
     assert {path.stat().st_mode & 0o077 for path in files} == {0}
+
+
+async def test_a_backup_says_what_an_older_copy_still_holds(tmp_path: Path) -> None:
+    """What was erased since is in its pictures, until somebody deletes them; the rows are gone."""
+    place, copy = tmp_path / "data", tmp_path / "copy"
+    settings = load_settings(None, {}, {"data_dir": place})
+    library = FileBlobStore(place / IMAGES_FOLDER)
+    library.prepare()
+    async with library.stage(once(PNG)) as staged:
+        image = Image(
+            image_id=await library.commit(staged),
+            media_type="image/png",
+            width=8,
+            height=8,
+            size_bytes=len(PNG),
+        )
+    async with open_sqlite(place) as database:
+        await database.write(add_images, "t", [image], NOW)
+        assert all("still in it" not in finding.sentence for finding in backup(settings, copy))
+        await database.write(erase_image, "t", image.image_id)
+        told = [finding.sentence for finding in backup(settings, copy)]
+    assert f"{image.image_id} is still in it, though the data have it no more; delete the file." in told
+
+
+async def once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 async def test_a_check_finds_what_is_wrong_with_the_data(servers: Servers, tmp_path: Path) -> None:

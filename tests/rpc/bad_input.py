@@ -21,7 +21,10 @@ CODES = {
         " MALFORMED_REQUEST"
     ),
     "NOT_FOUND": "TASK_NOT_FOUND IMAGE_NOT_FOUND",
-    "FAILED_PRECONDITION": "REQUEST_ID_REUSED BASE_MODEL_NOT_READY BASE_MODEL_ELSEWHERE SOURCE_NOT_READY",
+    "FAILED_PRECONDITION": (
+        "REQUEST_ID_REUSED BASE_MODEL_NOT_READY BASE_MODEL_ELSEWHERE SOURCE_NOT_READY TASK_NOT_FINISHED"
+        " IMAGE_IN_USE"
+    ),
     "OUT_OF_RANGE": "SEQ_OUT_OF_RANGE OFFSET_OUT_OF_RANGE",
 }
 """The code of each reason that a caller can bring about by what it sends (DESIGN §2, Errors)."""
@@ -598,6 +601,7 @@ def _ids() -> Iterator[Bad]:
         for method, message in {
             "GetTask": pb.GetTaskRequest(task_id=task_id),
             "CancelTask": pb.CancelTaskRequest(task_id=task_id),
+            "DeleteTask": pb.DeleteTaskRequest(task_id=task_id),
             "WatchTask": pb.WatchTaskRequest(task_id=task_id),
         }.items():
             yield Bad(
@@ -607,13 +611,28 @@ def _ids() -> Iterator[Bad]:
                 "TASK_NOT_FOUND",
             )
     for image_id in MALFORMED_IMAGES:
-        download = pb.DownloadImageRequest(image_id=image_id)
-        yield Bad(
-            f"image {image_id[:40]!r} of {len(image_id)}",
-            "DownloadImage",
-            _always(download),
-            "IMAGE_NOT_FOUND",
-        )
+        for method, message in {
+            "DownloadImage": pb.DownloadImageRequest(image_id=image_id),
+            "DeleteImage": pb.DeleteImageRequest(image_id=image_id),
+        }.items():
+            yield Bad(
+                f"image {image_id[:40]!r} of {len(image_id)}",
+                method,
+                _always(message),
+                "IMAGE_NOT_FOUND",
+            )
+    yield Bad(
+        "a task that goes on",
+        "DeleteTask",
+        lambda world: pb.DeleteTaskRequest(task_id=world.unfinished),
+        "TASK_NOT_FINISHED",
+    )
+    yield Bad(
+        "an image that a task needs",
+        "DeleteImage",
+        lambda world: pb.DeleteImageRequest(image_id=world.png),
+        "IMAGE_IN_USE",
+    )
     for task in ("finished", "unfinished"):
         for name, seq in {"-1": -1, "2^63-1": MAX_INT64, "-2^63": -(2**63)}.items():
             yield Bad(

@@ -31,12 +31,13 @@ async def test_bad_input_is_refused_and_leaves_no_trace(served: Served, world: W
 # What a stranger sees is the same whatever is missing (P22)
 
 
-@pytest.mark.parametrize("method", ["GetTask", "CancelTask", "WatchTask"])
+@pytest.mark.parametrize("method", ["GetTask", "CancelTask", "DeleteTask", "WatchTask"])
 async def test_a_malformed_task_id_is_answered_like_an_unknown_one(served: Served, method: str) -> None:
     """P22: the same bytes."""
     make = {
         "GetTask": pb.GetTaskRequest,
         "CancelTask": pb.CancelTaskRequest,
+        "DeleteTask": pb.DeleteTaskRequest,
         "WatchTask": pb.WatchTaskRequest,
     }[method]
     outcomes = [await call(served.channel, method, make(task_id=task_id)) for task_id in MALFORMED_TASKS]

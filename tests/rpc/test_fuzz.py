@@ -114,6 +114,8 @@ def sound(method: str, world: World) -> list[Message]:
         "GetTask": [pb.GetTaskRequest(task_id=world.finished)],
         "ListTasks": [pb.ListTasksRequest(page_size=2, states=["STATE_SUCCEEDED"], user_id="u")],
         "CancelTask": [pb.CancelTaskRequest(task_id=world.finished)],
+        "DeleteTask": [pb.DeleteTaskRequest(task_id=world.unfinished)],  # refused, so that it stays
+        "DeleteImage": [pb.DeleteImageRequest(image_id=world.png)],
         "DownloadImage": [pb.DownloadImageRequest(image_id=world.png, offset=3)],
         "UploadImage": [
             pb.UploadImageRequest(info=image_pb2.UploadImageInfo()),

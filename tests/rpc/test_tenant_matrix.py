@@ -49,6 +49,8 @@ NAMING = {
     "WatchTaskRequest.after_seq": Names.PLACE,
     "GetTaskRequest.task_id": Names.TASK,
     "CancelTaskRequest.task_id": Names.TASK,
+    "DeleteTaskRequest.task_id": Names.TASK,
+    "DeleteImageRequest.image_id": Names.IMAGE,
     "ListTasksRequest.page_token": Names.PAGE,
     "DownloadImageRequest.image_id": Names.IMAGE,
     "DownloadImageRequest.offset": Names.PLACE,

@@ -337,6 +337,7 @@ async def test_a_check_names_what_is_pending_also_beside_a_server(old: Path) -> 
             f"It is {SCHEMA_VERSION}, since {now}:[0-9]{{2}} UTC and version {version('imageedit')}.", since
         )
         assert told()["database"] == ("It is sound.", True)
+        assert told()["copy"][0].startswith(f"{COPY} is from before an upgrade: it holds what was erased")
 
 
 async def test_a_backup_has_the_schema_of_what_it_copies(old: Path, before: Callable[[Path], Any]) -> None:

@@ -130,6 +130,17 @@ class AsyncClient:
         """Ends the task if it is not finished; its billing says who pays."""
         return (await self._call(self._stub.CancelTask, service_pb2.CancelTaskRequest(task_id=task_id))).task
 
+    async def delete(self, task_id: str) -> None:
+        """Erases a finished task, with its images that no other task needs; their bytes are gone then.
+
+        Raises NotFound for one that is erased already, also by a try of this call whose answer was lost.
+        """
+        await self._call(self._stub.DeleteTask, service_pb2.DeleteTaskRequest(task_id=task_id))
+
+    async def delete_image(self, image_id: str) -> None:
+        """Erases an image that no task needs; its bytes are gone then. Raises NotFound as `delete` does."""
+        await self._call(self._stub.DeleteImage, service_pb2.DeleteImageRequest(image_id=image_id))
+
     async def list_models(self) -> tuple[model_pb2.Model, ...]:
         """The models that can be used now, with their limits."""
         return tuple((await self._call(self._stub.ListModels, service_pb2.ListModelsRequest())).models)

@@ -276,6 +276,16 @@ class CancelTaskResponse(_message.Message):
     task: _task_pb2.Task
     def __init__(self, task: _Optional[_Union[_task_pb2.Task, _Mapping]] = ...) -> None: ...
 
+class DeleteTaskRequest(_message.Message):
+    __slots__ = ("task_id",)
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    def __init__(self, task_id: _Optional[str] = ...) -> None: ...
+
+class DeleteTaskResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class UploadImageRequest(_message.Message):
     __slots__ = ("info", "chunk")
     INFO_FIELD_NUMBER: _ClassVar[int]
@@ -305,6 +315,16 @@ class DownloadImageResponse(_message.Message):
     info: _image_pb2.Image
     chunk: bytes
     def __init__(self, info: _Optional[_Union[_image_pb2.Image, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class DeleteImageRequest(_message.Message):
+    __slots__ = ("image_id",)
+    IMAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    image_id: str
+    def __init__(self, image_id: _Optional[str] = ...) -> None: ...
+
+class DeleteImageResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()

@@ -81,6 +81,11 @@ class ImageEditServiceStub:
                 request_serializer=imageedit_dot_v1_dot_image__edit__service__pb2.CancelTaskRequest.SerializeToString,
                 response_deserializer=imageedit_dot_v1_dot_image__edit__service__pb2.CancelTaskResponse.FromString,
                 _registered_method=True)
+        self.DeleteTask = channel.unary_unary(
+                '/imageedit.v1.ImageEditService/DeleteTask',
+                request_serializer=imageedit_dot_v1_dot_image__edit__service__pb2.DeleteTaskRequest.SerializeToString,
+                response_deserializer=imageedit_dot_v1_dot_image__edit__service__pb2.DeleteTaskResponse.FromString,
+                _registered_method=True)
         self.UploadImage = channel.stream_unary(
                 '/imageedit.v1.ImageEditService/UploadImage',
                 request_serializer=imageedit_dot_v1_dot_image__edit__service__pb2.UploadImageRequest.SerializeToString,
@@ -90,6 +95,11 @@ class ImageEditServiceStub:
                 '/imageedit.v1.ImageEditService/DownloadImage',
                 request_serializer=imageedit_dot_v1_dot_image__edit__service__pb2.DownloadImageRequest.SerializeToString,
                 response_deserializer=imageedit_dot_v1_dot_image__edit__service__pb2.DownloadImageResponse.FromString,
+                _registered_method=True)
+        self.DeleteImage = channel.unary_unary(
+                '/imageedit.v1.ImageEditService/DeleteImage',
+                request_serializer=imageedit_dot_v1_dot_image__edit__service__pb2.DeleteImageRequest.SerializeToString,
+                response_deserializer=imageedit_dot_v1_dot_image__edit__service__pb2.DeleteImageResponse.FromString,
                 _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/imageedit.v1.ImageEditService/ListModels',
@@ -189,6 +199,19 @@ class ImageEditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteTask(self, request, context):
+        """Erases a finished task: its events, its attempts with every answer that is kept, its request_id, and
+        the images that no other task of the caller needs, be they inputs, outputs, previews or late images.
+        When it answers, their bytes are off the server's disk. Backups and vendors keep what they have. A call
+        that ends otherwise may have erased the task all the same: the server goes on by itself.
+
+        Errors: NOT_FOUND (TASK_NOT_FOUND), also for a task that is erased already. FAILED_PRECONDITION
+        (TASK_NOT_FINISHED): cancel it first, or watch it to its end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UploadImage(self, request_iterator, context):
         """Stores a picture. The first message is info, the others are chunks of at most 1 MiB. The picture is
         verified and durable before the answer. Uploading the same bytes again answers the same image.
@@ -209,6 +232,17 @@ class ImageEditServiceServicer:
         the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
         bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
         (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteImage(self, request, context):
+        """Erases an image that no task needs. When it answers, its bytes are off the server's disk, unless another
+        tenant has an image of the same bytes.
+
+        Errors: NOT_FOUND (IMAGE_NOT_FOUND), also for an image that is erased already. FAILED_PRECONDITION
+        (IMAGE_IN_USE): a task needs it; delete its tasks, and it goes with the last one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -259,6 +293,11 @@ def add_ImageEditServiceServicer_to_server(servicer, server):
                     request_deserializer=imageedit_dot_v1_dot_image__edit__service__pb2.CancelTaskRequest.FromString,
                     response_serializer=imageedit_dot_v1_dot_image__edit__service__pb2.CancelTaskResponse.SerializeToString,
             ),
+            'DeleteTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTask,
+                    request_deserializer=imageedit_dot_v1_dot_image__edit__service__pb2.DeleteTaskRequest.FromString,
+                    response_serializer=imageedit_dot_v1_dot_image__edit__service__pb2.DeleteTaskResponse.SerializeToString,
+            ),
             'UploadImage': grpc.stream_unary_rpc_method_handler(
                     servicer.UploadImage,
                     request_deserializer=imageedit_dot_v1_dot_image__edit__service__pb2.UploadImageRequest.FromString,
@@ -268,6 +307,11 @@ def add_ImageEditServiceServicer_to_server(servicer, server):
                     servicer.DownloadImage,
                     request_deserializer=imageedit_dot_v1_dot_image__edit__service__pb2.DownloadImageRequest.FromString,
                     response_serializer=imageedit_dot_v1_dot_image__edit__service__pb2.DownloadImageResponse.SerializeToString,
+            ),
+            'DeleteImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteImage,
+                    request_deserializer=imageedit_dot_v1_dot_image__edit__service__pb2.DeleteImageRequest.FromString,
+                    response_serializer=imageedit_dot_v1_dot_image__edit__service__pb2.DeleteImageResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -487,6 +531,33 @@ class ImageEditService:
             _registered_method=True)
 
     @staticmethod
+    def DeleteTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageedit.v1.ImageEditService/DeleteTask',
+            imageedit_dot_v1_dot_image__edit__service__pb2.DeleteTaskRequest.SerializeToString,
+            imageedit_dot_v1_dot_image__edit__service__pb2.DeleteTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def UploadImage(request_iterator,
             target,
             options=(),
@@ -530,6 +601,33 @@ class ImageEditService:
             '/imageedit.v1.ImageEditService/DownloadImage',
             imageedit_dot_v1_dot_image__edit__service__pb2.DownloadImageRequest.SerializeToString,
             imageedit_dot_v1_dot_image__edit__service__pb2.DownloadImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageedit.v1.ImageEditService/DeleteImage',
+            imageedit_dot_v1_dot_image__edit__service__pb2.DeleteImageRequest.SerializeToString,
+            imageedit_dot_v1_dot_image__edit__service__pb2.DeleteImageResponse.FromString,
             options,
             channel_credentials,
             insecure,

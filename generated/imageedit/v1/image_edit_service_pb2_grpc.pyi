@@ -93,6 +93,15 @@ class ImageEditServiceStub:
 
     Errors: NOT_FOUND (TASK_NOT_FOUND).
     """
+    DeleteTask: _grpc.UnaryUnaryMultiCallable[_image_edit_service_pb2.DeleteTaskRequest, _image_edit_service_pb2.DeleteTaskResponse]
+    """Erases a finished task: its events, its attempts with every answer that is kept, its request_id, and
+    the images that no other task of the caller needs, be they inputs, outputs, previews or late images.
+    When it answers, their bytes are off the server's disk. Backups and vendors keep what they have. A call
+    that ends otherwise may have erased the task all the same: the server goes on by itself.
+
+    Errors: NOT_FOUND (TASK_NOT_FOUND), also for a task that is erased already. FAILED_PRECONDITION
+    (TASK_NOT_FINISHED): cancel it first, or watch it to its end.
+    """
     UploadImage: _grpc.StreamUnaryMultiCallable[_image_edit_service_pb2.UploadImageRequest, _image_edit_service_pb2.UploadImageResponse]
     """Stores a picture. The first message is info, the others are chunks of at most 1 MiB. The picture is
     verified and durable before the answer. Uploading the same bytes again answers the same image.
@@ -109,6 +118,13 @@ class ImageEditServiceStub:
     the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
     bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
     (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
+    """
+    DeleteImage: _grpc.UnaryUnaryMultiCallable[_image_edit_service_pb2.DeleteImageRequest, _image_edit_service_pb2.DeleteImageResponse]
+    """Erases an image that no task needs. When it answers, its bytes are off the server's disk, unless another
+    tenant has an image of the same bytes.
+
+    Errors: NOT_FOUND (IMAGE_NOT_FOUND), also for an image that is erased already. FAILED_PRECONDITION
+    (IMAGE_IN_USE): a task needs it; delete its tasks, and it goes with the last one.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_image_edit_service_pb2.ListModelsRequest, _image_edit_service_pb2.ListModelsResponse]
     """Lists the models that can be used now, with the limits that are checked before anyone pays."""
@@ -178,6 +194,15 @@ class ImageEditServiceAsyncStub(ImageEditServiceStub):
 
     Errors: NOT_FOUND (TASK_NOT_FOUND).
     """
+    DeleteTask: _aio.UnaryUnaryMultiCallable[_image_edit_service_pb2.DeleteTaskRequest, _image_edit_service_pb2.DeleteTaskResponse]  # type: ignore[assignment]
+    """Erases a finished task: its events, its attempts with every answer that is kept, its request_id, and
+    the images that no other task of the caller needs, be they inputs, outputs, previews or late images.
+    When it answers, their bytes are off the server's disk. Backups and vendors keep what they have. A call
+    that ends otherwise may have erased the task all the same: the server goes on by itself.
+
+    Errors: NOT_FOUND (TASK_NOT_FOUND), also for a task that is erased already. FAILED_PRECONDITION
+    (TASK_NOT_FINISHED): cancel it first, or watch it to its end.
+    """
     UploadImage: _aio.StreamUnaryMultiCallable[_image_edit_service_pb2.UploadImageRequest, _image_edit_service_pb2.UploadImageResponse]  # type: ignore[assignment]
     """Stores a picture. The first message is info, the others are chunks of at most 1 MiB. The picture is
     verified and durable before the answer. Uploading the same bytes again answers the same image.
@@ -194,6 +219,13 @@ class ImageEditServiceAsyncStub(ImageEditServiceStub):
     the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
     bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
     (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
+    """
+    DeleteImage: _aio.UnaryUnaryMultiCallable[_image_edit_service_pb2.DeleteImageRequest, _image_edit_service_pb2.DeleteImageResponse]  # type: ignore[assignment]
+    """Erases an image that no task needs. When it answers, its bytes are off the server's disk, unless another
+    tenant has an image of the same bytes.
+
+    Errors: NOT_FOUND (IMAGE_NOT_FOUND), also for an image that is erased already. FAILED_PRECONDITION
+    (IMAGE_IN_USE): a task needs it; delete its tasks, and it goes with the last one.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_image_edit_service_pb2.ListModelsRequest, _image_edit_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models that can be used now, with the limits that are checked before anyone pays."""
@@ -304,6 +336,21 @@ class ImageEditServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def DeleteTask(
+        self,
+        request: _image_edit_service_pb2.DeleteTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_edit_service_pb2.DeleteTaskResponse, _abc.Awaitable[_image_edit_service_pb2.DeleteTaskResponse]]:
+        """Erases a finished task: its events, its attempts with every answer that is kept, its request_id, and
+        the images that no other task of the caller needs, be they inputs, outputs, previews or late images.
+        When it answers, their bytes are off the server's disk. Backups and vendors keep what they have. A call
+        that ends otherwise may have erased the task all the same: the server goes on by itself.
+
+        Errors: NOT_FOUND (TASK_NOT_FOUND), also for a task that is erased already. FAILED_PRECONDITION
+        (TASK_NOT_FINISHED): cancel it first, or watch it to its end.
+        """
+
+    @_abc_1.abstractmethod
     def UploadImage(
         self,
         request_iterator: _MaybeAsyncIterator[_image_edit_service_pb2.UploadImageRequest],
@@ -330,6 +377,19 @@ class ImageEditServiceServicer(metaclass=_abc_1.ABCMeta):
         the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
         bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
         (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteImage(
+        self,
+        request: _image_edit_service_pb2.DeleteImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_edit_service_pb2.DeleteImageResponse, _abc.Awaitable[_image_edit_service_pb2.DeleteImageResponse]]:
+        """Erases an image that no task needs. When it answers, its bytes are off the server's disk, unless another
+        tenant has an image of the same bytes.
+
+        Errors: NOT_FOUND (IMAGE_NOT_FOUND), also for an image that is erased already. FAILED_PRECONDITION
+        (IMAGE_IN_USE): a task needs it; delete its tasks, and it goes with the last one.
         """
 
     @_abc_1.abstractmethod

@@ -69,6 +69,10 @@ class Reason(Enum):
     """The model's provider edits only bases that it made. Take such a base, or another model."""
     SOURCE_NOT_READY = Code.FAILED_PRECONDITION
     """The task whose output is wanted is not finished. Watch it to its end, then repeat."""
+    TASK_NOT_FINISHED = Code.FAILED_PRECONDITION
+    """Only what is finished can be deleted. Cancel the task first, or wait for its end."""
+    IMAGE_IN_USE = Code.FAILED_PRECONDITION
+    """A task needs the image. Delete its tasks: the image goes with the last one."""
     SEQ_OUT_OF_RANGE = Code.OUT_OF_RANGE
     """``after_seq`` is negative or beyond the task's last event. Resume with a seq that was received."""
     OFFSET_OUT_OF_RANGE = Code.OUT_OF_RANGE

@@ -109,6 +109,7 @@ class Creating:
         """Check everything, then store: pictures that came inline are only kept when nothing was refused."""
         offer = self._choose(draft)
         async with AsyncExitStack() as looking:
+            looking.enter_context(self._library.holding())
             request, inline = await self._resolve(tenant, draft, offer, looking)
             if offer is not None:
                 _refuse(check_limits(request, offer.model))

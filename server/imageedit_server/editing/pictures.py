@@ -43,14 +43,15 @@ class Pictures:
         nothing is kept.
         """
         self._draining.refuse()
-        staging = self._library.stage(chunks, field="chunk", expected_sha256=expected_sha256)
-        async with staging as pending:
-            if self._quota.stored_bytes:  # before there is a file that nobody may have
-                await self._database.look_up(check_images, tenant, self._quota, [pending.image])
-            await pending.keep()
-        failpoint("upload_before_row")
-        await self._database.write(add_images, tenant, [pending.image], self._clock.now(), self._quota)
-        return pending.image
+        with self._library.holding():
+            staging = self._library.stage(chunks, field="chunk", expected_sha256=expected_sha256)
+            async with staging as pending:
+                if self._quota.stored_bytes:  # before there is a file that nobody may have
+                    await self._database.look_up(check_images, tenant, self._quota, [pending.image])
+                await pending.keep()
+            failpoint("upload_before_row")
+            await self._database.write(add_images, tenant, [pending.image], self._clock.now(), self._quota)
+            return pending.image
 
     async def recall(self, tenant: str, image_id: str) -> Image:
         """Like ``find``, but may return an image that was deleted since it was last asked for.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from imageedit_server.editing.callbacks import Callbacks
 from imageedit_server.editing.creating import Creating
+from imageedit_server.editing.erasing import Erasing
 from imageedit_server.editing.pictures import Pictures
 from imageedit_server.editing.tasks import Tasks
 from imageedit_server.editing.watching import Watching
@@ -18,5 +19,6 @@ class UseCases:
     tasks: Tasks
     watching: Watching
     pictures: Pictures
+    erasing: Erasing
     callbacks: Callbacks
     catalog: Catalog

@@ -83,7 +83,7 @@ class LateResults:
         if task_id in self._works:
             self._called_again.add(task_id)
             return
-        work = asyncio.create_task(self._collect_all(task_id), name=f"late {task_id}")
+        work = asyncio.create_task(self._collect_and_hold(task_id), name=f"late {task_id}")
         self._works[task_id] = work
         work.add_done_callback(partial(self._ended, task_id))
 
@@ -102,6 +102,10 @@ class LateResults:
         if task_id in self._called_again:
             self._called_again.discard(task_id)
             self.collect(task_id)
+
+    async def _collect_and_hold(self, task_id: str) -> None:
+        with self._tools.results.holding():
+            await self._collect_all(task_id)
 
     async def _collect_all(self, task_id: str) -> None:
         for key in [key for key in self._held if key.task_id == task_id]:

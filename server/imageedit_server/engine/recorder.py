@@ -1,6 +1,6 @@
 """The one way from a run to the store: every decision and every fact about one claimed task."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -59,6 +59,7 @@ class Tools:
 
     ``result_grace`` is how long after its deadline a task may still end with a result that the vendor has
     reported, ``unknown_window`` how long a callback may settle a paid call of unknown outcome.
+    ``erase_bytes`` removes the bytes of those images that no row speaks of and nobody has in hand.
     """
 
     database: Database
@@ -71,6 +72,7 @@ class Tools:
     public_url: str = ""
     result_grace: timedelta = timedelta(minutes=1)
     unknown_window: timedelta = timedelta(minutes=30)
+    erase_bytes: Callable[[Collection[str]], Awaitable[None]]
 
 
 class Recorder:

@@ -10,6 +10,7 @@ of an http address that cannot be reached over https may be away.
 import asyncio
 import logging
 from collections import Counter
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from imageedit_server.core.errors import Code, Refusal
 from imageedit_server.core.image import Image
 from imageedit_server.images.blobs.disk_calls import StorageBroken
+from imageedit_server.images.in_hand import Held
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.fetch import FetchFailed, GuardedFetch, UrlRefused
 from imageedit_server.providers.base import Output
@@ -91,6 +93,10 @@ class Results:
         if not outputs:
             raise BadResult("The provider reported success without a picture.")
         return tuple([await self._bring(output) for output in outputs])
+
+    def holding(self) -> AbstractContextManager[Held]:
+        """Have in hand until the block ends what is brought home within it, until its row is durable."""
+        return self._library.holding()
 
     async def keep_preview(self, content: bytes) -> Image | None:
         """Store a partial picture; None when it is not one, since previews prove nothing."""

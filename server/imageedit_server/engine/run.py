@@ -75,6 +75,11 @@ class Run:
         except LeaseLost:
             _log.info("the task has another owner or is finished")
 
+    @property
+    def image_ids(self) -> set[str]:
+        """The images that the task speaks of, as far as this run knows."""
+        return {image.image_id for image in self._recorder.task.status.all_images()}
+
     def called_back(self) -> None:
         """The vendor called back: poll now instead of later."""
         self._waiting.called_back()

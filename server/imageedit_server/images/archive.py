@@ -5,10 +5,11 @@ there in full, and has no way to copy damaged bytes as they are. Each kind of st
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from imageedit_server.core.image import IMAGE_ID, image_id_of
 from imageedit_server.images.blobs.files import IMAGES_FOLDER, FileBlobStore
 from imageedit_server.runtime.files import make_durable
 
@@ -18,6 +19,10 @@ class ImageArchive(Protocol):
 
     def missing(self, images: Mapping[str, int]) -> Iterator[str]:
         """Yield the ids of ``images`` whose bytes are not there, or not as many."""
+        ...
+
+    def others(self, images: Container[str]) -> list[str]:
+        """Return the ids of what is kept and is none of ``images``."""
         ...
 
     def copy_to(self, data_dir: Path, images: Mapping[str, int]) -> int:
@@ -40,6 +45,10 @@ class ImageFiles:
             path = self._blobs.path(image_id)
             if not path.is_file() or path.stat().st_size != size_bytes:
                 yield image_id
+
+    def others(self, images: Container[str]) -> list[str]:
+        kept = sorted(image_id_of(path.name) for path in self._root.glob("[0-9a-f][0-9a-f]/*"))
+        return [each for each in kept if IMAGE_ID.fullmatch(each) and each not in images]
 
     def copy_to(self, data_dir: Path, images: Mapping[str, int]) -> int:
         copies = ImageFiles(data_dir)

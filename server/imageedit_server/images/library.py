@@ -1,7 +1,7 @@
 """The image library: bytes in, looked at and kept; bytes out, checked on the way (P19, P20)."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from imageedit_server.core.image import Image, image_id_of
 from imageedit_server.images.blobs.base import BlobStore
 from imageedit_server.images.blobs.disk_calls import StorageBroken
 from imageedit_server.images.blobs.staging import CHUNK_BYTES, Staged
+from imageedit_server.images.in_hand import Held, InHand
 from imageedit_server.images.inspection import Inspection, InspectionFailed, inspect
 from imageedit_server.images.mending import Mended, make_good
 from imageedit_server.runtime.workers import Overran, WorkerDied, Workers, WorkersBroken
@@ -31,6 +32,7 @@ class ImageLibrary:
 
     ``workers`` is where pictures are decoded, within what one may take (P18). With ``mends`` what is wrong
     around the pixels is put right (P19), for which ``workers`` must be able to return ``max_bytes``.
+    ``in_hand`` knows what is stored and has no row yet.
     ``on_broken`` is told when the disk lost something, after which the process must end (F22).
     """
 
@@ -42,6 +44,7 @@ class ImageLibrary:
         max_bytes: int,
         max_pixels: int,
         mends: bool = False,
+        in_hand: InHand | None = None,
         on_broken: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
         self._blobs = blobs
@@ -49,6 +52,7 @@ class ImageLibrary:
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
         self._mends = mends
+        self._in_hand = in_hand or InHand()
         self._on_broken = on_broken
 
     @asynccontextmanager
@@ -68,7 +72,7 @@ class ImageLibrary:
                 _check_digest(staged, expected_sha256)
                 found = await self._examined(staged.picture, field)
                 async with self._mended(staged, found.content) as whole:
-                    yield Pending(_image(whole, found.inspection), partial(self._blobs.commit, whole))
+                    yield Pending(_image(whole, found.inspection), partial(self._keep, whole))
         except StorageBroken as error:
             self._on_broken(error)
             raise
@@ -90,6 +94,27 @@ class ImageLibrary:
         """Store a picture that is in memory, as ``add`` does."""
         return await self.add(_sliced(data), field=field)
 
+    def holding(self) -> AbstractContextManager[Held]:
+        """Have in hand until the block ends what is kept in it, so that nobody erases it before its row."""
+        return self._in_hand.holding()
+
+    async def erase(
+        self, image_ids: Collection[str], nobodys: Callable[[Collection[str]], Awaitable[Collection[str]]]
+    ) -> set[str]:
+        """Remove the bytes, durably, of those ids that ``nobodys`` finds no row for and nobody has in hand.
+
+        Returns the ids that need no second look: their bytes are gone, or they have a row. Raises
+        ``StorageBroken`` as ``BlobStore`` does.
+        """
+        try:
+            with self._in_hand.looking() as taken:
+                rowless = await nobodys(image_ids)
+                gone = await self._blobs.erase(rowless, spare=taken)
+        except StorageBroken as error:
+            self._on_broken(error)
+            raise
+        return set(image_ids) - (set(rowless) - set(gone))
+
     def read(self, image_id: str, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """Stream a recorded image's bytes, as ``BlobStore.read`` does."""
         return self._blobs.read(image_id, offset)
@@ -98,6 +123,10 @@ class ImageLibrary:
         """Return a recorded image's bytes, all at once; raises as ``read`` does."""
         chunks = self._blobs.read(image.image_id, chunk_bytes=image.size_bytes)
         return b"".join([chunk async for chunk in chunks])
+
+    async def _keep(self, staged: Staged) -> str:
+        self._in_hand.take(image_id_of(staged.sha256))
+        return await self._blobs.commit(staged)
 
     async def _limited(self, chunks: AsyncIterable[bytes], field: str) -> AsyncIterator[bytes]:
         size_bytes = 0

@@ -13,8 +13,10 @@ RULES = {
     f"/{SERVICE}/GetTask": Rule.TENANT,
     f"/{SERVICE}/ListTasks": Rule.TENANT,
     f"/{SERVICE}/CancelTask": Rule.TENANT,
+    f"/{SERVICE}/DeleteTask": Rule.TENANT,
     f"/{SERVICE}/UploadImage": Rule.TENANT,
     f"/{SERVICE}/DownloadImage": Rule.TENANT,
+    f"/{SERVICE}/DeleteImage": Rule.TENANT,
     f"/{SERVICE}/ListModels": Rule.TENANT,
     # Load balancers ask for health, and have no key.
     "/grpc.health.v1.Health/Check": Rule.ANYONE,

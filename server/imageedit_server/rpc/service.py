@@ -53,6 +53,7 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
         self._tasks = use_cases.tasks
         self._watching = use_cases.watching
         self._pictures = use_cases.pictures
+        self._erasing = use_cases.erasing
         self._catalog = use_cases.catalog
         self._watches = watches
         self._tenant = tenant
@@ -97,6 +98,14 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
     async def CancelTask(self, request: pb.CancelTaskRequest, context: Context) -> pb.CancelTaskResponse:
         task = await self._tasks.cancel(self._tenant(), request.task_id)
         return pb.CancelTaskResponse(task=task_message(task))
+
+    async def DeleteTask(self, request: pb.DeleteTaskRequest, context: Context) -> pb.DeleteTaskResponse:
+        await self._erasing.delete_task(self._tenant(), request.task_id)
+        return pb.DeleteTaskResponse()
+
+    async def DeleteImage(self, request: pb.DeleteImageRequest, context: Context) -> pb.DeleteImageResponse:
+        await self._erasing.delete_image(self._tenant(), request.image_id)
+        return pb.DeleteImageResponse()
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         return pb.ListModelsResponse(models=map(model_message, self._catalog.models()))

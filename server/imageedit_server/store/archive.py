@@ -22,6 +22,10 @@ class Archive(Protocol):
         """
         ...
 
+    def older_copies(self) -> list[str]:
+        """Return the names of copies beside the data that were made before a migration."""
+        ...
+
     def faults(self) -> list[str]:
         """Return what is wrong with the data, in sentences. Raises ``StoreRefused``."""
         ...

@@ -107,6 +107,14 @@ class Database(Protocol):
         """Run ``query`` where it cannot write. Must return only what is durable, and all that is (P1)."""
         ...
 
+    async def scrub(self) -> None:
+        """Return when nothing on disk holds any more what was deleted before.
+
+        Must overwrite what units delete, wait for whoever still reads older data, and go on to its end when
+        it is asked again after a crash. Raises ``Refusal``.
+        """
+        ...
+
     async def look_up(
         self, query: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, exists, select, tuple_
 
 from imageedit_server.core.task import State
 from imageedit_server.store.log import locked_row
-from imageedit_server.store.queries import with_attempts
+from imageedit_server.store.queries import has_image, with_attempts
 from imageedit_server.store.tables import ATTEMPT, EVENT, IDEMPOTENCY, IMAGE, TASK, TASK_IMAGE, to_micros
 
 _IS_NEEDED = exists().where(TASK_IMAGE.c.tenant == IMAGE.c.tenant, TASK_IMAGE.c.image_id == IMAGE.c.image_id)
@@ -38,11 +38,16 @@ def forget_tasks(connection: Connection, state: State, ended_before: datetime, m
     found = task_ids.all()
     for task_id in found:
         if row := locked_row(connection, task_id):
-            _forget_task(connection, row, ended_before)
+            forget_task(connection, row, given_before=ended_before)
     return len(found)
 
 
-def _forget_task(connection: Connection, row: Any, before: datetime) -> None:
+def forget_task(connection: Connection, row: Any, *, given_before: datetime | None = None) -> set[str]:
+    """Delete the finished task of a locked row with all that only it needed.
+
+    That is its images too, but for those that the tenant was given again since ``given_before``, if there is
+    such a time. Returns the images that the tenant has no right to any more.
+    """
     task = with_attempts(connection, row)
     connection.execute(
         delete(IDEMPOTENCY).where(
@@ -59,10 +64,11 @@ def _forget_task(connection: Connection, row: Any, before: datetime) -> None:
             TASK_IMAGE.c.task == row.number,
         )
     )
-    _forget_images(connection, task.tenant, image_ids, before)
+    _forget_images(connection, task.tenant, image_ids, given_before)
     for table in (EVENT, ATTEMPT):
         connection.execute(delete(table).where(table.c.task == row.number))
     connection.execute(delete(TASK).where(TASK.c.number == row.number))
+    return {each for each in image_ids if not has_image(connection, task.tenant, each)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +104,9 @@ def forget_images(
 
 
 def _forget_images(
-    connection: Connection, tenant: str, image_ids: Collection[str], given_before: datetime
+    connection: Connection, tenant: str, image_ids: Collection[str], given_before: datetime | None
 ) -> None:
-    connection.execute(
-        delete(IMAGE).where(
-            IMAGE.c.tenant == tenant,
-            IMAGE.c.image_id.in_(image_ids),
-            IMAGE.c.create_time < to_micros(given_before),
-            ~_IS_NEEDED,
-        )
-    )
+    forgotten = delete(IMAGE).where(IMAGE.c.tenant == tenant, IMAGE.c.image_id.in_(image_ids), ~_IS_NEEDED)
+    if given_before is not None:
+        forgotten = forgotten.where(IMAGE.c.create_time < to_micros(given_before))
+    connection.execute(forgotten)

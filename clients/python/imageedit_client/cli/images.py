@@ -1,4 +1,4 @@
-"""The commands about pictures and models: upload, download, models."""
+"""The commands about pictures and models: upload, download, delete-image, models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +40,16 @@ def download(
         return
     saved = session.client.download_to(name, Path(out or "."))
     session.show(saved.image, str(saved.path))
+
+
+@command
+def delete_image(
+    session: Session,
+    image_ids: Annotated[list[str], typer.Argument(metavar="IMAGE_ID...", help="As upload and get print")],
+) -> None:
+    """Erase images that no task needs."""
+    for image_id in image_ids:
+        session.client.delete_image(image_id)
 
 
 @command

@@ -1,4 +1,4 @@
-"""The commands about tasks that exist: watch, get, cancel, list."""
+"""The commands about tasks that exist: watch, get, cancel, delete, list."""
 
 from enum import StrEnum
 from itertools import islice
@@ -55,6 +55,16 @@ def cancel(session: Session, task_id: TaskId) -> None:
     """End a task that is not finished, and say who pays."""
     task = session.client.cancel(task_id)
     session.show(task, words.outcome(task))
+
+
+@command
+def delete(
+    session: Session,
+    task_ids: Annotated[list[str], typer.Argument(metavar="TASK_ID...", help="See `imageedit list`")],
+) -> None:
+    """Erase finished tasks, with their images that no other task needs."""
+    for task_id in task_ids:
+        session.client.delete(task_id)
 
 
 @command

@@ -4,7 +4,7 @@ Bytes are named by their SHA-256 and never changed. A store knows no rows: who m
 is decided by its callers.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -74,5 +74,13 @@ class BlobStore(Protocol):
 
         For ids that no row speaks of. Whoever commits equal bytes meanwhile, to write a row next, keeps them:
         ``commit`` must see looking at the age and removing as one step. Ids of nothing are left out.
+        """
+        ...
+
+    async def erase(self, image_ids: Collection[str], *, spare: Callable[[str], bool]) -> list[str]:
+        """Remove the bytes of these ids durably, whatever their age; return which are not there any more.
+
+        ``spare`` says, in any thread, which must stay: somebody commits them. ``commit`` must see asking it
+        and removing as one step.
         """
         ...

@@ -15,6 +15,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Callable,
     Collection,
     Generator,
     Iterator,
@@ -113,6 +114,22 @@ class FileBlobStore:
                 path.unlink()
                 return True
         return False
+
+    async def erase(self, image_ids: Collection[str], *, spare: Callable[[str], bool]) -> list[str]:
+        return await disk_calls.to_the_end(disk_calls.on_disk, self._erase, image_ids, spare)
+
+    def _erase(self, image_ids: Collection[str], spare: Callable[[str], bool]) -> list[str]:
+        erased = [image_id for image_id in image_ids if self._erase_one(image_id, spare)]
+        for folder in {self.path(image_id).parent for image_id in erased}:
+            _fsync_directory(folder)
+        return erased
+
+    def _erase_one(self, image_id: str, spare: Callable[[str], bool]) -> bool:
+        with self._naming:
+            if spare(image_id):
+                return False
+            self.path(image_id).unlink(missing_ok=True)
+        return True
 
     async def read(
         self, image_id: str, offset: int = 0, chunk_bytes: int = CHUNK_BYTES

@@ -41,6 +41,9 @@ class SqliteArchive:
             [[micros, version]] = cursor.execute(_SCHEMA_STEP, [schema])
         return f"It is {schema}, since {from_micros(micros):%Y-%m-%d %H:%M} UTC and version {version}."
 
+    def older_copies(self) -> list[str]:
+        return sorted(path.name for path in self._folder.glob(f"{DATABASE_NAME}.schema-*[0-9]"))
+
     def faults(self) -> list[str]:
         with self._reading() as cursor:
             faults = [

@@ -44,6 +44,8 @@ MAX_WAITING = 1000
 READERS = 4
 ROOM_BYTES = 256 * 1024
 ROOM_SECONDS = 1.0
+CUT_SECONDS = 0.05
+"""Between two tries to cut the write-ahead log while somebody reads it."""
 
 _log = logging.getLogger(__name__)
 
@@ -127,6 +129,14 @@ class SqliteDatabase:
             if refusal.reason is Reason.STORAGE_FULL and not self._waiting_for_room:
                 self._waiting_for_room = asyncio.create_task(self._wait_for_room(), name="wait for room")
             raise
+
+    async def scrub(self) -> None:
+        """Bring the write-ahead log into the file and cut it to nothing, when nobody reads it any more."""
+        with self._own_errors():
+            while True:
+                if await self._commits.cut_log():
+                    return
+                await asyncio.sleep(CUT_SECONDS)
 
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs

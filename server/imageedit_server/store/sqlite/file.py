@@ -58,6 +58,7 @@ def open_writer(path: Path, synchronous: str) -> Connection:
     connection = open_connection(path, synchronous)
     cursor = driver(connection)
     try:
+        cursor.execute("PRAGMA secure_delete = ON")  # what is deleted or moved is overwritten in its page
         schema = schema_of(cursor)
         if schema == 0:
             _fill(connection, cursor)

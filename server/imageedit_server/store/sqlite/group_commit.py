@@ -67,6 +67,7 @@ class GroupCommit:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Waiting] = deque()
         self._more = asyncio.Event()
+        self._cuts: list[asyncio.Future[bool]] = []
         self._singly = 0
         self._closing = False
         self._fatal: BaseException | None = None
@@ -87,6 +88,16 @@ class GroupCommit:
         self._more.set()
         return future
 
+    def cut_log(self) -> asyncio.Future[bool]:
+        """Return what says whether the write-ahead log was brought into the file and cut to nothing.
+
+        All that is durable now is in the file then. It cannot be done while somebody reads the log.
+        """
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._cuts.append(future)
+        self._more.set()
+        return future
+
     async def close(self) -> None:
         """Make durable what waits, then end; what another program's lock keeps out by then is refused."""
         self._closing = True
@@ -101,24 +112,51 @@ class GroupCommit:
 
     async def _serve(self) -> None:
         while await self._has_more():
-            group: list[_Waiting] = []
-            began = time.monotonic()
-            try:
-                await self._begin()
-                changes = self._cursor.total_changes
-                self._run_units(group)
-                await self._run_what_follows(group)
-                await self._commit(is_empty=self._cursor.total_changes == changes)
-            except Exception as error:  # noqa: BLE001  it goes to everyone of the group
-                self._undo(group, error)
-            self._settle(group)
-            _measure(group, began)
+            cuts, self._cuts = self._cuts, []
+            if self._queue:
+                await self._serve_group()
+            if cuts:
+                await self._cut(cuts)
+
+    async def _serve_group(self) -> None:
+        group: list[_Waiting] = []
+        began = time.monotonic()
+        try:
+            await self._begin()
+            changes = self._cursor.total_changes
+            self._run_units(group)
+            await self._run_what_follows(group)
+            await self._commit(is_empty=self._cursor.total_changes == changes)
+        except Exception as error:  # noqa: BLE001  it goes to everyone of the group
+            self._undo(group, error)
+        self._settle(group)
+        _measure(group, began)
 
     async def _has_more(self) -> bool:
-        while not self._queue and not self._closing:
+        while not self._queue and not self._cuts and not self._closing:
             self._more.clear()
             await self._more.wait()
-        return bool(self._queue)
+        return bool(self._queue or self._cuts)
+
+    async def _cut(self, cuts: Sequence[asyncio.Future[bool]]) -> None:
+        """Cut the log for everyone who asked; an error goes to each."""
+        try:
+            is_cut = await self._loop.run_in_executor(self._thread, self._cut_now)
+        except sqlite3.Error as error:
+            if is_untrusted(error):
+                self._fatal = error
+                self._distrust(error)
+            for each in cuts:
+                if not each.done():
+                    each.set_exception(for_caller(error))
+            return
+        for each in cuts:
+            if not each.done():
+                each.set_result(is_cut)
+
+    def _cut_now(self) -> bool:
+        [busy, _, _] = self._cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     async def _begin(self) -> None:
         if self._fatal is not None:
