@@ -60,9 +60,10 @@ bench-peers: setup ## measure it beside LiteLLM's proxy, from a venv of its own 
 	@$(BIN)/python -m tests.bench.peers .venv-peers/bin/python $(ARGS)
 
 .PHONY: storm
-storm: setup ## kill real servers some hundred times, cut their power, crash them in virtual time; STORMS=3 ROUNDS=1 EXAMPLES=50 for less
+storm: setup ## kill real servers, cut their power, fail each call below them, crash them in virtual time; STORMS=3 ROUNDS=1 EXAMPLES=50 FAULTS=--quick for less
 	@$(BIN)/python -m tests.storm $(if $(SEED),--seed $(SEED)) $(if $(STORMS),--storms $(STORMS))
 	@$(BIN)/python -m tests.powerloss $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(BIN)/python -m tests.faults $(FAULTS)
 	@$(BIN)/python -m tests.machine $(EXAMPLES)
 
 # Changing it

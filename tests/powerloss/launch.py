@@ -1,8 +1,6 @@
 """The ways to start a server on a disk: in this process, as a process, and as one that is recorded."""
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,11 +11,11 @@ from imageedit_server.store.database import StoreRefused
 from tests.powerloss.workload import Vendor
 from tests.servers.config import write_config
 from tests.servers.here import serving_here
+from tests.servers.preloading import compiled
 from tests.servers.processes import NotReady, Server, Servers
 from tests.servers.programs import COMMAND, ROOT, serve_arguments
 
 SHIM = Path(__file__).with_name("shim.c")
-COMPILERS = ("cc", "gcc", "clang")
 DATA = "var/data"
 """Where the data is on a disk: not even the folder above it is there when a server starts first."""
 
@@ -51,11 +49,9 @@ def preloaded(folder: Path) -> How | None:
 
     The server that it records is the installed program, untouched.
     """
-    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
-    if compiler is None:
+    library = compiled(SHIM, folder)
+    if library is None:
         return None
-    library = folder / "shim.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, SHIM, "-ldl", "-pthread"], check=True)
 
     def record(disk: Path, journal: Path, control: str) -> Command:
         command = _build(control) if control else Command()

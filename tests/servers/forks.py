@@ -28,9 +28,12 @@ UNTOLD = 256
 
 
 class ForkServer:
-    """The process that is forked. ``bugs`` is a module whose ``plant`` gets a bug's name before a fork."""
+    """The process that is forked. ``bugs`` is a module whose ``plant`` gets a bug's name before a fork.
 
-    def __init__(self, bugs: str = "") -> None:
+    ``preload`` is a library that it has below Python, and so has every fork; what they start has it not.
+    """
+
+    def __init__(self, bugs: str = "", preload: Path | None = None) -> None:
         self._channel, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -38,7 +41,7 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 cwd=ROOT,
-                env=environment(),
+                env=environment(more={"LD_PRELOAD": str(preload)} if preload else {}),
             )
 
     async def fork(
@@ -198,14 +201,18 @@ class ForkedServer:
 
 
 class ForkedServers:
-    """Starts servers of a fork server of their own. When the block ends, none of them lives."""
+    """Starts servers of a fork server of their own. When the block ends, none of them lives.
 
-    def __init__(self, bugs: str = "") -> None:
+    ``bugs`` and ``preload`` as for ``ForkServer``.
+    """
+
+    def __init__(self, bugs: str = "", preload: Path | None = None) -> None:
         self._bugs = bugs
+        self._preload = preload
         self._started: list[ForkedServer] = []
 
     async def __aenter__(self) -> Self:
-        self._fork_server = ForkServer(self._bugs)
+        self._fork_server = ForkServer(self._bugs, self._preload)
         return self
 
     async def __aexit__(self, *_error: object) -> None:

@@ -1,0 +1,99 @@
+"""Loops over one paid edit, as SQLite's own I/O-error loops are: in each round another call of it fails."""
+
+import asyncio
+import errno
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults.control import Fault
+from tests.faults.place import HOME, IN_DOUBT, VENDORS, Ended, Place
+from tests.faults.plan import Trace
+from tests.servers.forks import ForkedServers
+from tests.servers.preloading import compiled
+
+SHIM = Path(__file__).with_name("shim.c")
+PLACES = 4
+GOOD = (HOME, IN_DOUBT)
+
+Plan = Callable[[Trace], Iterable[Fault]]
+Rows = Iterator[tuple[str, Fault]]
+Told = Callable[[str], None]
+
+
+class NoCompiler(Exception):
+    """There is nothing to build the shim with."""
+
+
+@dataclass
+class Report:
+    """What came of all rounds. ``not_reached``: the edit was over before its call came."""
+
+    tried: list[Ended] = field(default_factory=list)
+    not_reached: int = 0
+    seconds: float = 0.0
+
+    def add(self, ended: Ended) -> None:
+        """Count one round."""
+        if ended.seen.failed:
+            self.tried.append(ended)
+        else:
+            self.not_reached += 1
+
+    def bad(self) -> list[Ended]:
+        """Return the rounds that did not end as they must."""
+        return [ended for ended in self.tried if ended.verdict not in GOOD]
+
+    def figures(self) -> dict[str, str]:
+        """Return what is published, by name."""
+        faults = [ended.fault for ended in self.tried if ended.fault]
+        calls = {(ended.vendor, ended.fault.call, ended.fault.first) for ended in self.tried if ended.fault}
+        errors = Counter(errno.errorcode[fault.error] for fault in faults)
+        verdicts = Counter(ended.verdict for ended in self.tried)
+        return {
+            "calls x errnos tried": f"{len(faults)} ({len(calls)} calls; {self.not_reached} not reached)",
+            "by errno": ", ".join(f"{name} {count}" for name, count in sorted(errors.items())),
+            **{verdict: str(count) for verdict, count in verdicts.most_common()},
+            "rounds with a restart": str(sum(ended.restarts > 0 for ended in self.tried)),
+            "seconds": f"{self.seconds:.0f}",
+        }
+
+
+async def run(folder: Path, plan: Plan, told: Told = lambda _: None) -> Report:
+    """Let the calls of an edit fail as planned, at every vendor. Raises ``NoCompiler``."""
+    library = compiled(SHIM, folder)
+    if library is None:
+        raise NoCompiler
+    report, began = Report(), time.monotonic()
+    async with AsyncExitStack() as stack:
+        servers = await stack.enter_async_context(ForkedServers("tests.faults.planting", library))
+        places = [await stack.enter_async_context(_place(folder, servers, n)) for n in range(PLACES)]
+        traces = [await _warm(place) for place in places]
+        rows = iter([(vendor, fault) for vendor, trace in traces[0].items() for fault in plan(trace)])
+        await asyncio.gather(*(_work(place, rows, report, told) for place in places))
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _place(folder: Path, servers: ForkedServers, number: int) -> Place:
+    own = folder / f"place-{number}"
+    own.mkdir()
+    return Place(own, servers)
+
+
+async def _warm(place: Place) -> dict[str, Trace]:
+    """Let everything be imported; return the calls of an edit at each vendor."""
+    for vendor in VENDORS:
+        await place.edit(vendor)
+    return {vendor: (await place.edit(vendor)).seen.trace for vendor in VENDORS}
+
+
+async def _work(place: Place, rows: Rows, report: Report, told: Told) -> None:
+    for vendor, fault in rows:
+        ended = await place.edit(vendor, fault)
+        report.add(ended)
+        if ended.seen.failed and ended.verdict not in GOOD:
+            told(str(ended))

@@ -1,0 +1,52 @@
+"""Which calls of an edit fail, and how: chosen from the trace of an edit in which none did."""
+
+import errno
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from tests.faults.control import Call, Fault
+
+Trace = Sequence[tuple[Call, str]]
+
+STORM_ERRORS = (
+    *(errno.EIO, errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS, errno.EACCES),
+    errno.ECONNRESET,
+)
+KINDLY = {
+    **dict.fromkeys((Call.OPEN, Call.SOCKET, Call.ACCEPT), errno.EMFILE),
+    **dict.fromkeys((Call.WRITE, Call.FSYNC, Call.RENAME, Call.TRUNCATE), errno.ENOSPC),
+    **dict.fromkeys((Call.CONNECT, Call.SEND, Call.RECV), errno.ECONNRESET),
+}
+"""Beside EIO, what a call of this kind fails with in practice."""
+IN_A_ROW = 3
+
+
+def quick(trace: Trace) -> Iterator[Fault]:
+    """Let each call fail once with EIO, and once as is usual for its kind.
+
+    Of many calls about the same thing between two fsyncs, such as the pages of one commit, the first and the
+    last.
+    """
+    for call, numbers in _runs(trace):
+        for number in sorted({numbers[0], numbers[-1]}):
+            for error in (errno.EIO, KINDLY[call]):
+                yield Fault(call, number, error)
+
+
+def storm(trace: Trace) -> Iterator[Fault]:
+    """Let every call fail with every error; and three in a row, at the places of ``quick``."""
+    for call in Call:
+        for number in range(1, sum(each is call for each, _ in trace) + 1):
+            yield from (Fault(call, number, error) for error in STORM_ERRORS)
+    for fault in quick(trace):
+        yield Fault(fault.call, fault.first, fault.error, IN_A_ROW)
+
+
+def _runs(trace: Trace) -> Iterator[tuple[Call, list[int]]]:
+    """Yield the numbers of calls that have all in common: kind, what they are about, and their time."""
+    runs: defaultdict[tuple[Call, str, int], list[int]] = defaultdict(list)
+    counts: defaultdict[Call, int] = defaultdict(int)
+    for call, about in trace:
+        counts[call] += 1
+        runs[call, about, counts[Call.FSYNC]].append(counts[call])
+    yield from ((call, numbers) for (call, *_), numbers in runs.items())
