@@ -343,7 +343,7 @@ class House:
             feed=self.feed,
             draining=self.draining,
             inputs=Inputs(self.library, fetch, max_bytes=100_000),
-            results=Results(self.library, fetch, self.clock, max_bytes=100_000),
+            results=Results(self.library_of_results(), fetch, self.clock, max_bytes=100_000),
             answered=Answered(self.answers, self.database),
             clock=self.clock,
             public_url=self.public_url,
@@ -354,6 +354,10 @@ class House:
         self.dispatcher = Dispatcher(tools, self.catalog, concurrency=self.concurrency, lease_seconds=30)
         if serve:
             self.serving = asyncio.create_task(self.dispatcher.serve(), name="serve")
+
+    def library_of_results(self) -> ImageLibrary:
+        """Where results are kept: with all other pictures."""
+        return self.library
 
     def _catalog(self) -> Catalog:
         providers = []

@@ -15,7 +15,7 @@ from tests.engine.house import check
 from tests.history.checker import Entry, Log, Patience, Stream, violations
 from tests.history.recorder import content_of, item_of
 from tests.machine.door import Call
-from tests.machine.vendor import HandDrivenVendor, picture_id
+from tests.machine.vendor import HandDrivenVendor, Work, picture_id
 from tests.machine.world import FREE, World
 
 PATIENT = Patience(silence_seconds=inf, late_seconds=inf)
@@ -82,6 +82,12 @@ class Book:
             assert task.status.state.terminal, f"stuck in {task.status}"
             _check_ledger(task, world.vendor)
         self._check_watches(world)
+
+    def check_home(self, work: Work, world: World) -> None:
+        """Hold a task against one piece of work whose result the vendor has told us of (P6)."""
+        task = world.database.look(find_task, work.task_id)
+        assert task is not None
+        _check_home(task, work)
 
     def _check_watches(self, world: World) -> None:
         """What watchers saw agrees with the log (T3); who sleeps may be told late."""
@@ -170,14 +176,26 @@ def _check_ledger(task: Task, vendor: HandDrivenVendor) -> None:
     _check_attempts_now(task, vendor)
     works = [work for work in vendor.works if work.task_id == task.task_id]
     made = {picture_id(work.shade) for work in works if work.state == "SUCCEEDED"}
-    late = {image.image_id for attempt in task.status.attempts for image in attempt.late_images}
-    home = {image.image_id for image in task.status.images}
+    home, late = _home(task), _late(task)
     assert late <= made
     if task.request.provider:
         assert home <= made, "a result that no vendor made"
     for work in works:
-        if work.noted and not work.gone:
-            assert picture_id(work.shade) in home | late, "paid, called back, and lost"
+        if work.noted or work.answered:
+            _check_home(task, work)
+
+
+def _check_home(task: Task, work: Work) -> None:
+    if not work.gone:
+        assert picture_id(work.shade) in _home(task) | _late(task), "paid, told that it is done, and lost"
+
+
+def _home(task: Task) -> set[str]:
+    return {image.image_id for image in task.status.images}
+
+
+def _late(task: Task) -> set[str]:
+    return {image.image_id for attempt in task.status.attempts for image in attempt.late_images}
 
 
 def _check_attempts_now(task: Task, vendor: HandDrivenVendor) -> None:

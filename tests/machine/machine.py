@@ -25,7 +25,8 @@ from hypothesis.stateful import (
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import task_pb2
-from imageedit_server.core.task import State
+from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.task import Stage, State
 from tests.machine.book import Book
 from tests.machine.door import Call
 from tests.machine.requests import (
@@ -53,6 +54,12 @@ SLACK_SECONDS = 70.0
 """From a deadline to the moment at which its task must have ended: the window of doubt, and a sweep."""
 KINDS = {"EditImage": "EDIT_IMAGE", "CreateModelEdit": "MODEL_EDIT", "CreateDefaultModel": "DEFAULT_MODEL"}
 NEVER_SENT = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
+BEFORE_SECONDS = 0.5
+"""Before the deadline, when the vendor is done just in time."""
+TRIES_SECONDS = 35.0
+"""Longer than between two tries to bring home what has come."""
+SWEEPS_SECONDS = 35.0
+"""Longer than between two sweeps."""
 STRANGER = "stranger"
 REUSED = ("FAILED_PRECONDITION", "REQUEST_ID_REUSED")
 
@@ -120,6 +127,7 @@ class ServiceMachine(RuleBasedStateMachine):
         self.acknowledged: set[str] = set()
         self.followers: dict[str, Call] = {}
         self.wrong_minutes = {0}
+        self.ends: dict[str, float] = {}
         self.sound = True
 
     # Who calls, and under which names
@@ -220,6 +228,7 @@ class ServiceMachine(RuleBasedStateMachine):
     def _created(self, tenant: str, method: str, request: Any, task_id: str) -> str:
         assert task_id not in self.acknowledged
         self.acknowledged.add(task_id)
+        self.ends[task_id] = self.world.loop.time() + request.timeout.seconds
         if request.request_id:
             self.known[tenant, KINDS[method], request.request_id] = Known(method, request, task_id)
         self.followers[task_id] = self._watch(tenant, task_id, 0)
@@ -466,8 +475,64 @@ class ServiceMachine(RuleBasedStateMachine):
     @rule(minutes=st.sampled_from([-60, -5, 0, 5, 60]))
     def clock_jumps(self, minutes: int) -> None:
         """An operator or NTP sets the wall clock wrong, or right; the monotonic one goes on (F33)."""
+        self.ends.clear()
+        self._set_clock(minutes)
+
+    @rule(minutes=st.sampled_from([-60, 60, 600]))
+    def clock_jumps_under_work(self, minutes: int) -> None:
+        """A run goes by the clock that nobody sets: a step ends nothing that has time left (F33)."""
+        before, now = self.world.house.clock.step, self.world.loop.time()
+        safe = [task for task in self._under_way() if self.ends.get(task, 0) > now + SWEEPS_SECONDS]
+        self.ends.clear()
+        self._set_clock(minutes)
+        self._advance(SWEEPS_SECONDS)
+        self.everything_is_true()
+        for task in safe:
+            error = self.book.last(task).status.error
+            assert not error or error.reason is not FailureReason.DEADLINE_EXCEEDED, "ended by the wall clock"
+        self.world.house.clock.step = before
+
+    def _under_way(self) -> list[str]:
+        """The tasks that this process works on just now."""
+        return [task for task in self.world.house.dispatcher.under_way if task in self.book.logs]
+
+    def _set_clock(self, minutes: int) -> None:
         self.world.house.clock.step = timedelta(minutes=minutes)
         self.wrong_minutes |= {minutes}
+
+    # What is short
+
+    @rule(times=st.integers(1, 12), seconds=st.sampled_from([0, 3, 70]))
+    def descriptors_run_out(self, times: int, seconds: float) -> None:
+        """No file can be opened to keep a result in, for some tries (F27)."""
+        self.world.house.refusals = times
+        self._advance(seconds)
+
+    @precondition(lambda self: self._works_in_short_calls())
+    @rule(place=places, times=st.sampled_from([0, 3, 12]), after=st.sampled_from([1, 80]))
+    def vendor_answers_at_the_deadline(self, place: int, times: int, after: float) -> None:
+        """The vendor is done just in time, and we may be without descriptors until the grace is over, too."""
+        work = pick(self._works_in_short_calls(), place)
+        deadline = self.book.last(work.task_id).deadline
+        left = (deadline - self.world.house.clock.now()).total_seconds()
+        self._advance(max(left - BEFORE_SECONDS, 0))
+        self.world.house.refusals = times
+        work.end("SUCCEEDED")
+        self._advance(BEFORE_SECONDS + after)
+        self.world.house.refusals = 0
+        self._advance(TRIES_SECONDS)
+        self.everything_is_true()
+        if work.answered:
+            self.book.check_home(work, self.world)
+
+    def _works_in_short_calls(self) -> list[Work]:
+        """What is being paid for in a call that lasts as long as its task."""
+        return [work for work in self._open_works() if work.provider == SYNCHRONOUS and self._is_short(work)]
+
+    def _is_short(self, work: Work) -> bool:
+        task = self.book.last(work.task_id)
+        seconds = (task.deadline - self.world.house.clock.now()).total_seconds()
+        return task.status.stage is Stage.SUBMITTING and BEFORE_SECONDS < seconds < max(TIMEOUTS[1:])
 
     def _advance(self, seconds: float) -> None:
         self.world.loop.advance(seconds)
@@ -531,6 +596,7 @@ class ServiceMachine(RuleBasedStateMachine):
         for _ in range(steps):
             self.world.loop.step()
         self.world.crash()
+        self.ends.clear()
         self.tally.crashes += 1
         self._advance(down)
         self.world.start()
@@ -563,6 +629,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     def _end_well(self) -> None:
         self.world.vendor.heal()
+        self.world.house.refusals = 0
         for work in self._open_works()[::2]:
             work.end("SUCCEEDED")
         for call in self.followers.values():

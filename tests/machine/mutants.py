@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from imageedit_server.core import transitions
 from imageedit_server.core.charge import Billing
@@ -18,6 +18,7 @@ from imageedit_server.engine import run
 from imageedit_server.engine.downloading import Downloading
 from imageedit_server.engine.late_results import LateResults
 from imageedit_server.engine.recorder import Recorder
+from imageedit_server.engine.results import BadResult, Results
 from imageedit_server.engine.resume import ResumePoint, resume_point
 from imageedit_server.engine.task_clock import TaskClock
 from imageedit_server.engine.waiting import Waiting
@@ -28,6 +29,7 @@ from imageedit_server.store.attempts import Fact
 from imageedit_server.store.log import LeaseLost, append_event
 from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.sqlite.database import SqliteDatabase
+from imageedit_server.store.states import IS_OPEN
 from imageedit_server.store.tables import ATTEMPT, IDEMPOTENCY, TASK
 from tests.machine.vendor import picture
 
@@ -265,6 +267,35 @@ def ignores_the_deadline(patch: pytest.MonkeyPatch) -> None:
     """Nothing is ever ended by the time alone."""
     patch.setattr(claims, "_expire", lambda connection, now, *given: False)
     patch.setattr(TaskClock, "remaining", lambda self: 1e9)
+
+
+@mutant
+def drops_an_answer_at_its_deadline(patch: pytest.MonkeyPatch) -> None:
+    """What is not home when the time is over is let go."""
+    patch.setattr(Downloading, "let_go", lambda self: None)
+
+
+@mutant
+def gives_up_without_a_descriptor(patch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be opened counts as a picture that is bad."""
+    bring = Results._bring_once
+
+    async def once(self: Any, output: Any) -> Any:
+        try:
+            return await bring(self, output)
+        except OSError as error:
+            raise BadResult(str(error)) from None
+
+    patch.setattr(Results, "_bring_once", once)
+
+
+@mutant
+def ends_work_by_the_wall_clock(patch: pytest.MonkeyPatch) -> None:
+    """A sweep ends what is overdue by the clock on the wall, whoever works on it."""
+    patch.setattr(claims, "_is_owned", lambda row, now: False)
+    statement = claims._OVERDUE
+    overdue = select(TASK.c.number, TASK.c.task_id).where(IS_OPEN, TASK.c.deadline <= bindparam("now"))
+    patch.setattr(claims, "_OVERDUE", type(statement)(overdue.limit(claims.MOST_OVERDUE)))
 
 
 @mutant

@@ -106,6 +106,8 @@ class Work:
     state: str = "RUNNING"
     percent: int = 0
     noted: bool = False
+    answered: bool = False
+    """Whether the answer to its paid call, with the picture, came to a process that has not died since."""
     gone: bool = False
     """Whether its result was denied once: then it may be lost for good."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -153,6 +155,11 @@ class HandDrivenVendor:
     def plan(self, provider: str, step: str, fault: Fault, times: int) -> None:
         """Let the next ``times`` calls of a step (submit, poll or download) meet ``fault``."""
         self.faults.setdefault((provider, step), []).extend([fault] * times)
+
+    def forget_answers(self) -> None:
+        """The process that heard the answers died."""
+        for work in self.works:
+            work.answered = False
 
     def heal(self) -> None:
         """Plan nothing more."""
@@ -202,6 +209,7 @@ class HandDrivenVendor:
         if fault is Fault.BROKEN_AFTER or (work.provider == SYNCHRONOUS and work.state == "FAILED"):
             raise outcomes.refusal_of(502)
         if work.provider == SYNCHRONOUS:
+            work.answered = True
             return Finished(outputs=(self._output(work, as_url=work.number % 2 == 1),))
         return Accepted(vendor_task_id=work.vendor_task_id)
 

@@ -1,7 +1,9 @@
 """The whole service in one process, which a test moves by hand: calls, time, crashes, vendors' callbacks."""
 
 import asyncio
+import errno
 import logging
+from collections.abc import AsyncIterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -9,8 +11,10 @@ from typing import Any, cast
 from google.protobuf.message import Message
 from sqlalchemy import Connection, select
 
+from imageedit_server.core.image import Image
 from imageedit_server.core.task import Event
 from imageedit_server.editing import UseCases
+from imageedit_server.images.library import ImageLibrary
 from imageedit_server.providers.base import CallbackRefused
 from imageedit_server.store.queries import events_after
 from imageedit_server.store.tables import IDEMPOTENCY, TASK
@@ -28,10 +32,14 @@ PLACES = 2
 
 
 class SteppingHouse(House):
-    """The house on a loop that is stepped."""
+    """The house on a loop that is stepped. ``refusals``: as many results find no file to be kept in."""
 
     database_class = SteppingDatabase
     unknown_window = MINUTE
+    refusals = 0
+
+    def library_of_results(self) -> ImageLibrary:
+        return cast(ImageLibrary, _Scarce(self))
 
     @property
     def use_cases(self) -> UseCases:
@@ -45,6 +53,28 @@ class SteppingHouse(House):
             callbacks=self.callbacks,
             catalog=self.catalog,
         )
+
+
+class _Scarce:
+    """The library of a process whose descriptor table is full at times (F27)."""
+
+    def __init__(self, house: SteppingHouse) -> None:
+        self._house = house
+
+    async def add(self, chunks: AsyncIterable[bytes], *, field: str) -> Image:
+        """Keep a picture that comes in pieces."""
+        self._open()
+        return await self._house.library.add(chunks, field=field)
+
+    async def add_bytes(self, data: bytes, *, field: str) -> Image:
+        """Keep a picture."""
+        self._open()
+        return await self._house.library.add_bytes(data, field=field)
+
+    def _open(self) -> None:
+        if self._house.refusals:
+            self._house.refusals -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
 
 
 class World:
@@ -80,6 +110,8 @@ class World:
     def crash(self) -> None:
         """End everything here and now: nothing that was under way reaches the store or the vendor."""
         self.alive = False
+        self.house.refusals = 0
+        self.vendor.forget_answers()
         self.database.dead = True
         while pending := asyncio.all_tasks(self.loop):
             for task in pending:
