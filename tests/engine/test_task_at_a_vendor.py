@@ -1,6 +1,9 @@
 """The life of a task at a vendor that behaves (DESIGN §4)."""
 
+import errno
 import hashlib
+from io import FileIO
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from imageedit_server.core.failure import Failure
 from imageedit_server.core.request import Content, ImageRef, Kind, Url
 from imageedit_server.core.task import Outcome, Stage, State
 from imageedit_server.engine.results import MAX_NO_HTTPS, RETRY_SECONDS
+from imageedit_server.images.blobs import files
 from imageedit_server.outbound.fetch import FetchFailed
 from imageedit_server.providers.base import (
     Accepted,
@@ -464,3 +468,27 @@ async def test_an_input_that_was_damaged_since_ends_the_task_unpaid(house: House
             reason=FailureReason.IMAGE_UNDECODABLE, message="A stored picture is damaged."
         )
         assert (task.status.billing, task.status.attempts) == (Billing.NOT_CHARGED, ())
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EMFILE, errno.ENOMEM, errno.EACCES])
+async def test_an_input_that_cannot_be_read_just_now_waits(
+    house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """F27: nothing is paid yet, so that it is tried again like all that is free."""
+    errors = [OSError(error, "just now"), OSError(error, "and again")]
+
+    def open_file(path: Path) -> FileIO:
+        if errors:
+            raise errors.pop()
+        return FileIO(path)
+
+    async def prepare(job: Job) -> Prepared:
+        await job.images[0].read()
+        return Prepared(payload=job)
+
+    vendor.prepare = prepare
+    monkeypatch.setattr(files, "FileIO", open_file)
+    task = await house.ended(await house.create())
+    assert task.status.state is State.SUCCEEDED
+    assert errors == []
+    assert len(vendor.paid) == 1

@@ -1,5 +1,6 @@
 """Inputs: what a task starts from, fetched and verified where the caller gave a URL."""
 
+import errno
 from dataclasses import replace
 from functools import partial
 
@@ -12,6 +13,7 @@ from imageedit_server.providers.base import InputImage, NotProcessed, PrepareErr
 from imageedit_server.providers.outcomes import not_processed
 
 FETCH_SECONDS = 60.0
+_CANNOT_BE_READ = "A stored picture cannot be read just now."
 
 
 class Inputs:
@@ -39,8 +41,10 @@ class Inputs:
     async def _bytes(self, image: Image) -> bytes:
         try:
             return await self._library.content(image)
+        except OSError as error:  # no descriptor to be had, and the like
+            raise not_processed(FailureReason.INPUT_FETCH_FAILED, _CANNOT_BE_READ) from error
         except Refusal as refusal:
-            if refusal.reason is Reason.IMAGE_CORRUPT:
+            if refusal.reason is Reason.IMAGE_CORRUPT and not _may_pass(refusal.__cause__):
                 raise PrepareError(FailureReason.IMAGE_UNDECODABLE, "A stored picture is damaged.") from None
             raise not_processed(FailureReason.INPUT_FETCH_FAILED, refusal.message) from None
 
@@ -59,6 +63,11 @@ class Inputs:
             raise PrepareError(FailureReason.INPUT_FETCH_FAILED, str(failed)) from None
         except Refusal as refusal:
             raise _unusable(refusal) from None
+
+
+def _may_pass(cause: BaseException | None) -> bool:
+    """Whether a picture is there all the same: the disk did not give it this time. Nothing is paid yet."""
+    return isinstance(cause, OSError) and cause.errno != errno.ENOENT
 
 
 def _unusable(refusal: Refusal) -> PrepareError | NotProcessed:
