@@ -6,7 +6,7 @@ How often and how long it tries is its own.
 
 import ctypes
 
-from imageedit_server.engine import dispatcher, gates, recorder, results, retries
+from imageedit_server.engine import breaker, dispatcher, recorder, results, retries
 from imageedit_server.runtime.clock import SystemClock
 from imageedit_server.store.sqlite import database
 
@@ -30,7 +30,7 @@ def _shorten_pauses() -> None:
 
     SystemClock.sleep = nap  # type: ignore[method-assign]
     retries.MIN_RETRY_SECONDS = retries.MAX_RETRY_SECONDS = retries.MAX_BACKOFF_SECONDS = PAUSE_SECONDS
-    gates.OPEN_SECONDS = PAUSE_SECONDS
+    breaker.OPEN_SECONDS = PAUSE_SECONDS
     database.ROOM_SECONDS = PAUSE_SECONDS
     dispatcher.SWEEP_SECONDS = 10 * PAUSE_SECONDS
     recorder.FULL_RETRY_SECONDS = PAUSE_SECONDS
