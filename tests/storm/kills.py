@@ -1,4 +1,6 @@
-"""When a server dies: the points F1 to F14 and F93 to F97 of PROMISES §4, and every other moment."""
+"""When a server dies: the points F1 to F14 and F93 to F97 of PROMISES §4, and any other moment.
+
+Not F96: no vendor here answers with pictures that need an fsync of their own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +18,6 @@ FAILPOINTS: Mapping[str, str] = {
     "answer_reserved": "F93",
     "answer_head": "F94",
     "answer_whole": "F95",
-    "answer_durable": "F96",
     "answer_understood": "F97",
     "submit_after_reply": "F8",
     "submit_after_accepted": "F9",
