@@ -23,6 +23,7 @@ from imageedit_server.access.rates import RequestRates
 from imageedit_server.access.reload import Reloaded, Unusable
 from imageedit_server.access.uploads import UploadPlaces
 from imageedit_server.access.watches import WatchBudget
+from imageedit_server.answers.archive import AnswerArchive
 from imageedit_server.answers.files import ANSWERS_FOLDER, Answers
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Refusal
@@ -70,6 +71,7 @@ from imageedit_server.store.sqlite.archive import SqliteArchive
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.telemetry.health import DiskSpace, Readiness
 from imageedit_server.telemetry.loop_lag import measure_loop_lag
+from imageedit_server.upkeep.answers import KeptAnswers
 from imageedit_server.upkeep.orphans import Orphans
 from imageedit_server.upkeep.periodic import DAY_SECONDS, keep_doing
 from imageedit_server.upkeep.reporting import count_open, measure_backlog, report
@@ -283,6 +285,7 @@ def _start_services(
         "retention": Retention(database, clock, settings.retention.keep()).serve(),
         "erasing": keep_doing(work.use_cases.erasing.finish, clock, "the end of what was to be erased"),
         "orphan sweep": Orphans(database, storage.blobs, clock).serve(),
+        "kept answers": KeptAnswers(database, storage.answers, clock).serve(),
         "integrity": _look_over(database, clock),
         "readiness": doors.readiness.follow(doors.grpc.health.announce),
         "loop lag": measure_loop_lag(),
@@ -312,6 +315,11 @@ def archives_of(settings: Settings) -> tuple[Archive, ImageArchive]:
     """Return what is stored, data and images, for an operator's look and copies."""
     data_dir = settings.server.data_dir
     return SqliteArchive(data_dir), ImageFiles(data_dir)
+
+
+def answers_of(settings: Settings) -> AnswerArchive:
+    """Return the vendors' answers that are stored, for an operator's look and copies."""
+    return AnswerArchive(settings.server.data_dir)
 
 
 def open_catalog(settings: Settings, stack: AsyncExitStack) -> Catalog:
@@ -369,7 +377,7 @@ def _use_cases(settings: Settings, storage: _Storage, library: ImageLibrary, cat
         tasks=tasks,
         watching=Watching(database, storage.feed, tasks, draining=draining),
         pictures=pictures,
-        erasing=Erasing(database, library),
+        erasing=Erasing(database, library, erase_answers=storage.answers.erase),
         callbacks=Callbacks(database, catalog, clock),
         catalog=catalog,
     )

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from imageedit_server.access.keys import summary_of
 from imageedit_server.access.reload import Unusable
-from imageedit_server.bootstrap import archives_of, certificates_of, defaults_of, keys_of, open_catalog
+from imageedit_server.bootstrap import (
+    answers_of,
+    archives_of,
+    certificates_of,
+    defaults_of,
+    keys_of,
+    open_catalog,
+)
 from imageedit_server.core.model import Model
 from imageedit_server.providers.base import AccountRefused
 from imageedit_server.providers.catalog import Catalog, ModelClash
@@ -115,6 +122,16 @@ def check_data(settings: Settings) -> Iterator[Finding]:
     yield from _found("database", faults, "It is sound.")
     lost = [f"The bytes of {image_id} are gone or cut short." for image_id in pictures.missing(images)]
     yield from _found("images", lost, f"All {len(images)} are there.")
+    yield Finding("answers", _kept_in(settings))
+
+
+def _kept_in(settings: Settings) -> str:
+    stored = answers_of(settings).stored()
+    kept = [each.size_bytes for each in stored if each.tried]
+    unread = f" {len(stored) - len(kept)} are still to be acted on." if len(stored) > len(kept) else ""
+    if not kept:
+        return f"None is kept.{unread}"
+    return f"{len(kept)} that could not be read are kept, {sum(kept) / 2**20:.1f} MiB.{unread}"
 
 
 def _found(subject: str, faults: list[str], else_: str) -> Iterator[Finding]:
@@ -130,8 +147,8 @@ def backup(settings: Settings, target: Path) -> Iterator[Finding]:
     """Copy data that a server may be writing; what ``target`` has from before is not copied again.
 
     Images first: those that are forgotten while the copy is made would else be missing. Then the database as
-    of one moment, then the images that came meanwhile. Raises ``StoreRefused`` for a target that was ever
-    served from: a server would lose its database, or what the copy had become by being served.
+    of one moment, then the images that came meanwhile, and the answers. Raises ``StoreRefused`` for a target
+    that was ever served from: a server would lose its database, or what the copy had become by being served.
     """
     copied_to = with_data_dir(settings, target)
     (archive, pictures), (copy, copied_pictures) = archives_of(settings), archives_of(copied_to)
@@ -141,7 +158,8 @@ def backup(settings: Settings, target: Path) -> Iterator[Finding]:
     copied = pictures.copy_to(target, archive.images())
     archive.copy_to(target)
     copied += pictures.copy_to(target, copy.images())
-    yield Finding("copied", f"The database and {copied} images.")
+    answers = answers_of(settings).copy_to(target)
+    yield Finding("copied", f"The database, {copied} images and {answers} answers.")
     yield from _still_held(copied_pictures.others(copy.images()))
     yield from check_data(copied_to)
 

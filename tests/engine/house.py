@@ -271,6 +271,7 @@ class House:
 
     database_class: type[MortalDatabase] = MortalDatabase
     unknown_window = 30 * MINUTE
+    version = "1"
     result_grace = MINUTE
 
     def __init__(
@@ -337,7 +338,7 @@ class House:
             draining=self.draining,
         )
         fetch = cast(Any, self.vendor)
-        self.answers = Answers(self.folder / "answers", self.clock, min_free_bytes=1, version="1")
+        self.answers = Answers(self.folder / "answers", self.clock, min_free_bytes=1, version=self.version)
         tools = Tools(
             database=self.database,
             feed=self.feed,

@@ -18,6 +18,8 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.task import Outcome, Stage, State, Task
 from imageedit_server.providers.base import Finished, Job, NotProcessed, Output, Refused, Report
+from imageedit_server.upkeep.answers import KeptAnswers
+from imageedit_server.upkeep.retention import Retention
 from tests.engine.house import (
     DONE,
     MINUTE,
@@ -25,6 +27,8 @@ from tests.engine.house import (
     TENANT,
     Door,
     House,
+    Puppet,
+    Submit,
     Vendor,
     accept,
     finish_now,
@@ -270,3 +274,67 @@ async def test_an_answer_that_still_comes_is_not_read_by_another_run(house: Hous
     assert stored(house) == []
     door.open()
     assert (await house.ended(task_id)).status.images
+
+
+@pytest.mark.parametrize("submit", [finish_now, accept])
+async def test_a_newer_version_reads_what_was_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, submit: Submit
+) -> None:
+    """By itself, once: what it finds is a late image of a task that ended."""
+    house.vendor.submit = submit
+    monkeypatch.setattr(type(house.catalog.providers["plain"].adapter), "understand", _break_off)
+    task_id = await house.create()
+    await house.ended(task_id)
+    await house.kill()
+    monkeypatch.undo()
+    house.version = "2"
+    caplog.set_level("INFO")
+    await house.start()
+    task = await fully_late(house, task_id)
+    assert [image.image_id for image in task.status.attempts[0].late_images] == [RESULT_ID]
+    assert task.status.attempts[0].billing is Billing.CHARGED
+    assert task.status.attempts[0].answer is not None
+    assert not task.status.attempts[0].answer.kept
+    assert (task.status.state, len(house.vendor.paid)) == (State.FAILED, 1)
+    await house.answers.aclose()
+    assert stored(house) == []
+    assert "kept answers read again: 1, recovered: 1" in caplog.text
+
+
+async def test_a_newer_version_that_cannot_read_it_either_tries_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Puppet, "understand", _break_off)
+    task_id = await house.create()
+    await house.ended(task_id)
+    for version in ("2", "2", "3"):
+        await house.kill()
+        house.version = version
+        await house.start()
+        await house.clock.sleep(60)
+        assert [each.tried for each in stored(house)] == [version]
+
+
+async def test_kept_answers_are_erased_with_their_task(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Puppet, "understand", _break_off)
+    kept, erased = await house.create(), await house.create()
+    await house.ended(kept)
+    await house.ended(erased)
+    await house.answers.erase(erased)
+    assert [each.asked.task_id for each in stored(house)] == [kept]
+
+
+async def test_kept_answers_go_when_their_task_is_forgotten(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Puppet, "understand", _break_off)
+    task_id = await house.create()
+    await house.ended(task_id)
+    sweep = KeptAnswers(house.database, house.answers, house.clock).sweep
+    assert await sweep() == 0
+    retention = Retention(house.database, house.clock, {State.FAILED: timedelta(0)})
+    await house.clock.sleep(1)
+    assert await retention.forget() == 1
+    assert await sweep() == 1
+    await house.answers.aclose()
+    assert stored(house) == []

@@ -32,12 +32,12 @@ _log = logging.getLogger(__name__)
 
 
 class Answers:
-    """The answers under ``root``. Open it before use, and close it."""
+    """The answers under ``root``, read by ``version`` of the server. Open it before use, and close it."""
 
     def __init__(self, root: Path, clock: Clock, *, min_free_bytes: int, version: str) -> None:
         self._root = root
         self._clock = clock
-        self._version = version
+        self.version = version
         self._room = Room(min_free_bytes)
         self._thread = AnswerThread()
         self._blanks = Blanks(root)
@@ -75,7 +75,7 @@ class Answers:
             self._remove_soon(lambda: remove(blank))
             raise
         failpoint("answer_reserved")
-        return self._place(blank, record, promised, Mask(secrets))
+        return self._place(blank, asked, record, promised, Mask(secrets))
 
     def forget(self, place: Writing) -> None:
         """Remove an answer that was acted on, soon."""
@@ -106,6 +106,20 @@ class Answers:
         finally:
             self._remove_soon(lambda: self._end(place, _close))
 
+    async def stored(self) -> list[Stored]:
+        """Return what there is. Raises ``OSError``."""
+        return await self._thread.run(lambda: list(stored_in(self._root)))
+
+    async def erase(self, task_id: str) -> None:
+        """Remove the answers to every call of a task, durably, also of one that still comes.
+
+        Raises ``OSError``.
+        """
+        for place in [place for place in self._places if place.task_id == task_id]:
+            self._let_go(place)
+            await self._thread.run(self._end, place, remove)
+        await self._thread.run(self._erase, task_id)
+
     async def aclose(self) -> None:
         """Do what is still to be done, and let go of all files; at a second time there is nothing to do."""
         if self._closed:
@@ -134,7 +148,7 @@ class Answers:
             raise NoPlace("No file for an answer can be made.")
         return blank
 
-    def _place(self, blank: Blank, record: bytes, promised: int, mask: Mask) -> Writing:
+    def _place(self, blank: Blank, asked: Asked, record: bytes, promised: int, mask: Mask) -> Writing:
         place = Writing(
             blank,
             record,
@@ -143,6 +157,7 @@ class Answers:
             clock=self._clock,
             another=self._another,
             promised_bytes=promised,
+            task_id=asked.task_id,
         )
         self._places.add(place)
         return place
@@ -185,12 +200,18 @@ class Answers:
         self._room.give_back(place.promised_bytes)
         end(place.blank)
 
+    def _erase(self, task_id: str) -> None:
+        for found in stored_in(self._root):
+            if found.asked.task_id == task_id:
+                found.path.unlink(missing_ok=True)
+        disk_calls.sync_folder(self._root)
+
     def _leave(self, place: Writing) -> None:
         place.leave()
         self._end(place, _close)
 
     def _keep(self, path: Path) -> tuple[Path, list[Asked]]:
-        kept_as = kept.keep(path, self._version)
+        kept_as = kept.keep(path, self.version)
         gone = []
         for old in kept.over_budget(self._root):
             asked = asked_in(old)

@@ -46,9 +46,11 @@ class Writing:
         clock: Clock,
         another: Callable[[], Blank | None],
         promised_bytes: int = 0,
+        task_id: str = "",
     ) -> None:
         """``another`` returns a file for a second try, None where there is none; it may block."""
         self.promised_bytes = promised_bytes
+        self.task_id = task_id
         self._blank = blank
         self._mask = mask
         self._thread = thread
@@ -194,6 +196,8 @@ class Writing:
 
     def _write(self) -> bool:
         """Write what is not written; say whether all is."""
+        if self.gone:
+            return True
         try:
             while self._written < len(self._writes):
                 position, data = self._writes[self._written]

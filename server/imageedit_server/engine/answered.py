@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from imageedit_server.answers.files import Answers
@@ -31,6 +32,11 @@ class Answered:
         self._database = database
         self._files: defaultdict[AttemptKey, list[Writing | Path]] = defaultdict(list)
         self._saving: set[asyncio.Task[None]] = set()
+
+    @property
+    def version(self) -> str:
+        """Which version tries to read them."""
+        return self._answers.version
 
     async def open(self) -> list[Stored]:
         """Return what an earlier run left; each is to be given to ``found``, ``drop`` or ``keep_file``."""
@@ -73,15 +79,21 @@ class Answered:
         return any(map(_is_there, self._files.get(key, ())))
 
     async def read(self, key: AttemptKey) -> list[Answer]:
-        """Return every answer that came to the attempt's calls, the first call first. Raises ``OSError``."""
-        found = []
-        for file in self._files.get(key, ()):
-            if isinstance(file, Path):
-                found.append(await self._answers.read(file))
-            elif _is_there(file):
-                await file.save()
-                found.append(await self._answers.read(file.path))
+        """Return every answer that came to the attempt's calls, the first call first. Raises ``OSError``.
+
+        Those that were erased meanwhile are left out.
+        """
+        found = [await self._read(file) for file in self._files.get(key, ()) if _is_there(file)]
         return [answer for answer in found if answer is not None]
+
+    async def read_file(self, path: Path) -> Answer | None:
+        """Return one answer; None for one that was erased meanwhile. Raises ``OSError``."""
+        with suppress(FileNotFoundError):
+            return await self._answers.read(path)
+        return None
+
+    async def _read(self, file: Writing | Path) -> Answer | None:
+        return await self.read_file(file if isinstance(file, Path) else await _saved(file))
 
     def acted_on(self, key: AttemptKey) -> None:
         """Remove the answers of an attempt: what they said is stored, and what they brought is home."""
@@ -116,6 +128,11 @@ class Answered:
             return
         for asked in gone:
             await self._database.record(answer_is_gone, AttemptKey(asked.task_id, asked.attempt))
+
+
+async def _saved(place: Writing) -> Path:
+    await place.save()
+    return place.path
 
 
 def _is_there(file: Writing | Path) -> bool:

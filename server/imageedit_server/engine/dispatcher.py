@@ -18,6 +18,7 @@ from imageedit_server.engine.breaker import Breaker
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.late_results import LateResults
 from imageedit_server.engine.recorder import Tools
+from imageedit_server.engine.rereading import read_kept_again
 from imageedit_server.engine.run import Run
 from imageedit_server.engine.unread import match
 from imageedit_server.providers.catalog import Catalog
@@ -81,13 +82,14 @@ class Dispatcher:
     async def serve(self) -> None:
         """Recover what a dead owner left (P7), then work until cancelled."""
         await self._recover()
-        await match(self._tools, self._catalog)
+        kept = await match(self._tools, self._catalog)
         self._gone = await self._tools.database.read(open_providers) - {NO_PROVIDER, *self._gates}
         for task_id in await self._tools.database.read(called_late):
             self.late.collect(task_id)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._claim_for_ever())
             group.create_task(self._renew_for_ever())
+            group.create_task(read_kept_again(kept, self._tools, self._catalog))
 
     def trouble(self) -> str:
         """Say that leases were not renewed for as long as they last, when that is so (PROMISES §7)."""

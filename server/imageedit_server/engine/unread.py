@@ -23,15 +23,20 @@ from imageedit_server.store.attempts import AttemptKey, Fact, VendorTaskTaken
 _log = logging.getLogger(__name__)
 
 
-async def match(tools: Tools, catalog: Catalog) -> None:
-    """Give every answer that was left to its attempt, and remove those that nobody needs."""
+async def match(tools: Tools, catalog: Catalog) -> list[Stored]:
+    """Give every answer that was left to its attempt, and remove those that nobody needs.
+
+    Returns the kept ones.
+    """
     matched: dict[AttemptKey, AnsweredAttempt] = {}
-    for stored in await tools.answered.open():
+    left = await tools.answered.open()
+    for stored in left:
         if not stored.tried and (found := await _whose(stored, tools, catalog)):
             matched[found.key] = found
     for found in matched.values():
         if provider := catalog.providers.get(found.attempt.provider):
             await _learn(found, provider, tools)
+    return [stored for stored in left if stored.tried]
 
 
 async def _whose(stored: Stored, tools: Tools, catalog: Catalog) -> AnsweredAttempt | None:
@@ -70,7 +75,7 @@ async def _learn(found: AnsweredAttempt, provider: Provider, tools: Tools) -> No
     answers, now = await tools.answered.read(found.key), tools.clock.now()
     try:
         answer, meant = await best_of(provider.adapter, answers)
-        await _write(found.key, _fact(answer, meant, provider, now), tools)
+        await write(found.key, fact_of(answer, meant, provider, now), tools)
     except VendorTaskTaken:
         _log.critical("%s gave one id to two attempts", provider.name)
         await tools.answered.keep(found.key)
@@ -79,14 +84,15 @@ async def _learn(found: AnsweredAttempt, provider: Provider, tools: Tools) -> No
             await tools.answered.keep(found.key)
     except SubmitError as error:
         if found.task.status.state.terminal:
-            await _write(found.key, _refusal(error, provider, now), tools)
+            await write(found.key, _refusal(error, provider, now), tools)
             tools.answered.acted_on(found.key)
     else:
         if isinstance(meant, Accepted):
             tools.answered.acted_on(found.key)
 
 
-async def _write(key: AttemptKey, fact: Fact, tools: Tools) -> None:
+async def write(key: AttemptKey, fact: Fact, tools: Tools) -> None:
+    """Write a fact that was read from a file, as soon as the disk has room."""
     while True:
         try:
             await tools.database.record(learn_from_file, key, fact, tools.clock.now())
@@ -109,7 +115,8 @@ def _refusal(error: SubmitError, provider: Provider, now: datetime) -> Fact:
     )
 
 
-def _fact(answer: Answer, meant: Accepted | Finished, provider: Provider, now: datetime) -> Fact:
+def fact_of(answer: Answer, meant: Accepted | Finished, provider: Provider, now: datetime) -> Fact:
+    """Return what an answer that is read later says of its attempt."""
     head = head_of(answer)
     if isinstance(meant, Accepted):
         return Fact(

@@ -1,0 +1,73 @@
+"""Kept answers, read once more by a version that has not tried: slowly, and behind all other work (P31)."""
+
+import logging
+from collections.abc import Sequence
+
+from imageedit_server.answers.reading import Stored
+from imageedit_server.engine.reading import best_of
+from imageedit_server.engine.recorder import Tools
+from imageedit_server.engine.results import BadResult, ResultGone
+from imageedit_server.engine.unread import fact_of, write
+from imageedit_server.providers.base import Accepted, Finished, SubmitError
+from imageedit_server.providers.catalog import Catalog, Provider
+from imageedit_server.store.answers import AnsweredAttempt, answer_is_gone, answered_attempt
+from imageedit_server.store.attempts import AttemptKey, add_late_images
+
+PAUSE_SECONDS = 1.0
+"""Between two answers, so that nobody notices."""
+
+_log = logging.getLogger(__name__)
+
+
+async def read_kept_again(kept: Sequence[Stored], tools: Tools, catalog: Catalog) -> None:
+    """Read what another version could not; bring home what is in it, and say how much that was."""
+    untried = [stored for stored in kept if stored.tried != tools.answered.version]
+    recovered = 0
+    for stored in untried:
+        await tools.clock.sleep(PAUSE_SECONDS)
+        try:
+            recovered += await read_again(stored, tools, catalog)
+        except Exception:  # noqa: BLE001  a kept answer must not end what serves
+            _log.exception("reading a kept answer broke off")
+    if untried:
+        _log.info("kept answers read again: %d, recovered: %d", len(untried), recovered)
+
+
+async def read_again(stored: Stored, tools: Tools, catalog: Catalog) -> bool:
+    """Read one kept answer; say whether what it holds is home, or on its way."""
+    key = AttemptKey(stored.asked.task_id, stored.asked.attempt)
+    found = await tools.database.look_up(answered_attempt, key, stored.asked.token_sha256)
+    if found is None or found.is_home:
+        tools.answered.drop(stored.path)
+        return False
+    provider = catalog.providers.get(found.attempt.provider)
+    try:
+        if provider is not None and await _recovered(stored, found, provider, tools):
+            return True
+    except (SubmitError, BadResult, ResultGone, OSError) as error:
+        _log.info("a kept answer still cannot be read: %s", error)
+    await tools.answered.keep_file(stored.path)
+    return False
+
+
+async def _recovered(stored: Stored, found: AnsweredAttempt, provider: Provider, tools: Tools) -> bool:
+    answer = await tools.answered.read_file(stored.path)
+    if answer is None:
+        return False
+    _, meant = await best_of(provider.adapter, [answer])
+    if isinstance(meant, Finished) and found.task.status.state.terminal:
+        await _bring_home(found.key, meant, tools)
+    fact = fact_of(answer, meant, provider, tools.clock.now())
+    await write(found.key, fact, tools)
+    await tools.database.record(answer_is_gone, found.key)
+    if isinstance(meant, Accepted) or found.task.status.state.terminal:
+        tools.answered.drop(stored.path)
+    else:  # its run goes on from the file
+        tools.answered.found(found.key, stored.path)
+    _log.info("a kept answer was read: task %s, attempt %d", found.key.task_id, found.key.number)
+    return True
+
+
+async def _bring_home(key: AttemptKey, meant: Finished, tools: Tools) -> None:
+    images = await tools.results.bring_home(meant.outputs)
+    await tools.database.record(add_late_images, key, images, tools.clock.now())
