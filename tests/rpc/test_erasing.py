@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -12,6 +13,8 @@ import pytest_asyncio
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit_client import AsyncClient, FailedPrecondition, NotFound
+from imageedit_server.answers import layout
+from imageedit_server.answers.layout import Asked
 from tests.rpc.callers import ALICE, BOB, asking, bearer
 from tests.rpc.calls import call
 from tests.rpc.pictures import noise, picture
@@ -77,6 +80,31 @@ async def test_nothing_is_left_of_a_task_on_the_disk(served: Served) -> None:
                 await again(gone)
         assert [task.task_id async for task in alice.list(user_id="person-bob")] == []
         await alice.delete(kept)
+
+
+async def test_a_vendors_answer_that_is_kept_goes_with_its_task(served: Served) -> None:
+    async with client(served) as alice:
+        kept, gone = await edit(alice, "fay", picture(fill=3)), await edit(alice, "gil", picture(fill=4))
+        for task_id in (kept, gone):
+            await alice.wait(task_id)
+            _keep_answer(served.data_dir / "answers", task_id)
+        await alice.delete(gone)
+        assert list(holding(served.data_dir / "answers", gone.encode())) == []
+        assert list(holding(served.data_dir / "answers", kept.encode())) != []
+
+
+def _keep_answer(folder: Path, task_id: str) -> None:
+    asked = Asked(
+        task_id=task_id,
+        attempt=1,
+        token_sha256="",
+        provider="scripted",
+        version="1",
+        call_time=datetime.now(UTC),
+        brief={},
+    )
+    content = layout.asked_record(asked).ljust(layout.HEAD_AT, b"\0") + layout.head_record(200, {})
+    (folder / f"{task_id}.1.kept").write_bytes(content)
 
 
 async def test_an_image_goes_when_no_task_needs_it(served: Served) -> None:
