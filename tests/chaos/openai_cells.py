@@ -288,13 +288,16 @@ CUT_STREAMS = (
     stream("breaks off at once", lambda events: [], reset=True),
     stream("an error after a preview", _trouble),
     stream("done without a picture", lambda events: [event_of("[DONE]")]),
-    stream("no JSON", lambda events: [event_of("{"), *events]),
     stream("half of the last event", lambda events: [*events[:-1], events[-1][: len(events[-1]) // 2]]),
     stream("other events only", lambda events: [event_of({"type": "image_edit.thinking"})] * 100),
 )
 WHOLE_STREAMS = (
     stream("comments between", lambda events: [b": keep-alive\n\n", *events, b": bye\n\n"]),
     stream("no previews", lambda events: events[-1:]),
+    stream("an event that is no JSON", lambda events: [event_of("{"), *events]),
+    stream(
+        "names of another gateway", lambda events: [each.replace(b"edit", b"generation") for each in events]
+    ),
     stream("more previews than asked", lambda events: events[:1] * 20 + events),
     stream("breaks off after the picture", lambda events: events, reset=True),
     stream(
