@@ -103,6 +103,7 @@ def _event(make: Callable[[str, str], Any], name: str = "") -> Callable[[str, st
 
 
 PADDED = 4096
+DRAFT = b64(b"\x89PNG\r\n\x1a\n a draft")
 FORMS: Mapping[str, Form] = {
     # What it is labelled as
     "OpenAI's own": labelled(JSON_TYPE),
@@ -229,6 +230,9 @@ FORMS: Mapping[str, Form] = {
         _event(lambda text, url: {"type": "response.output_item.done", "item": {"result": text}}),
         _event(lambda text, url: {"type": "response.completed", "response": {"output": [{"result": text}]}}),
     ),
+    "a draft that does not say it is one": streamed(
+        _event(lambda text, url: {"type": "image_edit.progress", "b64_json": DRAFT}), _completed
+    ),
     "an error after the picture": streamed(
         _completed, _event(lambda text, url: {"error": {"code": "x"}}, "error")
     ),
@@ -241,6 +245,9 @@ FORMS: Mapping[str, Form] = {
 WITHOUT: Mapping[str, Form] = {
     "a web page": labelled("text/html", lambda _: b"<!doctype html><html><body></body></html>"),
     "a web page as JSON": labelled(JSON_TYPE, lambda _: b"<html></html>"),
+    "a web page with JSON in it": labelled(
+        "text/html", lambda _: b'<html><script>\n{"url":"https://shop.example"}\n</script></html>'
+    ),
     "nothing": labelled(JSON_TYPE, lambda _: b""),
     "white space": labelled(JSON_TYPE, lambda _: b" \n" * PADDED),
     "words": labelled("text/plain", lambda _: b"accepted"),

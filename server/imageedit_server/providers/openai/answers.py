@@ -55,7 +55,7 @@ def json_in(content: bytes) -> Any:
     except BadBody:
         found = _JSON_LINE.search(content)
         end = max(content.rfind(b"}"), content.rfind(b"]")) + 1
-        if found is None or (found.start(), end) == (0, len(content)):
+        if found is None or content.startswith(b"<") or (found.start(), end) == (0, len(content)):
             raise
     return read_json(content[found.start() : end].lstrip(_PADDING))
 
@@ -119,7 +119,7 @@ class _Success:
 
     def _read_events(self, events: list[Event]) -> Finished:
         """Take what was paid for, whatever else the stream says."""
-        made = [event for event in events if not event.is_partial and entries_of(event.value)]
+        made = _made_in(events)
         entries = [entry for event in made for entry in entries_of(event.value)]
         outputs = dict.fromkeys(output for entry in entries if (output := read_picture(entry)))
         unreadable = sum(event.value is None for event in events)
@@ -168,8 +168,16 @@ class _Success:
         )
 
 
+def _made_in(events: list[Event]) -> list[Event]:
+    """Return the events whose pictures are the result: those that say so, or else all but the partial."""
+    made = [event for event in events if not event.is_partial and entries_of(event.value)]
+    return [event for event in made if event.is_final] or made
+
+
 def _events(content: bytes) -> list[Event]:
     """Return the events of a body; one line alone is one only if it says so."""
+    if content.startswith(b"<"):
+        return []
     is_one = b"\n" in content or b"\r" in content or content.startswith(b"data:")
     return list(events_in(_lines(content))) if is_one else []
 

@@ -13,6 +13,7 @@ from typing import Any
 from imageedit_server.outbound.client import BadBody, read_json
 
 _PARTIAL = "partial"
+_FINAL = ("completed", "done", "succeeded", "finished")
 _ERROR = "error"
 _DONE = "[DONE]"
 _JSON_BEGINS = ("{", "[")
@@ -30,6 +31,11 @@ class Event:
         """Whether its picture is only on the way to the one that is paid for."""
         marked = isinstance(self.value, dict) and "partial_image_index" in self.value
         return _PARTIAL in self.kind or marked
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it says so itself: of pictures on the way not all gateways say that they are partial."""
+        return self.kind.endswith(_FINAL)
 
     @property
     def is_error(self) -> bool:

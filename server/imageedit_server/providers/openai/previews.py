@@ -43,9 +43,9 @@ class _Previews:
         return False
 
     async def _take(self, event: Event) -> None:
-        if not event.is_partial:
+        if event.is_final and not event.is_partial:
             self._made.update(map(hash, await asyncio.to_thread(_outputs, event)))
-        elif self._shown < self._ask.previews:
+        elif event.is_partial and self._shown < self._ask.previews:
             self._shown += 1
             for output in await asyncio.to_thread(_outputs, event):
                 await self._show(output.content)
