@@ -1,7 +1,7 @@
 """The judge's book: every task's log as it grows, held against the promises and the vendor's ledger."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, cast
 
@@ -19,6 +19,8 @@ from tests.machine.vendor import HandDrivenVendor, Work, picture_id
 from tests.machine.world import FREE, World
 
 PATIENT = Patience(silence_seconds=inf, late_seconds=inf)
+ASKED_ON_SECONDS = 20
+"""So soon after a task's end its vendor is asked often enough for any faults of this world."""
 EDGES = frozenset((before, after) for before, afters in TRANSITIONS.items() for after in afters)
 
 
@@ -31,6 +33,10 @@ class Book:
         self.edges: Counter[tuple[State, State]] = Counter()
         self.entries: dict[str, list[Entry]] = {}
         self.watches: list[Call] = []
+        self.open_at: dict[str, float] = {}
+        """When a task was last seen open, in the loop's seconds: it ended no earlier."""
+        self.made_at: dict[int, float] = {}
+        """When the work of this number was first seen done: it was done no later."""
 
     def last(self, task_id: str) -> Task:
         """A task as of its last event."""
@@ -52,6 +58,14 @@ class Book:
             assert state == log[-1].task.status.state
             _check_money(log, world.vendor)
         self._read_keys(world)
+        self._note_times(world, heads)
+
+    def _note_times(self, world: World, heads: Mapping[str, tuple[int, str]]) -> None:
+        now = world.loop.time()
+        self.open_at |= {task_id: now for task_id, (_, state) in heads.items() if not State(state).terminal}
+        for work in world.vendor.works:
+            if work.state == "SUCCEEDED":
+                self.made_at.setdefault(work.number, now)
 
     def _read(self, log: list[Event], new: Iterable[Event]) -> None:
         """Take new events: gapless, legal, nothing after the terminal one (P9, P12)."""
@@ -81,6 +95,7 @@ class Book:
             assert [event.task for event in events] == [event.task for event in log], "an event changed"
             assert task.status.state.terminal, f"stuck in {task.status}"
             _check_ledger(task, world.vendor)
+            self._check_nothing_is_left(task, world.vendor)
         self._check_watches(world)
 
     def check_home(self, work: Work, world: World) -> None:
@@ -88,6 +103,20 @@ class Book:
         task = world.database.look(find_task, work.task_id)
         assert task is not None
         _check_home(task, work)
+
+    def _check_nothing_is_left(self, task: Task, vendor: HandDrivenVendor) -> None:
+        """What a vendor reported is home or late, and what it made up to soon after a failed task's end."""
+        mine = {f"{task.task_id}-{attempt.number}": attempt for attempt in task.status.attempts}
+        home = {image.image_id for image in task.status.all_images()}
+        for work in vendor.works:
+            attempt = mine.get(work.attempt_key)
+            if attempt is None or work.state != "SUCCEEDED" or work.gone:
+                continue
+            reported = attempt.outcome is Outcome.SUCCEEDED
+            asked_on = attempt.outcome is Outcome.ACCEPTED and task.status.state is State.FAILED
+            in_time = self.made_at[work.number] <= self.open_at.get(task.task_id, -inf) + ASKED_ON_SECONDS
+            if reported or (asked_on and in_time):
+                assert picture_id(work.shade) in home, "paid, to be had, and lost"
 
     def _check_watches(self, world: World) -> None:
         """What watchers saw agrees with the log (T3); who sleeps may be told late."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import bindparam, select
 from imageedit_server.core import transitions
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason, task_not_found
-from imageedit_server.core.task import Outcome, State
+from imageedit_server.core.task import Outcome, State, Status
 from imageedit_server.editing import callbacks, creating, watching
 from imageedit_server.editing import tasks as editing_tasks
 from imageedit_server.editing.page_tokens import PageTokens
@@ -266,7 +267,28 @@ def fails_for_free(patch: pytest.MonkeyPatch) -> None:
 def ignores_the_deadline(patch: pytest.MonkeyPatch) -> None:
     """Nothing is ever ended by the time alone."""
     patch.setattr(claims, "_expire", lambda connection, now, *given: False)
-    patch.setattr(TaskClock, "remaining", lambda self: 1e9)
+    begin = TaskClock.__init__
+
+    def endless(self: TaskClock, task: Any, *given: Any) -> None:
+        begin(self, replace(task, deadline=task.deadline + timedelta(days=100)), *given)
+
+    patch.setattr(TaskClock, "__init__", endless)
+
+
+@mutant
+def drops_what_is_on_its_way_at_the_end(patch: pytest.MonkeyPatch) -> None:
+    """A result that is not home when its task ends is nobody's."""
+    patch.setattr(Status, "leaves_a_result", lambda self: False)
+
+
+@mutant
+def asks_no_more_after_the_deadline(patch: pytest.MonkeyPatch) -> None:
+    """Only what a vendor has reported is collected, and not what it is still at work on."""
+
+    def reported(self: Status) -> bool:
+        return self.state.terminal and any(each.outcome is Outcome.SUCCEEDED for each in self.attempts)
+
+    patch.setattr(Status, "leaves_a_result", reported)
 
 
 @mutant
