@@ -44,6 +44,7 @@ from imageedit_server.providers.base import (
     VendorTaskUnknown,
 )
 from imageedit_server.providers.error_codes import meaning_in
+from imageedit_server.providers.origins import address_in, at_origin
 from imageedit_server.providers.outcomes import (
     MESSAGES,
     ambiguous,
@@ -75,7 +76,6 @@ MAX_TASK_BYTES = 32 * MIB
 """Of the answer to a poll: older builds of the vendor put the whole picture into it."""
 
 MAX_ID_CHARS = 256
-MAX_URL_CHARS = 4096
 MAX_PROBLEMS = 5
 
 SUCCESS = 0
@@ -135,6 +135,7 @@ class SuitmeAdapter(Adapter):
 
     def __init__(self, options: SuitmeOptions, context: Context) -> None:
         key = options.api_key.get_secret_value()
+        self._base_url = options.base_url
         self._submit_seconds = options.submit_seconds
         self._workers = context.workers
         self._client = self.payer = context.connect(options.base_url, {"Authorization": f"Bearer {key}"})
@@ -183,7 +184,8 @@ class SuitmeAdapter(Adapter):
             limit_seconds=READ_SECONDS,
             max_body_bytes=MAX_TASK_BYTES,
         )
-        return await asyncio.to_thread(self._answers.standing, vendor_task_id, reply)
+        standing = await asyncio.to_thread(self._answers.standing, vendor_task_id, reply)
+        return at_origin(standing, self._base_url)
 
     async def check_account(self) -> str:
         """Ask for a task that does not exist: the token is looked at first (VENDORS §1)."""
@@ -412,7 +414,7 @@ def _finished(image: Any) -> Finished | Failure:
     A job that is completed without one stays so: the vendor could not keep its copy (VENDORS §1.5).
     """
     members = image if isinstance(image, dict) else {}
-    if url := _url(members.get("image_url")):
+    if url := address_in(members.get("image_url")):
         return Finished(outputs=(Output(url=url),))
     if content := _decoded(members.get("image_base64")):
         return Finished(outputs=(Output(content=content),))
@@ -428,13 +430,6 @@ def _decoded(text: Any) -> bytes:
         return binascii.a2b_base64("".join(text[head.end() if head else 0 :].split()), strict_mode=True)
     except ValueError:
         return b""
-
-
-def _url(value: Any) -> str:
-    """Return what can be a web address; empty for the rest. Whether it may be fetched is not decided here."""
-    text = _text(value)
-    fits = len(text) <= MAX_URL_CHARS and text.isascii() and text.isprintable()
-    return text if fits and text.startswith(("https://", "http://")) else ""
 
 
 def _problems(problems: list[Any]) -> str:

@@ -15,6 +15,7 @@ from imageedit_server.sandbox.pool import WorkerPool
 from tests.providers.adapters import Connect, Reports, StandingClock, finished_by
 from tests.providers.openai.conftest import SETTINGS, MakeAdapter
 from tests.providers.openai.jobs import Jobs, encoded, mask, opened, picture
+from tests.vendors.openai.behaviours import each
 from tests.vendors.openai.server import OpenaiVendor, Personality
 
 
@@ -101,6 +102,16 @@ async def test_a_relay_may_answer_with_urls(
     assert [output.content for output in finished.outputs] == [b"", b""]
     assert all(output.url.startswith(f"{relay.url}/files/") for output in finished.outputs)
     assert relay.ledger[0].fields.get("response_format") == field
+
+
+async def test_a_relay_s_address_without_a_host_is_its_own(
+    make_adapter: MakeAdapter, relay: OpenaiVendor, jobs: Jobs
+) -> None:
+    """Of a relay that was never told where it stands."""
+    adapter = make_adapter(relay)
+    relay.misbehave(each("relative", url="/images/2026/结果.png", b64_json=""))
+    [output] = (await edit(adapter, jobs.make(adapter, size="320x200"))).outputs
+    assert output.url == f"{relay.url}/images/2026/结果.png"
 
 
 async def test_dall_e_2_edits_where_the_picture_is_transparent(

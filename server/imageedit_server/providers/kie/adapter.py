@@ -44,6 +44,7 @@ from imageedit_server.providers.kie.models import (
 )
 from imageedit_server.providers.kie.records import Records
 from imageedit_server.providers.kie.uploads import Uploads
+from imageedit_server.providers.origins import at_origin
 
 CREATE_PATH = "/api/v1/jobs/createTask"
 RECORD_PATH = "/api/v1/jobs/recordInfo"
@@ -147,7 +148,7 @@ class KieAdapter(Adapter):
         reply = await self._client.send(
             "GET", RECORD_PATH, params={"taskId": vendor_task_id}, limit_seconds=READ_SECONDS
         )
-        return self._records.standing(vendor_task_id, reply)
+        return at_origin(self._records.standing(vendor_task_id, reply), self._options.base_url)
 
     def read_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
         """Read the id of the work, and the signature where a key is set."""

@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from imageedit_server.outbound.client import BadBody, read_json
-from imageedit_server.providers.kie.envelope import is_number, is_url
+from imageedit_server.providers.kie.envelope import is_number
+from imageedit_server.providers.origins import address_in
 
 _PLACES = ("resultJson", "resultInfoJson", "response", "result", "output")
 _LISTS = (
@@ -43,7 +44,7 @@ def _urls(value: Any, depth: int) -> Iterator[str]:
     if depth == 0:
         return
     match value:
-        case str() if is_url(value):
+        case str() if address_in(value):
             yield value
         case str() if value.lstrip()[:1] in ("{", "[", '"'):
             yield from _urls(_inner(value), depth - 1)

@@ -26,6 +26,7 @@ from imageedit_server.providers.openai.previews import onlooker_of
 from imageedit_server.providers.openai.refusals import Judge
 from imageedit_server.providers.openai.rules import MAX_N, MIB, Rules, rules_of
 from imageedit_server.providers.openai.settings import OpenaiProviderOptions
+from imageedit_server.providers.origins import at_origin
 
 OPTION_FAMILY = "openai"
 MODELS_PATH = "/v1/models"
@@ -79,7 +80,7 @@ class OpenaiAdapter(Adapter):
 
     def understand(self, answer: Answer) -> Finished:
         """Return the result that the answer holds, in whatever form."""
-        return read_answer(answer, self._judge)
+        return at_origin(read_answer(answer, self._judge), self._options.base_url)
 
     async def check_account(self) -> str:
         """List the models, which OpenAI and its relays do for whoever has a key."""
