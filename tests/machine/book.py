@@ -94,7 +94,7 @@ class Book:
             check(events, task)
             assert [event.task for event in events] == [event.task for event in log], "an event changed"
             assert task.status.state.terminal, f"stuck in {task.status}"
-            _check_ledger(task, world.vendor)
+            _check_ledger(task, world)
             self._check_nothing_is_left(task, world.vendor)
         self._check_watches(world)
 
@@ -200,18 +200,31 @@ def charges_of(task: Task, vendor: HandDrivenVendor) -> dict[str, int]:
     }
 
 
-def _check_ledger(task: Task, vendor: HandDrivenVendor) -> None:
+def _check_ledger(task: Task, world: World) -> None:
     """Every result is the vendor's own, and none that it told us of is lost (P6)."""
-    _check_attempts_now(task, vendor)
-    works = [work for work in vendor.works if work.task_id == task.task_id]
+    _check_attempts_now(task, world.vendor)
+    works = [work for work in world.vendor.works if work.task_id == task.task_id]
     made = {picture_id(work.shade) for work in works if work.state == "SUCCEEDED"}
     home, late = _home(task), _late(task)
     assert late <= made
     if task.request.provider:
         assert home <= made, "a result that no vendor made"
+    kept = world.kept()
     for work in works:
-        if work.noted or work.answered:
+        if work.answered and work.riddle:
+            _check_kept(task, work, kept)
+        elif work.noted or work.answered:
             _check_home(task, work)
+
+
+def _check_kept(task: Task, work: Work, kept: Mapping[str, bytes]) -> None:
+    """Answered and not understood: the caller is told that it may have been charged; the answer is there."""
+    attempt = task.status.attempts[int(work.attempt_key.rpartition("-")[2]) - 1]
+    assert attempt.outcome in UNKNOWN_OUTCOMES, "nobody could read what was taken for an answer"
+    assert attempt.answer is not None, "the attempt does not tell of its answer"
+    assert attempt.answer.kept
+    assert work.attempt_key in kept, "paid, answered in a form that nobody could read, and lost"
+    assert b"Riddle" in kept[work.attempt_key]
 
 
 def _check_home(task: Task, work: Work) -> None:

@@ -128,6 +128,8 @@ class ServiceMachine(RuleBasedStateMachine):
         self.followers: dict[str, Call] = {}
         self.wrong_minutes = {0}
         self.ends: dict[str, float] = {}
+        self.must_succeed: dict[str, Work] = {}
+        """What was answered before the last crash, in time, with nothing in its way since."""
         self.sound = True
 
     # Who calls, and under which names
@@ -266,6 +268,7 @@ class ServiceMachine(RuleBasedStateMachine):
     def cancel(self, tenant: str, task: str) -> None:
         """CancelTask in any state; a finished task is answered as it is."""
         before = self.book.last(task).status.state
+        self.must_succeed.pop(task, None)
         shown = self.world.call("CancelTask", pb.CancelTaskRequest(task_id=task), tenant=tenant).response.task
         assert state_of(shown) == (before if before.terminal else State.CANCELLED)
 
@@ -497,6 +500,7 @@ class ServiceMachine(RuleBasedStateMachine):
         return [task for task in self.world.house.dispatcher.under_way if task in self.book.logs]
 
     def _set_clock(self, minutes: int) -> None:
+        self.must_succeed.clear()
         self.world.house.clock.step = timedelta(minutes=minutes)
         self.wrong_minutes |= {minutes}
 
@@ -505,6 +509,7 @@ class ServiceMachine(RuleBasedStateMachine):
     @rule(times=st.integers(1, 12), seconds=st.sampled_from([0, 3, 70]))
     def descriptors_run_out(self, times: int, seconds: float) -> None:
         """No file can be opened to keep a result in, for some tries (F27)."""
+        self.must_succeed.clear()
         self.world.house.refusals = times
         self._advance(seconds)
 
@@ -516,13 +521,14 @@ class ServiceMachine(RuleBasedStateMachine):
         deadline = self.book.last(work.task_id).deadline
         left = (deadline - self.world.house.clock.now()).total_seconds()
         self._advance(max(left - BEFORE_SECONDS, 0))
+        self.must_succeed.clear()
         self.world.house.refusals = times
         work.end("SUCCEEDED")
         self._advance(BEFORE_SECONDS + after)
         self.world.house.refusals = 0
         self._advance(TRIES_SECONDS)
         self.everything_is_true()
-        if work.answered:
+        if work.answered and not work.riddle:
             self.book.check_home(work, self.world)
 
     def _works_in_short_calls(self) -> list[Work]:
@@ -545,15 +551,19 @@ class ServiceMachine(RuleBasedStateMachine):
         steps=st.integers(0, 40),
         down=st.sampled_from([0, 2, 50, 200]),
         asked=st.booleans(),
+        foreign=st.booleans(),
     )
-    def crash(self, timers: int, steps: int, down: float, asked: bool) -> None:
-        """The process dies between any two awaits of what it does next, or as it was asked to."""
+    def crash(self, timers: int, steps: int, down: float, asked: bool, foreign: bool) -> None:
+        """The process dies between any two awaits of what it does next, or as it was asked to.
+
+        With ``foreign`` the answers of another database's server lie in the folder afterwards.
+        """
         if asked:
             self.world.drain()
         for _ in range(timers):
             self.world.loop.wait_for_timer(30)
             self.world.loop.step()
-        self._crash_after(steps, down)
+        self._crash_after(steps, down, foreign=foreign)
 
     @rule(
         target=tasks,
@@ -592,15 +602,31 @@ class ServiceMachine(RuleBasedStateMachine):
         if work and callback and not callback.cancelled() and callback.result() == 200:
             work.noted |= work.state == "SUCCEEDED"
 
-    def _crash_after(self, steps: int, down: float) -> None:
+    def _crash_after(self, steps: int, down: float, *, foreign: bool = False) -> None:
         for _ in range(steps):
             self.world.loop.step()
         self.world.crash()
         self.ends.clear()
+        self.must_succeed.clear()
         self.tally.crashes += 1
+        if foreign:
+            self.world.leave_foreign_answers()
         self._advance(down)
         self.world.start()
+        self._note_what_must_succeed()
         self._come_back()
+
+    def _note_what_must_succeed(self) -> None:
+        """What came in time before the crash ends as if there had been none: the answer holds the picture."""
+        if self.world.house.clock.step:
+            return
+        last = (
+            self.world.house.clock.now() - self.world.house.result_grace + timedelta(seconds=SWEEPS_SECONDS)
+        )
+        for work in self.world.vendor.works:
+            task = self.book.last(work.task_id) if work.task_id in self.book.logs else None
+            if task and task.deadline > last and work.is_in_its_answer and not task.status.state.terminal:
+                self.must_succeed[work.task_id] = work
 
     # Always
 
@@ -637,6 +663,8 @@ class ServiceMachine(RuleBasedStateMachine):
         self._wait_for_the_end()
         self.everything_is_true()
         self.book.close(self.world)
+        for task in self.must_succeed:
+            assert self.book.last(task).status.state is State.SUCCEEDED, "answered in time, and not SUCCEEDED"
 
     def _wait_for_the_end(self) -> None:
         """Wait for the longest deadline, and for as much longer as the wall clock was ever wrong."""

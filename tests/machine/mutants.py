@@ -15,7 +15,8 @@ from imageedit_server.core.task import Outcome, State, Status
 from imageedit_server.editing import callbacks, creating, watching
 from imageedit_server.editing import tasks as editing_tasks
 from imageedit_server.editing.page_tokens import PageTokens
-from imageedit_server.engine import run
+from imageedit_server.engine import dispatcher, run, unread
+from imageedit_server.engine.answered import Answered
 from imageedit_server.engine.downloading import Downloading
 from imageedit_server.engine.late_results import LateResults
 from imageedit_server.engine.recorder import Recorder
@@ -26,6 +27,7 @@ from imageedit_server.engine.waiting import Waiting
 from imageedit_server.providers import outcomes
 from imageedit_server.providers.base import Finished, Output
 from imageedit_server.store import attempts, claims, creation, decisions
+from imageedit_server.store.answers import token_of
 from imageedit_server.store.attempts import Fact
 from imageedit_server.store.log import LeaseLost, append_event
 from imageedit_server.store.queries import row_by_id, with_attempts
@@ -295,6 +297,57 @@ def asks_no_more_after_the_deadline(patch: pytest.MonkeyPatch) -> None:
 def drops_an_answer_at_its_deadline(patch: pytest.MonkeyPatch) -> None:
     """What is not home when the time is over is let go."""
     patch.setattr(Downloading, "let_go", lambda self: None)
+
+
+@mutant
+def looks_at_no_answer_of_an_earlier_run(patch: pytest.MonkeyPatch) -> None:
+    """What was answered before a crash is not looked for."""
+
+    async def only_open(tools: Any, _catalog: Any) -> None:
+        await tools.answered.open()
+
+    patch.setattr(dispatcher, "match", only_open)
+
+
+@mutant
+def matches_answers_after_the_first_claim(patch: pytest.MonkeyPatch) -> None:
+    """The first claim ends what is overdue or in doubt; then answers are looked for."""
+    match, claim = vars(dispatcher)["match"], dispatcher.Dispatcher._claim
+
+    async def later(*given: Any) -> None:
+        late.append(given)
+
+    async def claim_first(self: Any) -> float:
+        pause = await claim(self)
+        while late:
+            await match(*late.pop())
+        return pause
+
+    late: list[Any] = []
+    patch.setattr(dispatcher, "match", later)
+    patch.setattr(dispatcher.Dispatcher, "_claim", claim_first)
+
+
+@mutant
+def compares_no_token(patch: pytest.MonkeyPatch) -> None:
+    """An answer belongs to whatever attempt has its number."""
+    original = vars(unread)["answered_attempt"]
+
+    def anybodys(connection: Any, key: Any, _token: str) -> Any:
+        known = row_by_id(connection, key.task_id) and token_of(connection, key)
+        return original(connection, key, known or "")
+
+    patch.setattr(unread, "answered_attempt", anybodys)
+
+
+@mutant
+def drops_what_it_cannot_read(patch: pytest.MonkeyPatch) -> None:
+    """An answer in no known form is none."""
+
+    async def drop(self: Any, key: Any) -> None:
+        self.acted_on(key)
+
+    patch.setattr(Answered, "keep", drop)
 
 
 @mutant

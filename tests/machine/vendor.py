@@ -7,13 +7,13 @@ its answers mean is decided by the table that every real adapter uses (``provide
 import asyncio
 import io
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image as Pillow
 
@@ -64,6 +64,8 @@ class Fault(Enum):
     """The work was taken and nothing ever comes back."""
     CALLBACK_FIRST = auto()
     """All is well, but the work is done and called back before the reply is sent."""
+    RIDDLE = auto()
+    """The work was taken and done, and the answer is in no form that anybody knows."""
     POLL_BROKEN = auto()
     POLL_SILENT = auto()
     POLL_UNKNOWN = auto()
@@ -78,6 +80,13 @@ class Fault(Enum):
 
 
 SUBMIT_FAULTS = tuple(fault for fault in Fault if not fault.name.startswith(("POLL", "DOWNLOAD")))
+
+
+@dataclass(frozen=True, slots=True)
+class Riddle:
+    """What a vendor says in a form that its adapter does not know."""
+
+    inside: Finished
 
 
 @cache
@@ -107,7 +116,9 @@ class Work:
     percent: int = 0
     noted: bool = False
     answered: bool = False
-    """Whether the answer to its paid call, with the picture, came to a process that has not died since."""
+    """Whether the answer to its paid call, with the picture, came whole: it must not be lost."""
+    riddle: bool = False
+    """Whether nobody can read that answer."""
     gone: bool = False
     """Whether its result was denied once: then it may be lost for good."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -124,6 +135,11 @@ class Work:
     def calls_back(self) -> bool:
         """Whether its vendor has somewhere to call."""
         return bool(self.callback_url) and self.provider != SYNCHRONOUS
+
+    @property
+    def is_in_its_answer(self) -> bool:
+        """Whether the picture came with an answer that can be read, whole."""
+        return self.answered and not self.riddle and self.number % 2 == 0
 
     @property
     def token(self) -> str:
@@ -156,10 +172,11 @@ class HandDrivenVendor:
         """Let the next ``times`` calls of a step (submit, poll or download) meet ``fault``."""
         self.faults.setdefault((provider, step), []).extend([fault] * times)
 
-    def forget_answers(self) -> None:
-        """The process that heard the answers died."""
+    def lose_answers(self, attempts: Collection[str]) -> None:
+        """The process died before it had written what was answered to these attempts."""
         for work in self.works:
-            work.answered = False
+            if work.attempt_key in attempts:
+                work.answered = False
 
     def heal(self) -> None:
         """Plan nothing more."""
@@ -209,8 +226,9 @@ class HandDrivenVendor:
         if fault is Fault.BROKEN_AFTER or (work.provider == SYNCHRONOUS and work.state == "FAILED"):
             raise outcomes.refusal_of(502)
         if work.provider == SYNCHRONOUS:
-            work.answered = True
-            return Finished(outputs=(self._output(work, as_url=work.number % 2 == 1),))
+            work.answered, work.riddle = True, fault is Fault.RIDDLE
+            finished = Finished(outputs=(self._output(work, as_url=work.number % 2 == 1),))
+            return cast(Finished, Riddle(finished)) if work.riddle else finished
         return Accepted(vendor_task_id=work.vendor_task_id)
 
     def _take(self, job: Job) -> Work:

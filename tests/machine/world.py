@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import pickle
 from collections.abc import AsyncIterable
 from contextlib import suppress
 from pathlib import Path
@@ -11,22 +12,26 @@ from typing import Any, cast
 from google.protobuf.message import Message
 from sqlalchemy import Connection, select
 
+from imageedit_server.answers.reading import asked_in, read_file, stored_in
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Event
 from imageedit_server.editing import UseCases
 from imageedit_server.images.library import ImageLibrary
-from imageedit_server.providers.base import CallbackRefused
+from imageedit_server.providers.base import CallbackRefused, Finished, Output
 from imageedit_server.store.queries import events_after
 from imageedit_server.store.tables import IDEMPOTENCY, TASK
 from tests.engine.house import ALL, MINUTE, PUBLIC_URL, House
 from tests.engine.virtual_time import EPOCH
 from tests.machine.door import Call, Door
+from tests.machine.files import write_answer
 from tests.machine.stepping import SteppingDatabase, SteppingLoop
-from tests.machine.vendor import HandDrivenVendor, Work
+from tests.machine.vendor import SYNCHRONOUS, HandDrivenVendor, Work, picture
 
 PROVIDERS = ("plain", "keyed", "correlated", "free")
 FREE = "free"
 DRAIN_SECONDS = 20
+FOREIGN = 90
+"""A shade that is no vendor's."""
 PLACES = 2
 """How many tasks a provider may have at once: few, so that others wait in the queue."""
 
@@ -60,6 +65,9 @@ class _Scarce:
 
     def __init__(self, house: SteppingHouse) -> None:
         self._house = house
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._house.library, name)
 
     async def add(self, chunks: AsyncIterable[bytes], *, field: str) -> Image:
         """Keep a picture that comes in pieces."""
@@ -111,13 +119,25 @@ class World:
         """End everything here and now: nothing that was under way reaches the store or the vendor."""
         self.alive = False
         self.house.refusals = 0
-        self.vendor.forget_answers()
         self.database.dead = True
         while pending := asyncio.all_tasks(self.loop):
             for task in pending:
                 task.cancel()
             self.loop.step()
         self._run(self.database.close())
+        self._run(self.house.answers.aclose())
+        self.vendor.lose_answers(self._torn())
+
+    def _torn(self) -> set[str]:
+        """The attempts whose answer was not written when the process died."""
+        asked = {path: asked_in(path) for path in self.answers_folder.glob("*")}
+        return {f"{who.task_id}-{who.attempt}" for path, who in asked.items() if who and not _said(path)}
+
+    def leave_foreign_answers(self) -> None:
+        """Put answers to attempts of ours into the folder that another database's server asked for."""
+        foreign = Finished(outputs=(Output(content=picture(FOREIGN)),))
+        for task_id in {work.task_id for work in self.vendor.works if work.provider == SYNCHRONOUS}:
+            write_answer(self.answers_folder, task_id, pickle.dumps(foreign))
 
     def drain(self) -> None:
         """Stop in order: watches end, paid calls may end, everything else is let go."""
@@ -199,6 +219,16 @@ class World:
 
     # What the judge sees
 
+    @property
+    def answers_folder(self) -> Path:
+        """Where answers lie."""
+        return self.house.folder / "answers"
+
+    def kept(self) -> dict[str, bytes]:
+        """What the kept answers say, by their attempts."""
+        files = [stored for stored in stored_in(self.answers_folder) if stored.tried]
+        return {f"{each.asked.task_id}-{each.asked.attempt}": _said(each.path) for each in files}
+
     def heads(self) -> dict[str, tuple[int, str]]:
         """Every stored task with its last seq and its state, newest first."""
         return self.database.look(_heads)
@@ -214,6 +244,11 @@ class World:
     def keys(self) -> dict[tuple[str, str, str], str]:
         """Every request_id in use, by tenant and kind, with the id of its task."""
         return self.database.look(_keys)
+
+
+def _said(path: Path) -> bytes:
+    answer = read_file(path)
+    return answer.body if answer else b""
 
 
 def _heads(connection: Connection) -> dict[str, tuple[int, str]]:
