@@ -99,6 +99,7 @@ REFUSALS = [
     "The image violates Google's Generative AI Prohibited Use policy.",
     "The prompt did not pass the content review.",
     "NSFW content detected",
+    "Gemini could not generate an image with the given prompt and input image. Please adjust your prompt.",
     "提示词包含敏感内容",
     "输入内容审核失败",
 ]
@@ -123,7 +124,7 @@ def test_a_refusal_of_content_is_known_by_its_sentence(text: str) -> None:
         "Sensitive data must be sent over TLS.",
         "参数大小写敏感",
         "后台审核中，请稍后",
-        "Gemini could not generate an image with the given prompt. Please adjust your prompt.",
+        "Gemini could not generate an image. Please try again.",
     ],
 )
 def test_in_doubt_a_text_is_no_refusal(text: str) -> None:

@@ -33,6 +33,8 @@ _SENTENCES = (
     r"(prominent |public |famous )(public )?(figure|person|people)",
     r"\brisk control\b",
     r"\bE005\b",
+    r"(could|can) ?not generate an image with the (given|provided) prompt"
+    r".{0,60}please (adjust|change|modify)",
 )
 _CHINESE = (
     r"敏感(内容|词|信息|图)|(涉及|包含|含有)敏感|违规|审核(未|不|失败)|未通过.{0,6}审核|色情|涉黄|风控|不适宜"
