@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from imageedit_server.engine import inputs, results, waiting
-from imageedit_server.providers import suitme
 from imageedit_server.providers.kie import adapter as kie_adapter
 from imageedit_server.providers.kie import answers as kie_answers
 from imageedit_server.providers.kie import records as kie_records
 from imageedit_server.providers.kie import uploads as kie_uploads
+from imageedit_server.providers.suitme import adapter as suitme_adapter
 
 READ_SECONDS = 4.0
 
@@ -23,7 +23,7 @@ def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "RETRY_SECONDS", (0.1,))
     monkeypatch.setattr(inputs, "FETCH_SECONDS", READ_SECONDS)
     monkeypatch.setattr(kie_adapter, "READ_SECONDS", READ_SECONDS)
-    monkeypatch.setattr(suitme, "READ_SECONDS", READ_SECONDS)
+    monkeypatch.setattr(suitme_adapter, "READ_SECONDS", READ_SECONDS)
     monkeypatch.setattr(kie_uploads, "UPLOAD_SECONDS", READ_SECONDS)
     for module in (kie_answers, kie_uploads):
         monkeypatch.setattr(module, "UPLOAD_RETRY_SECONDS", 4.0)

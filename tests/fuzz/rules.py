@@ -34,8 +34,8 @@ from imageedit_server.providers.kie import KieAdapter
 from imageedit_server.providers.kie.records import AskAgain as KieAskAgain
 from imageedit_server.providers.openai.adapter import OpenaiAdapter
 from imageedit_server.providers.openai.asks import Ask, brief_of
-from imageedit_server.providers.suitme import AskAgain as SuitmeAskAgain
 from imageedit_server.providers.suitme import SuitmeAdapter
+from imageedit_server.providers.suitme.standings import AskAgain as SuitmeAskAgain
 from imageedit_server.settings import SettingsError, load_settings
 from tests.fuzz.fuzzing import Attack, Target
 from tests.images.test_inspection import SOUND

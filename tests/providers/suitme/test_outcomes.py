@@ -8,7 +8,8 @@ import pytest
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.providers.base import Ambiguous, Job, NotProcessed, Refused, SubmitError, SubmitSafety
-from imageedit_server.providers.suitme import BASE_WITHOUT_PICTURE, NO_SUCH_BASE, SuitmeAdapter
+from imageedit_server.providers.suitme import SuitmeAdapter
+from imageedit_server.providers.suitme.answers import BASE_WITHOUT_PICTURE, NO_SUCH_BASE
 from tests.providers.adapters import Reports, accepted_by
 from tests.providers.suitme.conftest import API_KEY, MakeAdapter
 from tests.providers.suitme.jobs import Jobs
@@ -69,6 +70,7 @@ async def test_an_integer_id_is_text(adapter: SuitmeAdapter, vendor: SuitmeVendo
         (replies("HTTP 200", lambda honest: replace(honest, status=200)), None),
         (replies("HTTP 201", lambda honest: replace(honest, status=201)), None),
         (rewrites("another msg", lambda body: body | {"msg": None}), None),
+        (rewrites("code as text", lambda body: body | {"code": "0"}), None),
         (rewrites("under detail", lambda body: {"detail": body}), None),
     ],
     ids=name_of,
@@ -79,6 +81,16 @@ async def test_an_id_is_taken_as_it_is(
     vendor.misbehave(DEFAULT, behaviour)
     task_id = await submitted(adapter, jobs.default_model())
     assert task_id == (found or vendor.ledger[0].task_id)
+
+
+async def test_an_id_in_a_doubtful_answer_is_told(
+    adapter: SuitmeAdapter, vendor: SuitmeVendor, jobs: Jobs
+) -> None:
+    """Asking for it is free, and ends the doubt."""
+    vendor.misbehave(DEFAULT, rewrites("accepted with 500", lambda body: body, status=500))
+    error = await outcome(adapter, jobs.default_model())
+    assert isinstance(error, Ambiguous)
+    assert error.ids.task_id == vendor.ledger[0].task_id
 
 
 # Refusals

@@ -9,7 +9,8 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.outbound.client import OutboundError
 from imageedit_server.providers.base import Finished, InProgress, Output, VendorTaskUnknown
-from imageedit_server.providers.suitme import AskAgain, SuitmeAdapter
+from imageedit_server.providers.suitme import SuitmeAdapter
+from imageedit_server.providers.suitme.standings import AskAgain
 from tests.providers.adapters import Reports, accepted_by
 from tests.providers.suitme.conftest import API_KEY
 from tests.providers.suitme.jobs import Jobs
@@ -114,13 +115,29 @@ async def test_an_odd_id_stays_one_segment(work: Work, task_id: str, path: str) 
     assert work.vendor.calls("tasks")[0].path == path
 
 
-@pytest.mark.parametrize(
-    "status", ["submitted", "processing", "paused", "COMPLETED", "", None, 7, ["failed"]]
-)
-async def test_every_other_status_is_running(work: Work, status: object) -> None:
+@pytest.mark.parametrize("status", ["submitted", "processing"])
+async def test_a_job_that_works_is_running(work: Work, status: object) -> None:
     """F47: also when a picture is there already."""
     found = await work.answers(data("status", status=status, image={"image_url": URL}))
     assert found == InProgress(progress_percent=0)
+
+
+@pytest.mark.parametrize("status", ["paused", "", None, 7, ["failed"]])
+async def test_every_other_status_is_running(work: Work, status: object) -> None:
+    assert await work.answers(data("status", status=status)) == InProgress(progress_percent=0)
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "success", "paused", "", None, 7, ["failed"]])
+async def test_a_picture_that_is_there_is_a_success_whatever_the_word(work: Work, status: object) -> None:
+    found = await work.answers(data("status", status=status, image={"image_url": URL}))
+    assert found == Finished(outputs=(Output(url=URL),))
+
+
+@pytest.mark.parametrize("status", ["FAILED", "error", "cancelled", "stopped", None])
+async def test_a_message_of_error_is_a_failure_whatever_the_word(work: Work, status: object) -> None:
+    found = await work.answers(data("status", status=status, error_message="It fell. CORS policy."))
+    assert isinstance(found, Failure)
+    assert (found.reason, found.provider_message) == (Reason.PROVIDER_FAILED, "It fell. CORS policy.")
 
 
 async def test_a_job_may_work_for_ever(work: Work) -> None:

@@ -99,7 +99,7 @@ UNREADABLE = (
             value=b'"abc"',
             number=b'{"code":0,"data":{"task_id":%s}}',
             wrong_data={"a list": b'["abc"]'},
-            wrong_codes={"a string": b'"0"', "false": b"false"},
+            wrong_codes={"a word": b'"ok"', "false": b"false"},
         )
     ),
     sends("no code", b'{"msg":"accepted","data":{"task_id":"abc"}}'),
