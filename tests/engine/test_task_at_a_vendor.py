@@ -324,7 +324,7 @@ async def test_a_result_that_is_not_there_yet_is_waited_for(
 
 
 async def test_a_result_at_an_http_address_without_https_is_told_so(house: House, vendor: Vendor) -> None:
-    """The host may be away for a moment; that it has no https is believed after 18 s."""
+    """The host may be away for a moment; that it has no https is believed after 78 s."""
     url = "http://cdn.test/1?signature=secret"
     away = FetchFailed("Nobody there. It was tried as https instead of http.", tried_as_https=True)
     vendor.files[url] = [away] * MAX_NO_HTTPS

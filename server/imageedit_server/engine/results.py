@@ -35,8 +35,8 @@ MAX_LOST_WORKERS = 5
 """How many worker processes may be lost over a picture before it is held to be the picture's fault."""
 MAX_NOT_THERE = 1 + len(RETRY_SECONDS)
 """How often a result may be missing before it is gone: for 38 of the 60 s that stores take at most."""
-MAX_NO_HTTPS = len(RETRY_SECONDS)
-"""How often the host of an http address may be unreachable over https: for 18 s."""
+MAX_NO_HTTPS = 3 + len(RETRY_SECONDS)
+"""How often the host of an http address may be unreachable over https: for 78 s."""
 
 _log = logging.getLogger(__name__)
 
