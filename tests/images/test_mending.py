@@ -164,6 +164,12 @@ def test_any_damage_is_mended_or_refused(data: bytes) -> None:
 # What is not taken is named
 
 
+def test_an_animation_of_another_format_is_named() -> None:
+    moving = encoded(photo(), "WEBP", save_all=True, append_images=[photo().rotate(180)])
+    with pytest.raises(InspectionFailed, match="is an animated WebP picture, which is not taken"):
+        make_good(moving, max_pixels=MAX_PIXELS)
+
+
 @pytest.mark.parametrize(
     ("content", "name"),
     [

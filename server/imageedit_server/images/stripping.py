@@ -93,13 +93,14 @@ def _is_look(marker: int, body: bytes) -> bool:
 
 def webp_variants(data: Data) -> Iterator[bytes]:
     """Cut; without EXIF and XMP; with nothing but the looks."""
-    chunks = list(_webp_chunks(data))
+    chunks = list(webp_chunks(data))
     yield _webp(chunks)
     yield _webp(_without_flags(chunks, (b"EXIF", b"XMP ")))
     yield _webp([(kind, chunk) for kind, chunk in _without_flags(chunks, ()) if kind in _WEBP_LOOKS])
 
 
-def _webp_chunks(data: Data) -> Iterator[tuple[bytes, bytes]]:
+def webp_chunks(data: Data) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the kind and the bytes of every chunk, in the order of the file."""
     start, end = 12, min(8 + int.from_bytes(data[4:8], "little"), len(data))
     while start + 8 <= end:
         length = int.from_bytes(data[start + 4 : start + 8], "little")
