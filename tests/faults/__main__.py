@@ -23,7 +23,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="imageedit-faults-"))
     print(f"faults, in {folder}", flush=True)
     try:
-        report = asyncio.run(run(folder, plan.quick if given.quick else plan.storm, _say))
+        report = asyncio.run(run(folder, plan.quick if given.quick else plan.storm, told=_say))
     except NoCompiler:
         print("faults: SKIPPED, there is no C compiler (cc, gcc or clang) to build the shim with")
         return 0

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,33 +62,46 @@ class Report:
         }
 
 
-async def run(folder: Path, plan: Plan, told: Told = lambda _: None) -> Report:
-    """Let the calls of an edit fail as planned, at every vendor. Raises ``NoCompiler``."""
+async def run(
+    folder: Path,
+    plan: Plan,
+    *,
+    bug: str = "",
+    vendors: Sequence[str] = VENDORS,
+    places: int = PLACES,
+    told: Told = lambda _: None,
+) -> Report:
+    """Let the calls of an edit fail as planned, at these vendors. Raises ``NoCompiler``.
+
+    ``bug`` is one of ``planting.BUGS`` that the servers have.
+    """
     library = compiled(SHIM, folder)
     if library is None:
         raise NoCompiler
     report, began = Report(), time.monotonic()
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(ForkedServers("tests.faults.planting", library))
-        places = [await stack.enter_async_context(_place(folder, servers, n)) for n in range(PLACES)]
-        traces = [await _warm(place) for place in places]
+        working = [
+            await stack.enter_async_context(_place(folder / f"place-{number}", servers, bug))
+            for number in range(places)
+        ]
+        traces = await asyncio.gather(*(_warm(place, vendors) for place in working))
         rows = iter([(vendor, fault) for vendor, trace in traces[0].items() for fault in plan(trace)])
-        await asyncio.gather(*(_work(place, rows, report, told) for place in places))
+        await asyncio.gather(*(_work(place, rows, report, told) for place in working))
     report.seconds = time.monotonic() - began
     return report
 
 
-def _place(folder: Path, servers: ForkedServers, number: int) -> Place:
-    own = folder / f"place-{number}"
-    own.mkdir()
-    return Place(own, servers)
+def _place(folder: Path, servers: ForkedServers, bug: str) -> Place:
+    folder.mkdir()
+    return Place(folder, servers, bug)
 
 
-async def _warm(place: Place) -> dict[str, Trace]:
+async def _warm(place: Place, vendors: Sequence[str]) -> dict[str, Trace]:
     """Let everything be imported; return the calls of an edit at each vendor."""
-    for vendor in VENDORS:
+    for vendor in vendors:
         await place.edit(vendor)
-    return {vendor: (await place.edit(vendor)).seen.trace for vendor in VENDORS}
+    return {vendor: (await place.edit(vendor)).seen.trace for vendor in vendors}
 
 
 async def _work(place: Place, rows: Rows, report: Report, told: Told) -> None:

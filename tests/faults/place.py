@@ -58,7 +58,8 @@ TWICE, OTHER_BYTES, STUCK = "paid twice", "other bytes", "stuck"
 class Place:
     """One data directory and what serves on it. Used as a context manager."""
 
-    def __init__(self, folder: Path, servers: ForkedServers) -> None:
+    def __init__(self, folder: Path, servers: ForkedServers, bug: str = "") -> None:
+        self._bug = bug and f"{bug}:"
         self._folder = folder
         self._servers = servers
         self._vendors: Mapping[str, Paid] = {}
@@ -88,7 +89,7 @@ class Place:
         self._life: ForkedServer = await self._servers.start(
             serve_arguments(self._config, self._folder / "data"),
             self._folder / "server.log",
-            bug=str(self._control.path),
+            bug=f"{self._bug}{self._control.path}",
         )
         addresses = await self._life.ready()
         assert addresses, f"the server does not start: {self._folder}/server.log"

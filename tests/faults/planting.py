@@ -5,6 +5,8 @@ How often and how long it tries is its own.
 """
 
 import ctypes
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from imageedit_server.engine import breaker, dispatcher, recorder, results, retries
 from imageedit_server.runtime.clock import SystemClock
@@ -15,8 +17,14 @@ LONGEST_TRY_SECONDS = 60.0
 """Who sleeps longer does not wait for a second try: leases, retention."""
 
 
-def plant(control: str) -> None:
-    """Begin to count the calls of this process for whoever has the file ``control``."""
+def plant(order: str) -> None:
+    """Begin to count the calls of this process for whoever has the file that ``order`` names.
+
+    A name of ``BUGS`` may stand before it, with a colon between.
+    """
+    bug, _, control = order.rpartition(":")
+    if bug:
+        BUGS[bug]()
     if ctypes.CDLL(None).faults_begin(control.encode()) != 0:
         raise OSError(f"the shim cannot map {control}")
     _shorten_pauses()
@@ -35,3 +43,35 @@ def _shorten_pauses() -> None:
     dispatcher.SWEEP_SECONDS = 10 * PAUSE_SECONDS
     recorder.FULL_RETRY_SECONDS = PAUSE_SECONDS
     results.RETRY_SECONDS = (PAUSE_SECONDS,) * 5
+
+
+# Bugs that the loops must find, or their silence means nothing
+
+
+def _forget_answers() -> None:
+    """What was answered before a restart is thrown away."""
+
+    async def forget(tools: Any, _catalog: Any) -> None:
+        for stored in await tools.answered.open():
+            tools.answered.drop(stored.path)
+
+    vars(dispatcher)["match"] = forget
+
+
+def _give_up() -> None:
+    """A result that cannot be kept just now counts as bad."""
+    bring = results.Results._bring_once
+
+    async def once(self: Any, output: Any) -> Any:
+        try:
+            return await bring(self, output)
+        except OSError as error:
+            raise results.BadResult(str(error)) from None
+
+    results.Results._bring_once = once  # type: ignore[method-assign]
+
+
+BUGS: Mapping[str, Callable[[], None]] = {
+    "forgets answers": _forget_answers,
+    "gives up without a descriptor": _give_up,
+}
