@@ -79,6 +79,10 @@ class _Scarce:
         self._open()
         return await self._house.library.add_bytes(data, field=field)
 
+    def holding(self) -> Any:
+        """Have in hand what is kept within the block."""
+        return self._house.library.holding()
+
     def _open(self) -> None:
         if self._house.refusals:
             self._house.refusals -= 1
