@@ -50,6 +50,8 @@ CREATE_PATH = "/api/v1/jobs/createTask"
 RECORD_PATH = "/api/v1/jobs/recordInfo"
 CREDIT_PATH = "/api/v1/chat/credit"
 READ_SECONDS = 10.0
+EXPECTED_BYTES = 16 * 1024
+"""Of the answer to the paid call: an id, or an error and whatever stands before the vendor."""
 
 
 class KieOptions(ProviderOptions):
@@ -136,6 +138,7 @@ class KieAdapter(Adapter):
             path=CREATE_PATH,
             json=body,
             limit_seconds=self._options.submit_seconds,
+            expected_bytes=EXPECTED_BYTES,
             brief=brief_of(body.get("callBackUrl", "")),
         )
 

@@ -31,7 +31,7 @@ def decode_base64(text: str) -> bytes:
     start = head.end() if head else 0
     if len(text) - start > MAX_BASE64_CHARS:
         return b""
-    bare = "".join(text[start:].split())
+    bare = text[start:]
     return _decoded(bare) or _decoded(_mended(bare))
 
 
@@ -75,5 +75,5 @@ def _decoded(text: str) -> bytes:
 
 def _mended(text: str) -> str:
     """Write Base64 of any dialect in the plain one."""
-    bare = _ESCAPED_LINE_END.sub("", text).translate(_FROM_URL_SAFE).rstrip("=")
+    bare = _ESCAPED_LINE_END.sub("", "".join(text.split())).translate(_FROM_URL_SAFE).rstrip("=")
     return bare + "=" * (-len(bare) % 4)

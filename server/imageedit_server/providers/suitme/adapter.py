@@ -56,6 +56,9 @@ MAX_INSTRUCTION_CHARS = 32_000
 MAX_TASK_BYTES = 32 * MIB
 """Of the answer to a poll: older builds of the vendor put the whole picture into it."""
 
+EXPECTED_BYTES = 16 * 1024
+"""Of the answer to the paid call: an id, or an error and whatever stands before the vendor."""
+
 
 class SuitmeOptions(ProviderOptions):
     """The settings of a Suitme service. It has no public home, so that its address must be given."""
@@ -120,7 +123,12 @@ class SuitmeAdapter(Adapter):
         """Describe the creation of the job."""
         form = prepared.payload
         assert isinstance(form, Form)
-        return PaidCall(path=form.path, json=form.body, limit_seconds=self._submit_seconds)
+        return PaidCall(
+            path=form.path,
+            json=form.body,
+            limit_seconds=self._submit_seconds,
+            expected_bytes=EXPECTED_BYTES,
+        )
 
     def understand(self, answer: Answer) -> Accepted:
         """Return the id of the created job."""
