@@ -35,6 +35,7 @@ from imageedit_server.engine.answered import Answered
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.inputs import Inputs
 from imageedit_server.engine.recorder import Tools
+from imageedit_server.engine.restoring import RestoredCopy, Said
 from imageedit_server.engine.results import Results
 from imageedit_server.feed.base import Feed
 from imageedit_server.feed.local import LocalFeed
@@ -65,8 +66,9 @@ from imageedit_server.settings import (
     parse_address,
 )
 from imageedit_server.store.archive import Archive
-from imageedit_server.store.database import Database
+from imageedit_server.store.database import Database, StoreRefused
 from imageedit_server.store.quotas import Quota
+from imageedit_server.store.restoring import COPIED, last_place, newest_task, served_from
 from imageedit_server.store.sqlite.archive import SqliteArchive
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.telemetry.health import DiskSpace, Readiness
@@ -109,15 +111,18 @@ class Server:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Server]:
-    """Build and start everything; stop it when the block ends.
+async def running(
+    settings: Settings, *, clock: Clock | None = None, said: Said | None = None
+) -> AsyncIterator[Server]:
+    """Build and start everything; stop it when the block ends. ``said`` is the operator's word of the data.
 
     Raises ``SettingsError``, ``StoreRefused``, ``ModelClash``, ``Unusable``, ``Unsupported`` and
     ``CannotListen`` when it cannot start.
     """
     async with AsyncExitStack() as stack:
         storage = await _open_storage(settings, clock or SystemClock(), stack)
-        work = _build_work(settings, storage, stack)
+        restored = await _restored(settings, storage.database, said or Said())
+        work = _build_work(settings, storage, stack, restored)
         stack.push_async_callback(work.use_cases.erasing.close)
         doors = await _open_doors(settings, storage, work, stack)
         services = _start_services(settings, storage, work, doors)
@@ -134,6 +139,23 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             feed=storage.feed,
             draining=storage.draining,
         )
+
+
+async def _restored(settings: Settings, database: Database, said: Said) -> RestoredCopy | None:
+    """Return what is to be settled where the data are a copy. Raises ``StoreRefused`` where nobody knows."""
+    place, known = database.place(), await database.read(last_place)
+    if known == COPIED or said.restored or said.resubmit:
+        through = await database.read(newest_task)
+        return RestoredCopy(place=place, through=through, resubmit=said.resubmit)
+    if known not in (None, place) and not said.moved:
+        raise StoreRefused(
+            f"{settings.server.data_dir} was last served from another place: it is a copy, or it was moved."
+            " Start with --restored if it is a copy, so that nothing is paid for twice, or with --moved if it"
+            " is the only one"
+        )
+    if known != place:
+        await database.record(served_from, place)
+    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,7 +197,9 @@ class _Work:
     dispatcher: Dispatcher
 
 
-def _build_work(settings: Settings, storage: _Storage, stack: AsyncExitStack) -> _Work:
+def _build_work(
+    settings: Settings, storage: _Storage, stack: AsyncExitStack, restored: RestoredCopy | None
+) -> _Work:
     pool = WorkerPool()
     stack.push_async_callback(pool.aclose)
     catalog = _catalog(settings, storage.clock, pool, _connector(stack, storage.clock))
@@ -203,6 +227,7 @@ def _build_work(settings: Settings, storage: _Storage, stack: AsyncExitStack) ->
             catalog,
             concurrency=settings.engine.concurrency,
             lease_seconds=settings.engine.lease_seconds,
+            restored=restored,
         ),
     )
 

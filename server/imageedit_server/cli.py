@@ -14,6 +14,7 @@ import typer
 import imageedit_server
 from imageedit_server.access.keys import add_key
 from imageedit_server.access.reload import Unusable
+from imageedit_server.engine.restoring import Said
 from imageedit_server.maintenance import Finding, backup, check
 from imageedit_server.outbound.redaction import redact
 from imageedit_server.process import serve
@@ -74,16 +75,31 @@ def serve_command(
         str | None, typer.Option(metavar="HOST:PORT", help="Where health and callbacks listen.")
     ] = None,
     data_dir: DataDir = None,
+    *,
+    restored: Annotated[
+        bool,
+        typer.Option("--restored", metavar="", help="The data are a copy: pay for none of its open tasks."),
+    ] = False,
+    resubmit_restored: Annotated[
+        bool,
+        typer.Option(
+            "--resubmit-restored", metavar="", help="They are, and the original paid for none: send them."
+        ),
+    ] = False,
+    moved: Annotated[
+        bool, typer.Option("--moved", metavar="", help="The data are no copy: they are in a new place.")
+    ] = False,
 ) -> None:
     """Serve until SIGTERM. Prints one line when ready; logs go to stderr."""
     given = {"listen": listen, "http_listen": http_listen, "data_dir": data_dir}
+    said = Said(restored=restored, moved=moved, resubmit=resubmit_restored)
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
         settings = settings_from_environment(config, overrides)
         logs.configure(sys.stderr, as_json=_as_json(settings.log), level=settings.log.level, redact=redact)
         _prepare_process()
         with asyncio.Runner() as runner:
-            code = runner.run(serve(settings, announce))
+            code = runner.run(serve(settings, announce, said))
         gc.freeze()  # or the interpreter's last look at every object takes longer than the drain
     except (SettingsError, StoreRefused, ModelClash, Unusable, Unsupported, CannotListen) as error:
         _refuse(str(error))

@@ -8,22 +8,24 @@ from collections.abc import Callable
 from typing import Any
 
 from imageedit_server.bootstrap import running
+from imageedit_server.engine.restoring import Said
 from imageedit_server.runtime.tasks import cancel
 from imageedit_server.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 
-async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
+async def serve(settings: Settings, announce: Callable[[str], None], said: Said | None = None) -> int:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain at once (F18).
 
-    ``announce`` gets the one line that says ready. Returns the exit code: 0, or that of the second signal.
+    ``announce`` gets the one line that says ready. ``said`` is the operator's word of the data. Returns the
+    exit code: 0, or that of the second signal.
     Raises the error of a store that can no longer be trusted.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret (P26)
     stop, hurry = _signals()
     drain: asyncio.Task[int | None] | None = None
-    async with running(settings) as server:
+    async with running(settings, said=said) as server:
         announce(f"ready grpc={server.grpc_address} http={server.http_address}")
         await _first(stop, server.broken)
         if stop.done():

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from imageedit_server.engine.restoring import Said
 from imageedit_server.store.database import StoreRefused
 from tests.powerloss.workload import Vendor
 from tests.servers.config import write_config
@@ -70,7 +71,7 @@ def _build(control: str, *options: str) -> Command:
 @asynccontextmanager
 async def in_this_process(disk: Path, vendor: Vendor) -> AsyncIterator[str]:
     """Serve with everything that the program has."""
-    async with serving_here(_config(disk, vendor), disk / DATA) as server:
+    async with serving_here(_config(disk, vendor), disk / DATA, said=Said(moved=True)) as server:
         yield server.grpc_address
 
 
@@ -84,7 +85,7 @@ async def as_process(disk: Path, vendor: Vendor, command: Command | None = None)
 @asynccontextmanager
 async def process(disk: Path, vendor: Vendor, command: Command) -> AsyncIterator[Server]:
     """Start a program, wait until it serves, and leave nothing of it behind."""
-    arguments = serve_arguments(_config(disk, vendor), disk / DATA)
+    arguments = [*serve_arguments(_config(disk, vendor), disk / DATA), "--moved"]  # the disk is made anew
     async with Servers(disk.parent) as servers:
         server = await servers.run(*arguments, command=command.words, environment=command.environment)
         try:

@@ -19,6 +19,7 @@ from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.late_results import LateResults
 from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.rereading import read_kept_again
+from imageedit_server.engine.restoring import RestoredCopy, settle
 from imageedit_server.engine.run import Run
 from imageedit_server.engine.unread import match
 from imageedit_server.providers.catalog import Catalog
@@ -50,11 +51,18 @@ class Dispatcher:
     """Keeps up to ``concurrency`` tasks moving. Start it with ``serve``, end it with ``drain``."""
 
     def __init__(
-        self, tools: Tools, catalog: Catalog, *, concurrency: int = 64, lease_seconds: float = 30
+        self,
+        tools: Tools,
+        catalog: Catalog,
+        *,
+        concurrency: int = 64,
+        lease_seconds: float = 30,
+        restored: RestoredCopy | None = None,
     ) -> None:
         self._tools = tools
         self._catalog = catalog
         self._concurrency = concurrency
+        self._restored = restored
         self._lease = timedelta(seconds=lease_seconds)
         self._monotonic = asyncio.get_running_loop().time
         self._gates = {
@@ -83,6 +91,8 @@ class Dispatcher:
         """Recover what a dead owner left (P7), then work until cancelled."""
         await self._recover()
         kept = await match(self._tools, self._catalog)
+        if self._restored is not None:
+            await settle(self._restored, self._tools, self._catalog)
         self._gone = await self._tools.database.read(open_providers) - {NO_PROVIDER, *self._gates}
         for task_id in await self._tools.database.read(called_late):
             self.late.collect(task_id)

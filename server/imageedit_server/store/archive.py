@@ -35,7 +35,9 @@ class Archive(Protocol):
         ...
 
     def copy_to(self, folder: Path) -> None:
-        """Make in ``folder`` a durable copy of the data as of one moment. Raises ``StoreRefused``.
+        """Make in ``folder`` a durable copy of the data as of one moment, marked as one.
+
+        Raises ``StoreRefused``.
 
         A server that writes on must not make it begin anew.
         """

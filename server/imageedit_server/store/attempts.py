@@ -71,9 +71,15 @@ def begin_attempt(
         return transition(replace(status, attempts=(*status.attempts, attempt)), now)
 
     task = append_event(connection, row, announce, attempt.submit_time, {})
+    insert_attempt(connection, row.number, attempt, token_sha256)
+    return task
+
+
+def insert_attempt(connection: Connection, task: int, attempt: Attempt, token_sha256: str) -> None:
+    """Write the row of a new attempt of the task of this number."""
     _INSERT.run(
         connection,
-        task=row.number,
+        task=task,
         number=attempt.number,
         provider=attempt.provider,
         token_sha256=token_sha256,
@@ -81,14 +87,13 @@ def begin_attempt(
         billing=attempt.billing.value,
         vendor_task_id=None,
         vendor_request_id="",
-        error=None,
+        error=codec.ERROR.dump(attempt.error) if attempt.error else None,
         submit_time=to_micros(attempt.submit_time),
         end_time=None,
         result_urls=None,
         late_images="[]",
         kept_bytes=0,
     )
-    return task
 
 
 def learn(connection: Connection, key: AttemptKey, fact: Fact) -> None:

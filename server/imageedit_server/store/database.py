@@ -58,6 +58,13 @@ class Database(Protocol):
         """Make durable what was asked for, then let go of everything."""
         ...
 
+    def place(self) -> int:
+        """Return a number, not 0, by which a copy of the data is told from them: the same at every start.
+
+        Known once it is open.
+        """
+        ...
+
     async def recover(self) -> None:
         """Let go of the leases of every owner that is known to be dead; others run out by themselves (P7).
 

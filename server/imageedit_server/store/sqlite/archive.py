@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.migrations import SCHEMA_VERSION, steps_from
+from imageedit_server.store.restoring import COPIED
 from imageedit_server.store.sqlite.copying import copy_database
 from imageedit_server.store.sqlite.file import DATABASE_NAME, LOCK_NAME, driver, open_reader, schema_of
 from imageedit_server.store.tables import from_micros
@@ -16,6 +17,8 @@ _UNSOUND_LOGS = """
         seq <> (SELECT coalesce(max(seq), 0) FROM task_event WHERE task_event.task = task.number)
         OR seq <> (SELECT count(*) FROM task_event WHERE task_event.task = task.number)
 """
+PLACES_SINCE = 3
+"""The schema since which the data know where they were served from."""
 _SCHEMA_STEP = "SELECT time, version FROM schema_step WHERE number = ?"
 _IMAGES = "SELECT image_id, max(size_bytes) FROM image GROUP BY image_id ORDER BY image_id"
 
@@ -62,7 +65,8 @@ class SqliteArchive:
 
     def copy_to(self, folder: Path) -> None:
         with self._reading() as cursor:
-            copy_database(cursor, folder / DATABASE_NAME)
+            knows_places = schema_of(cursor) >= PLACES_SINCE
+            copy_database(cursor, folder / DATABASE_NAME, mark=_mark if knows_places else None)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -73,3 +77,9 @@ class SqliteArchive:
                 yield driver(connection)
             except sqlite3.DatabaseError as error:
                 raise StoreRefused(f"{self._path} is damaged: {error}") from None
+
+
+def _mark(copy: sqlite3.Connection) -> None:
+    """Let the first start on a copy know that it is one."""
+    with copy:
+        copy.execute("INSERT OR REPLACE INTO data_dir (number, lock_inode) VALUES (1, ?)", [COPIED])

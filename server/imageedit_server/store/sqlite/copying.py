@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.runtime.files import make_durable
 
 
-def copy_database(source: sqlite3.Connection, target: Path) -> None:
+def copy_database(
+    source: sqlite3.Connection, target: Path, *, mark: Callable[[sqlite3.Connection], object] | None = None
+) -> None:
     """Make ``target`` a durable copy of a database, as of one moment; what it was before is replaced then.
 
+    ``mark`` changes the copy before anybody else sees it.
     The source is read in one go, so that a server that writes on never makes it begin anew. A copy that fails
     leaves nothing.
     """
@@ -21,6 +25,8 @@ def copy_database(source: sqlite3.Connection, target: Path) -> None:
         os.close(os.open(half, os.O_CREAT | os.O_EXCL, 0o600))
         with closing(sqlite3.connect(half)) as copy:
             source.backup(copy)
+            if mark is not None:
+                mark(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # so that the copy is this one file
         make_durable(half)
         failpoint("copy_before_rename")

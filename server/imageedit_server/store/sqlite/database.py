@@ -104,6 +104,10 @@ class SqliteDatabase:
             connection.close()
         os.close(self._lock)
 
+    def place(self) -> int:
+        """Return the inode of the lock: whoever copies the folder makes another file of it."""
+        return os.fstat(self._lock).st_ino
+
     async def recover(self) -> None:
         """Forget every lease: the lock on the file proves the former owner dead (P7)."""
         await self.record(_forget_leases)

@@ -12,6 +12,7 @@ from typing import cast
 from sqlalchemy import URL, Connection, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from imageedit_server.runtime.files import make_durable
 from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.dialect import DIALECT
 from imageedit_server.store.migrations import SCHEMA_VERSION, note_schema
@@ -44,6 +45,7 @@ def take_lock(path: Path) -> int:
             f"server.data_dir: another server is using {path.parent}; stop it, or choose another folder with"
             " server.data_dir or --data-dir"
         ) from None
+    make_durable(path.parent)  # the database will remember this very file
     return descriptor
 
 
