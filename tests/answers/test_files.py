@@ -163,6 +163,11 @@ async def test_a_start_finds_what_nobody_acted_on_the_oldest_call_first(folder: 
     assert files_in(folder) == [first]
 
 
+def test_a_folder_that_was_not_made_yet_has_none(tmp_path: Path) -> None:
+    """The sweep may look before the engine has opened it."""
+    assert list(stored_in(tmp_path / "answers")) == []
+
+
 async def test_a_file_is_never_used_twice(folder: Path) -> None:
     """The rest of another tenant's answer would stand behind a shorter one."""
     answers = await opened(folder)

@@ -32,9 +32,10 @@ class Stored:
 def stored_in(folder: Path, *, clean: bool = False) -> Iterator[Stored]:
     """Yield the answers in a folder; with ``clean`` remove the files that hold none.
 
-    What cannot be read is left out. Raises ``OSError`` for the folder alone.
+    What cannot be read is left out, and a folder that was not made yet has none. Raises ``OSError`` for the
+    folder alone.
     """
-    for path in folder.iterdir():
+    for path in folder.iterdir() if folder.exists() else ():
         try:
             stored = _stored(path)
         except FileNotFoundError:  # removed meanwhile
