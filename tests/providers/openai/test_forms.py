@@ -13,6 +13,7 @@ from imageedit_server.providers.base import Ambiguous, Finished, Output, Refused
 from imageedit_server.providers.openai import OpenaiAdapter, answers
 from imageedit_server.providers.openai.answers import reply_bytes
 from imageedit_server.providers.openai.asks import Ask, ask_of, brief_of
+from imageedit_server.providers.openai.streams import stream_of
 from tests.providers.adapters import NOW
 from tests.providers.openai.conftest import MakeAdapter
 from tests.providers.openai.jobs import picture
@@ -94,6 +95,13 @@ def test_a_picture_beside_an_error_arrives_and_the_error_is_named(adapter: Opena
 def test_an_event_that_cannot_be_read_is_noted(adapter: OpenaiAdapter) -> None:
     finished = adapter.understand(answer(FORMS["a ping that cannot be read"](CONTENT, URL)))
     assert finished.warnings == ("1 event of the provider's stream could not be read.",)
+
+
+def test_of_many_events_what_counts_is_kept() -> None:
+    """Each would take ten times its size in memory."""
+    stream = stream_of(b"data:{}\n\n" * 50_000 + FORMS["events"](CONTENT, URL).body)
+    assert (stream.outputs, stream.events) == ([Output(content=CONTENT)], 50_002)
+    assert stream.last is not None
 
 
 def test_a_failure_in_a_response_is_what_it_says(adapter: OpenaiAdapter) -> None:

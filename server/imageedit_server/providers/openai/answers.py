@@ -4,9 +4,7 @@ Pure, and the same for an answer that comes now and for one that was kept: a pic
 whatever the answer is labelled as and whatever was asked for (P31).
 """
 
-import io
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,10 +16,10 @@ from imageedit_server.providers.base import Ambiguous, Finished, Output, SubmitE
 from imageedit_server.providers.openai.asks import Ask, ask_of
 from imageedit_server.providers.openai.decoding import MAX_BASE64_CHARS, ends_as_picture, is_picture
 from imageedit_server.providers.openai.error_bodies import error_of, errors_in
-from imageedit_server.providers.openai.events import Event, events_in
 from imageedit_server.providers.openai.finding import entries_of, read_picture
 from imageedit_server.providers.openai.refusals import Judge, request_id_of
 from imageedit_server.providers.openai.results import NoPicture, finished, read_result
+from imageedit_server.providers.openai.streams import Stream, stream_of
 from imageedit_server.providers.outcomes import ambiguous, lost
 from imageedit_server.providers.web_pages import web_page_words
 
@@ -107,8 +105,9 @@ class _Success:
     def _read_text(self, content: bytes, error: BadBody) -> Finished:
         if entries_of(content[:_HEAD_BYTES].decode("ascii", "replace")):
             return self._read_bare(content.decode("ascii", "replace"))
-        if events := _events(content):
-            return self._read_events(events)
+        stream = stream_of(content)
+        if stream.events:
+            return self._read_stream(stream)
         if self._answer.ended is not Ended.WHOLE:
             raise lost(self._answer)
         if page := web_page_words(content):
@@ -117,34 +116,23 @@ class _Success:
         message = f"The provider answered with success, but not readably. {error}"
         raise ambiguous(message, vendor_trouble=False) from error
 
-    def _read_events(self, events: list[Event]) -> Finished:
+    def _read_stream(self, stream: Stream) -> Finished:
         """Take what was paid for, whatever else the stream says."""
-        made = _made_in(events)
-        entries = [entry for event in made for entry in entries_of(event.value)]
-        outputs = dict.fromkeys(output for entry in entries if (output := read_picture(entry)))
-        unreadable = sum(event.value is None for event in events)
+        outputs = stream.outputs
         if not outputs:
-            self._check_ended(events, is_begun=len(made) > 0)
-        result = finished(
-            list(outputs),
-            self._ask,
-            self._request_id,
-            given=max(len(outputs), 1),
-            value=made[-1].value,
-        )
-        return replace(result, warnings=(*result.warnings, *_unreadable(unreadable)))
+            self._check_meant(stream)
+        result = finished(outputs, self._ask, self._request_id, given=max(len(outputs), 1), value=stream.last)
+        return replace(result, warnings=(*result.warnings, *_unreadable(stream.unreadable)))
 
-    def _check_ended(self, events: list[Event], *, is_begun: bool) -> None:
+    def _check_meant(self, stream: Stream) -> None:
         """Raise what a stream without a picture means, unless it meant to send one."""
-        failed = [event for event in events if event.is_error]
-        if failed:
-            begun = any(event.is_partial for event in events)
-            raise self._broken_off(failed[0].value, begun=begun)
-        if is_begun:
+        if stream.failed is not None:
+            raise self._broken_off(stream.failed, begun=stream.has_partial)
+        if stream.is_meant:
             return
         if self._answer.ended is not Ended.WHOLE:
             raise lost(self._answer)
-        if any(event.value is None for event in events):
+        if stream.unreadable:
             raise ambiguous("The provider's stream of events cannot be read.")
         raise ambiguous("The provider's stream of events ended without the picture.")
 
@@ -166,25 +154,6 @@ class _Success:
             vendor_trouble=verdict.vendor_trouble,
             ids=verdict.ids,
         )
-
-
-def _made_in(events: list[Event]) -> list[Event]:
-    """Return the events whose pictures are the result: those that say so, or else all but the partial."""
-    made = [event for event in events if not event.is_partial and entries_of(event.value)]
-    return [event for event in made if event.is_final] or made
-
-
-def _events(content: bytes) -> list[Event]:
-    """Return the events of a body; one line alone is one only if it says so."""
-    if content.startswith(b"<"):
-        return []
-    is_one = b"\n" in content or b"\r" in content or content.startswith(b"data:")
-    return list(events_in(_lines(content))) if is_one else []
-
-
-def _lines(content: bytes) -> Iterator[str]:
-    with io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors="replace") as text:
-        yield from (line.removesuffix("\n") for line in text)
 
 
 def _beside(error: SubmitError) -> str:
