@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import product
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select, update
@@ -17,6 +18,7 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.task import Attempt, Outcome, Stage, State
 from imageedit_server.feed.base import Feed
+from imageedit_server.store.answers import answer_is_gone, answered_attempt, learn_from_file, token_of
 from imageedit_server.store.attempts import (
     CALLBACK_LIFE,
     LEARNT_AFTER,
@@ -31,13 +33,14 @@ from imageedit_server.store.attempts import (
     late_collected,
     learn,
     learn_and_change,
+    learn_and_end,
     note_answer,
     result_urls,
 )
 from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import cancel_task, change
 from imageedit_server.store.dialect import Taken
-from imageedit_server.store.queries import find_task, get_image, get_task
+from imageedit_server.store.queries import events_after, find_task, get_image, get_task
 from imageedit_server.store.retention import forget_tasks
 from imageedit_server.store.tables import ATTEMPT, USAGE
 from tests.store.making import (
@@ -185,6 +188,64 @@ async def test_a_fact_and_its_decision_are_one_commit(database: Database) -> Non
     assert task == await database.read(get_task, TENANT, key.task_id)
     assert task.status.stage is Stage.WAITING
     assert task.status.attempts[0].vendor_task_id == "v"
+
+
+IMAGE = image("e")
+AT_ONCE: dict[str, Any] = {
+    "reach": partial(transitions.enter, stage=Stage.DOWNLOADING),
+    "end": partial(transitions.succeed, images=(IMAGE,)),
+    "images": (IMAGE,),
+    "now": LATER,
+}
+
+
+async def test_a_result_that_is_home_at_once_is_one_commit_and_two_events(database: Database) -> None:
+    claimed, key = await submitted(database)
+    task = await database.write(learn_and_end, claimed.lease, key, Fact(outcome=Outcome.SUCCEEDED), **AT_ONCE)
+    assert task is not None
+    assert task == await database.read(get_task, TENANT, key.task_id)
+    assert (task.status.state, task.status.images) == (State.SUCCEEDED, (IMAGE,))
+    told = await database.read(events_after, key.task_id, task.seq - 2, 10)
+    assert [event.task.status.stage for event in told] == [Stage.DOWNLOADING, None]
+
+
+async def test_a_result_that_is_home_after_the_end_is_a_fact_to_be_collected(database: Database) -> None:
+    claimed, key = await submitted(database)
+    await database.write(cancel_task, TENANT, key.task_id, LATER)
+    fact = Fact(outcome=Outcome.SUCCEEDED)
+    assert await database.write(learn_and_end, claimed.lease, key, fact, **AT_ONCE) is None
+    assert (await known(database, key)).outcome is Outcome.SUCCEEDED
+    assert await database.read(called_late) == [key.task_id]
+
+
+async def test_an_answer_is_its_attempts_by_the_token(database: Database) -> None:
+    """A number is used again where a database was restored; a token never is."""
+    _, key = await submitted(database)
+    token = await database.read(token_of, key)
+    found = await database.read(answered_attempt, key, token)
+    assert found is not None
+    assert (found.key, found.attempt.number, found.is_home) == (key, key.number, False)
+    assert await database.read(answered_attempt, key, "0" * 64) is None
+    assert await database.read(answered_attempt, AttemptKey("task_none", 1), token) is None
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_what_is_read_from_a_file_is_acted_on_now(database: Database, ended: bool) -> None:
+    _, key = await submitted(database)
+    if ended:
+        await database.write(cancel_task, TENANT, key.task_id, LATER)
+    await database.write(learn_from_file, key, Fact(outcome=Outcome.SUCCEEDED), LATER)
+    assert (await known(database, key)).outcome is Outcome.SUCCEEDED
+    assert await database.read(called_late) == ([key.task_id] if ended else [])
+    await database.write(learn_from_file, AttemptKey("task_none", 1), Fact(outcome=Outcome.SUCCEEDED), LATER)
+
+
+async def test_a_kept_answer_that_is_gone_counts_no_more(database: Database) -> None:
+    _, key = await submitted(database)
+    head = AnswerHead(status=200, size_bytes=10, time=LATER, kept=True)
+    await database.write(learn, key, Fact(outcome=Outcome.UNKNOWN, answer=head))
+    await database.write(answer_is_gone, key)
+    assert (await known(database, key)).answer == replace(head, kept=False)
 
 
 async def test_a_fact_is_kept_where_its_decision_is_not_made(database: Database) -> None:

@@ -384,7 +384,7 @@ class House:
         work = self.dispatcher.under_way.values()
         for task in (self.serving, *work):
             task.cancel()
-        await asyncio.gather(self.serving, *work, return_exceptions=True)
+        await asyncio.gather(self.serving, *work, self.dispatcher.late.stop(), return_exceptions=True)
         await self.answers.aclose()
         await self.database.close()
 

@@ -250,16 +250,44 @@ async def test_an_answer_that_had_come_is_read_again(
 
 
 @pytest.mark.parametrize("point", [IN_DOWNLOAD, BEFORE_COMMIT])
-async def test_a_result_whose_answer_is_gone_too_is_charged(
+async def test_a_result_whose_answer_is_gone_too_may_have_been_charged(
     house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
-    """A synchronous vendor that answers with bytes is never asked again: the task says what it cost."""
+    """A synchronous vendor that answers with bytes is never asked again: the task says what it may cost."""
     vendor.submit = finish_now
     task_id, _ = await die_and_restart(house, point, "plain", monkeypatch, lose_answers=True)
     task = await finished_in_time(house, task_id)
-    assert task.status.error is not None
-    assert task.status.error.reason is FailureReason.RESULT_EXPIRED
+    assert task.status.error == transitions.SUBMIT_OUTCOME_UNKNOWN
+    assert task.status.billing is Billing.MAY_HAVE_BEEN_CHARGED
+    assert len(vendor.paid) == 1
+
+
+@pytest.mark.parametrize("lose_answers", [False, True])
+async def test_a_result_that_is_long_on_its_way_is_known_to_be_charged(
+    house: House, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, lose_answers: bool
+) -> None:
+    """The success has a commit of its own then: a task whose answer is gone has expired, and was paid for."""
+    vendor.submit = finish_now
+    door, add = Door(), house.library.add_bytes
+
+    async def held(data: bytes, *, field: str) -> object:
+        if field == "result":
+            await door.wait()
+        return await add(data, field=field)
+
+    monkeypatch.setattr(house.library, "add_bytes", held)
+    task_id = await house.create("plain")
+    await house.reached(task_id, Stage.DOWNLOADING)
+    await house.kill()
+    if lose_answers:
+        await asyncio.to_thread(shutil.rmtree, house.folder / "answers")
+    await house.start()
+    task = await house.ended(task_id)
     assert task.status.billing is Billing.CHARGED
+    assert bool(task.status.images) is not lose_answers
+    if lose_answers:
+        assert task.status.error is not None
+        assert task.status.error.reason is FailureReason.RESULT_EXPIRED
     assert len(vendor.paid) == 1
 
 

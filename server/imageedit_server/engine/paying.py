@@ -46,6 +46,7 @@ class Paying:
         self._call: PaidCall | None = None
         self._key: AttemptKey | None = None
         self._place: Writing | None = None
+        self._saving: asyncio.Task[None] | None = None
 
     @property
     def is_described(self) -> bool:
@@ -88,8 +89,13 @@ class Paying:
             raise
         failpoint("answer_understood")
         if _is_all_there_is(meant):
-            await asyncio.wait([saving or self._save()], timeout=SAVE_SECONDS)
+            self._saving = saving or self._save()
         return meant
+
+    async def saved(self) -> None:
+        """Return when an answer that alone brings what was paid for is on the disk, or after a while."""
+        if self._saving is not None:
+            await asyncio.wait([self._saving], timeout=SAVE_SECONDS)
 
     async def read(self) -> Accepted | Finished:
         """Understand what an earlier run's calls brought. Raises ``SubmitError``."""

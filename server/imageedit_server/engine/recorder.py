@@ -41,6 +41,7 @@ from imageedit_server.store.attempts import (
     begin_attempt,
     learn,
     learn_and_change,
+    learn_and_end,
     result_urls,
 )
 from imageedit_server.store.claims import Claimed
@@ -247,6 +248,30 @@ class Recorder:
             usage=finished.usage,
         )
         await self._learn_and_decide(fact, _entering(Stage.DOWNLOADING, finished.warnings))
+
+    async def succeeded_at_once(self, finished: Finished, images: tuple[Image, ...]) -> None:
+        """The vendor made the result and it is home; reach DOWNLOADING and the end, in the same commit."""
+        reach = _entering(Stage.DOWNLOADING, finished.warnings)
+        fact = replace(self._success(), vendor_request_id=finished.vendor_request_id, usage=finished.usage)
+        fact = self._with_head(fact)
+        end = partial(transitions.succeed, images=images)
+        task = await self._keep_trying(
+            lambda now: self._database.record(
+                learn_and_end,
+                self._lease,
+                self.key,
+                _at(fact, now),
+                reach=reach,
+                end=end,
+                images=images,
+                now=now,
+            )
+        )
+        if task is None:
+            await self.late(images)
+            raise LeaseLost
+        self.task = task
+        self._tools.answered.acted_on(self.key)
 
     async def succeeded_in_vain(self) -> None:
         """The vendor reported success without a result."""

@@ -137,7 +137,8 @@ class Run:
             answer = await self._pay(call)
             if isinstance(answer, Finished):  # what came with the answer exists nowhere else yet
                 self._limit_to_grace()
-                await self._downloading.bring_home(answer)
+                if not self._downloading.is_home:
+                    await self._downloading.bring_home(answer)
             else:
                 self._limit_to_deadline()
         finally:

@@ -149,7 +149,7 @@ class Submitting:
             failpoint("submit_after_accepted")
             return
         try:
-            await self._downloading.begin(answer)
+            await self._downloading.take(answer, self._paying.saved)
         except LeaseLost:
             self._downloading.keep_late(answer)
             raise

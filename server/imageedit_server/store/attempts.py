@@ -3,7 +3,7 @@
 Facts are written once, by whoever learnt them, with or without a lease (P8).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -191,6 +191,26 @@ def learn_and_change(
         if found is not None and found.end_time is not None and fact.outcome is Outcome.SUCCEEDED:
             _hint(connection, found, now)
         return None
+
+
+def learn_and_end(
+    connection: Connection,
+    lease: Lease,
+    key: AttemptKey,
+    fact: Fact,
+    *,
+    reach: Transition,
+    end: Transition,
+    images: Sequence[Image],
+    now: datetime,
+) -> Task | None:
+    """Write a fact and two decisions that follow from it, of which the second ends the task with ``images``.
+
+    As ``learn_and_change`` in all else.
+    """
+    if learn_and_change(connection, lease, key, fact, reach, now) is None:
+        return None
+    return change(connection, lease, end, now, images=images)
 
 
 def call_back(
