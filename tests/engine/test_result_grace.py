@@ -13,6 +13,7 @@ from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.task import Outcome, Stage, State, Task
+from imageedit_server.engine import dispatcher
 from imageedit_server.providers.base import (
     Accepted,
     Finished,
@@ -62,6 +63,12 @@ WAYS: dict[str, Callable[[Vendor], None]] = {
     "a URL at a poll": lambda vendor: setattr(vendor, "poll", poll_with_a_url),
 }
 BY_A_URL = [way for way in WAYS if "URL" in way]
+
+
+@pytest.fixture
+def hours_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the store be looked at for what no hint tells every few minutes only."""
+    monkeypatch.setattr(dispatcher, "SWEEP_SECONDS", 300.0)
 
 
 @pytest.fixture
@@ -137,18 +144,46 @@ async def test_after_the_grace_the_result_is_late(
     assert len(vendor.paid) == 1
 
 
+@pytest.mark.usefixtures("hours_are_short")
 async def test_what_is_held_in_memory_is_tried_for_hours(
     house: House, full_until: Callable[[datetime], None]
 ) -> None:
     """It exists nowhere else; and no place of the engine is taken by it."""
     task = await begun(house, "bytes in the answer")
-    full_until(task.deadline + timedelta(hours=9))
+    full_until(task.deadline + timedelta(hours=1))
     await house.ended(task.task_id)
     await house.clock.sleep(60)
     assert house.dispatcher.under_way == {}
     assert await late_images(house, task) == []
-    await house.clock.sleep(timedelta(hours=10).total_seconds())
+    await house.clock.sleep(timedelta(hours=2).total_seconds())
     assert await late_images(house, task) == [RESULT_ID]
+    assert not house.dispatcher.late.holds(task.task_id)
+
+
+@pytest.mark.parametrize("way", ["a URL in the answer", "bytes at a poll"])
+@pytest.mark.usefixtures("hours_are_short")
+async def test_no_trouble_of_ours_is_too_long(
+    house: House, full_until: Callable[[datetime], None], way: str
+) -> None:
+    """The patience with a vendor ends; that with our own disk does not."""
+    task = await begun(house, way)
+    full_until(task.deadline + timedelta(hours=3))
+    await house.ended(task.task_id)
+    await house.clock.sleep(timedelta(hours=4).total_seconds())
+    assert await late_images(house, task) == [RESULT_ID]
+    assert await marked(house) == []
+
+
+@pytest.mark.usefixtures("hours_are_short")
+async def test_a_late_result_that_is_gone_is_not_waited_for(house: House) -> None:
+    """What nobody can be asked for again is not asked for again."""
+    task = await begun(house, "a URL in the answer")
+    house.vendor.files[URL] = 503
+    await house.ended(task.task_id)
+    house.vendor.files[URL] = 410
+    await house.clock.sleep(timedelta(hours=1).total_seconds())
+    assert await marked(house) == []
+    assert house.dispatcher.late.under_way == set()
     assert not house.dispatcher.late.holds(task.task_id)
 
 
@@ -241,7 +276,7 @@ async def test_in_the_grace_the_provider_is_asked_at_its_own_pace(tmp_path: Path
         await house.clock.sleep(house.result_grace.total_seconds())
         assert len(vendor.polled) - before in (15, 16)
         before = len(vendor.polled)
-        await house.clock.sleep(timedelta(hours=3).total_seconds())
+        await house.clock.sleep(timedelta(hours=1).total_seconds())
         assert 0 < len(vendor.polled) - before < 12
         assert await marked(house) == []
         assert await late_images(house, task) == []

@@ -304,6 +304,31 @@ async def test_a_result_that_is_gone_is_asked_for_once_more(
     assert task.status.billing is Billing.CHARGED
 
 
+async def test_a_result_that_is_gone_is_asked_for_until_its_vendor_can_be_asked(
+    house: House, vendor: Vendor
+) -> None:
+    """A poll that fails, or finds the work running once more, proves no result gone (F47)."""
+    vendor.files = {"https://cdn.test/1": 410, "https://cdn.test/2": RESULT}
+    said: list[Finished | InProgress | OSError] = [
+        Finished(outputs=(Output(url="https://cdn.test/1"),)),
+        OSError("no descriptor"),
+        InProgress(),
+        OSError("no descriptor"),
+        Finished(outputs=(Output(url="https://cdn.test/2"),)),
+    ]
+
+    async def poll(vendor_task_id: str, report: Report) -> Finished | InProgress:
+        answer = said.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    vendor.poll = poll
+    task = await house.ended(await house.create())
+    assert [image.image_id for image in task.status.images] == [RESULT_ID]
+    assert len(vendor.polled) == 5
+
+
 @pytest.mark.parametrize("status", [403, 404])
 async def test_a_result_that_is_not_there_yet_is_waited_for(
     house: House, vendor: Vendor, status: int

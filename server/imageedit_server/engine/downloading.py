@@ -154,6 +154,12 @@ class Downloading:
             raise
 
     async def _ask_again(self) -> Finished | None:
-        """Ask an asynchronous vendor for its result once more; others have nothing more to say."""
-        answer = await self._waiting.ask() if self._waiting.can_ask else None
+        """Ask an asynchronous vendor where its result is now; others have nothing more to say.
+
+        It is asked at once, and again while it says nothing: a poll that fails proves no result gone.
+        """
+        if not self._waiting.can_ask:
+            return None
+        self._waiting.called_back()
+        answer = await self._waiting.followed()
         return answer if isinstance(answer, Finished) else None

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
 from itertools import chain, repeat
@@ -37,13 +37,18 @@ COLLECTING = Signal()
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds between the tries: a bad moment of the vendor must not cost what was paid for."""
 
-Bring = Callable[[], Awaitable[tuple[Image, ...]]]
-"""One try to bring home what an attempt made.
+Bring = Callable[[], Awaitable[tuple[Finished, tuple[Image, ...]]]]
+"""One try to bring home what an attempt made: what its vendor said, and the pictures.
 
-Raises ``BadResult`` when there is none to come, anything else to be asked again.
+Raises ``BadResult`` when there is none to come, ``_NotDone`` to ask the vendor again for as long as that is
+worth while, and anything else to be tried again for as long as it takes.
 """
 
 _log = logging.getLogger(__name__)
+
+
+class _NotDone(Exception):
+    """The vendor is not done, or could not be asked."""
 
 
 class LateResults:
@@ -122,13 +127,12 @@ class LateResults:
         await self._tools.database.record(late_collected, call)
 
     async def _collect_held(self, key: AttemptKey) -> None:
-        """Try without end: what came with an answer exists nowhere else."""
         task = await self._tools.database.look_up(look_for_task, key.task_id)
         attempt = task and task.status.attempts[key.number - 1]
         provider = attempt and self._catalog.providers.get(attempt.provider)
         if task and attempt and provider and not _is_home(task, attempt):
-            bring = partial(self._brought, self._held[key].outputs)
-            await self._collect(task, attempt, provider, bring, _without_end())
+            bring = partial(self._answered, self._held[key])
+            await self._collect(task, attempt, provider, bring)
         del self._held[key]
 
     async def _collect_marked(self, task: Task, attempt: Attempt, provider: Provider) -> None:
@@ -138,28 +142,37 @@ class LateResults:
             return
         key = AttemptKey(task.task_id, attempt.number)
         if self._tools.answered.is_unread(key):
-            await self._collect(task, attempt, provider, partial(self._read, key, provider), _without_end())
+            await self._collect(task, attempt, provider, partial(self._read, key, provider))
         elif urls := await self._tools.database.look_up(result_urls, key):
-            bring = partial(self._brought, tuple(Output(url=url) for url in urls))
-            await self._collect(task, attempt, provider, bring, iter(PAUSES))
+            finished = Finished(outputs=tuple(Output(url=url) for url in urls))
+            await self._collect(task, attempt, provider, partial(self._answered, finished))
 
     async def _collect(
-        self, task: Task, attempt: Attempt, provider: Provider, bring: Bring, pauses: Iterator[float]
+        self,
+        task: Task,
+        attempt: Attempt,
+        provider: Provider,
+        bring: Bring,
+        patience: Iterable[float] = (),
     ) -> None:
+        """Try until the result is home, or unusable, or the ``patience`` with its vendor is at an end."""
         note(tenant=task.tenant, task_id=task.task_id, provider=provider.name, attempt=attempt.number)
+        key = AttemptKey(task.task_id, attempt.number)
+        pauses, polls = chain(PAUSES, repeat(PAUSES[-1])), iter(patience)
         while True:
             try:
                 async with self._places:
-                    await self._keep(await bring(), AttemptKey(task.task_id, attempt.number), provider)
+                    await self._keep(*await bring(), key, provider)
+                return
             except BadResult as error:
                 _log.info("the late result is unusable: %s", error)
-                await self._tools.answered.keep(AttemptKey(task.task_id, attempt.number))
+                await self._tools.answered.keep(key)
                 return
-            except Exception as error:  # noqa: BLE001  the seam says: any exception means ask again
-                _log.info("the late result is not there yet: %s", type(error).__name__)
-            else:
-                return
-            pause = next(pauses, None)
+            except _NotDone:
+                pause = next(polls, None)
+            except Exception as error:  # noqa: BLE001  nothing of ours costs what was paid for
+                _log.warning("the late result is not home yet: %s", type(error).__name__)
+                pause = next(pauses)
             if pause is None:
                 _log.warning("the late result was not collected")
                 return
@@ -176,33 +189,47 @@ class LateResults:
                 yield poll_delay(provider.options.poll_seconds, timedelta(seconds=time() - began))
         yield from PAUSES
 
-    async def _polled(self, vendor_task_id: str, provider: Provider) -> tuple[Image, ...]:
-        async with asyncio.timeout(POLL_LIMIT_SECONDS):
-            answer = await provider.adapter.poll(vendor_task_id, _unheard)
-        if isinstance(answer, InProgress):
-            raise ResultGone
+    async def _polled(self, vendor_task_id: str, provider: Provider) -> tuple[Finished, tuple[Image, ...]]:
+        answer = await _asked(vendor_task_id, provider)
         if isinstance(answer, Failure):
             raise BadResult(answer.message)
-        return await self._brought(answer.outputs)
+        try:
+            return answer, await self._brought(answer)
+        except ResultGone:  # the vendor may say another place the next time
+            raise _NotDone from None
 
-    async def _read(self, key: AttemptKey, provider: Provider) -> tuple[Image, ...]:
+    async def _read(self, key: AttemptKey, provider: Provider) -> tuple[Finished, tuple[Image, ...]]:
         answers = await self._tools.answered.read(key)
         try:
             _, meant = await best_of(provider.adapter, answers)
         except SubmitError as error:
             raise BadResult(error.failure.message) from error
         if isinstance(meant, Finished):
-            return await self._brought(meant.outputs)
+            return await self._answered(meant)
         raise BadResult("The provider took the work, and its answer names no result.")
 
-    async def _brought(self, outputs: tuple[Output, ...]) -> tuple[Image, ...]:
-        async with asyncio.timeout(FETCH_LIMIT_SECONDS):
-            return await self._tools.results.bring_home(outputs)
+    async def _answered(self, finished: Finished) -> tuple[Finished, tuple[Image, ...]]:
+        """Bring home what nobody can be asked for again."""
+        try:
+            return finished, await self._brought(finished)
+        except ResultGone:
+            raise BadResult("The result was gone before it could be fetched.") from None
 
-    async def _keep(self, images: tuple[Image, ...], key: AttemptKey, provider: Provider) -> None:
+    async def _brought(self, finished: Finished) -> tuple[Image, ...]:
+        async with asyncio.timeout(FETCH_LIMIT_SECONDS):
+            return await self._tools.results.bring_home(finished.outputs)
+
+    async def _keep(
+        self, finished: Finished, images: tuple[Image, ...], key: AttemptKey, provider: Provider
+    ) -> None:
         now = self._tools.clock.now()
-        billing = provider.adapter.charge.succeeded
-        fact = Fact(outcome=Outcome.SUCCEEDED, billing=billing, end_time=now)
+        fact = Fact(
+            outcome=Outcome.SUCCEEDED,
+            billing=provider.adapter.charge.succeeded,
+            vendor_request_id=finished.vendor_request_id,
+            usage=finished.usage,
+            end_time=now,
+        )
         await self._tools.database.record(learn, key, fact)
         await self._tools.database.record(add_late_images, key, images, now)
         self._tools.answered.acted_on(key)
@@ -213,8 +240,17 @@ def _is_home(task: Task, attempt: Attempt) -> bool:
     return succeeded or bool(attempt.late_images)
 
 
-def _without_end() -> Iterator[float]:
-    return chain(PAUSES, repeat(PAUSES[-1]))
+async def _asked(vendor_task_id: str, provider: Provider) -> Finished | Failure:
+    """Ask once. Any exception of the adapter means to ask again."""
+    try:
+        async with asyncio.timeout(POLL_LIMIT_SECONDS):
+            answer = await provider.adapter.poll(vendor_task_id, _unheard)
+    except Exception as error:
+        _log.info("the late result cannot be asked for: %s", type(error).__name__)
+        raise _NotDone from error
+    if isinstance(answer, InProgress):
+        raise _NotDone
+    return answer
 
 
 async def _unheard(*, progress_percent: int | None = None, preview: bytes | None = None) -> None:

@@ -58,7 +58,7 @@ class Waiting:
         """
         if self._recorder.task.status.stage is not Stage.WAITING:
             await self._recorder.enter(Stage.WAITING)
-        answer = await self._followed()
+        answer = await self.followed()
         if isinstance(answer, Finished):
             return answer
         if answer.reason is FailureReason.PROVIDER_BAD_RESULT:  # success without a picture is billed too
@@ -80,7 +80,8 @@ class Waiting:
         self._unknown = 0
         return answer
 
-    async def _followed(self) -> Finished | Failure:
+    async def followed(self) -> Finished | Failure:
+        """Ask on a schedule until the vendor says how its work ended. A poll that fails is asked again."""
         while True:
             delay = poll_delay(self._provider.options.poll_seconds, self._recorder.clock.waited())
             await self._pause(delay)
