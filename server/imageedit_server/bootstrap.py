@@ -25,6 +25,7 @@ from imageedit_server.access.uploads import UploadPlaces
 from imageedit_server.access.watches import WatchBudget
 from imageedit_server.answers.archive import AnswerArchive
 from imageedit_server.answers.files import ANSWERS_FOLDER, Answers
+from imageedit_server.answers.requests import Requests
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Refusal
 from imageedit_server.core.request import Kind
@@ -310,6 +311,7 @@ def _start_services(
         "retention": Retention(database, clock, settings.retention.keep()).serve(),
         "erasing": keep_doing(work.use_cases.erasing.finish, clock, "the end of what was to be erased"),
         "orphan sweep": Orphans(database, storage.blobs, clock).serve(),
+        "answers asked for": _read_again_for_ever(Requests(settings.server.data_dir), work.dispatcher),
         "kept answers": KeptAnswers(database, storage.answers, clock).serve(),
         "integrity": _look_over(database, clock),
         "readiness": doors.readiness.follow(doors.grpc.health.announce),
@@ -330,6 +332,29 @@ async def _drain(settings: Settings, storage: _Storage, work: _Work, doors: _Doo
     doors.serving.cancel()
     await doors.grpc.server.stop(CALLS_GRACE_SECONDS)
     return left
+
+
+async def _read_again_for_ever(requests: Requests, dispatcher: Dispatcher) -> None:
+    """Carry out what operators ask for, within a second."""
+    while True:
+        for task_id in await asyncio.to_thread(requests.waiting):
+            try:
+                await dispatcher.read_again(task_id)
+            except Exception:  # noqa: BLE001  what cannot be read ends nothing
+                _log.exception("an answer cannot be read again: %s", task_id)
+            with suppress(OSError):
+                requests.done(task_id)
+        await asyncio.sleep(RELOAD_SECONDS)
+
+
+async def read_again_here(settings: Settings, task_id: str) -> int:
+    """Read the kept answers of a task, without a server; return how many were recovered.
+
+    Raises ``StoreInUse`` beside one, and as ``running`` does.
+    """
+    async with AsyncExitStack() as stack:
+        storage = await _open_storage(settings, SystemClock(), stack)
+        return await _build_work(settings, storage, stack, None).dispatcher.read_again(task_id)
 
 
 async def _look_over(database: Database, clock: Clock) -> None:

@@ -6,12 +6,14 @@ import logging
 import os
 import resource
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 import imageedit_server
+from imageedit_server import vendor_answers
 from imageedit_server.access.keys import add_key
 from imageedit_server.access.reload import Unusable
 from imageedit_server.engine.restoring import Said
@@ -30,6 +32,7 @@ from imageedit_server.settings import (
 )
 from imageedit_server.store.database import StoreRefused
 from imageedit_server.telemetry import logs
+from imageedit_server.vendor_answers import NoAnswer
 
 EXIT_BROKEN = 1
 EXIT_UNSOUND = 1
@@ -143,6 +146,55 @@ def backup_command(
         _refuse(f"cannot use {error.filename}: {error.strerror}")
     if not all(told):
         raise typer.Exit(EXIT_UNSOUND)
+
+
+@app.command("answers")
+def answers_command(
+    task_id: Annotated[
+        str | None, typer.Argument(metavar="TASK_ID", help="Show its answers; without it, list all.")
+    ] = None,
+    config: Config = None,
+    data_dir: DataDir = None,
+    *,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Write the body, as it came, to a new file.")
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="FILE", help="Write the exchange without pictures and texts."),
+    ] = None,
+    read_again: Annotated[
+        bool,
+        typer.Option("--read-again", metavar="", help="Read it once more; a picture becomes a late image."),
+    ] = False,
+) -> None:
+    """Show vendors' answers that are kept, also beside a server. Their bodies may hold anybody's pictures."""
+    settings = _settings(config, data_dir)
+    if task_id is None and (save or export or read_again):
+        _refuse("name the task whose answer is meant")
+    try:
+        for line in _told_of_answers(settings, task_id, save, export, read_again=read_again):
+            typer.echo(line)
+    except (NoAnswer, StoreRefused, SettingsError, ModelClash, TimeoutError) as error:
+        _refuse(str(error))
+    except OSError as error:
+        _refuse(f"cannot use {error.filename}: {error.strerror}")
+
+
+def _told_of_answers(
+    settings: Settings, task_id: str | None, save: Path | None, export: Path | None, *, read_again: bool
+) -> Iterator[str]:
+    if task_id is None:
+        yield from vendor_answers.listed(settings)
+        return
+    if save:
+        yield vendor_answers.save(settings, task_id, save)
+    if export:
+        yield vendor_answers.export(settings, task_id, export)
+    if read_again:
+        yield vendor_answers.read_again(settings, task_id)
+    if not (save or export or read_again):
+        yield from vendor_answers.shown(settings, task_id)
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> Settings:

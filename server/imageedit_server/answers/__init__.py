@@ -9,4 +9,7 @@ writing    one answer on its way to its file
 reading    answers read back
 kept       answers that nobody could read yet
 files      all of them together: what the engine asks for a place, and what a start finds
+archive    the folder as an operator sees it
+exporting  an exchange without pictures and texts
+requests   an operator's word to read a task's answers again
 """

@@ -42,6 +42,10 @@ class Answered:
         """Return what an earlier run left; each is to be given to ``found``, ``drop`` or ``keep_file``."""
         return await self._answers.open()
 
+    async def kept_for(self, task_id: str) -> list[Stored]:
+        """Return the answers that are kept for a task. Raises ``OSError``."""
+        return [each for each in await self._answers.stored() if each.tried and each.asked.task_id == task_id]
+
     async def reserve(self, asked: Asked, expected_bytes: int, secrets: Iterable[str]) -> Writing:
         """Return a place for the answer to a call that is about to be made. Raises ``NoPlace``."""
         place = await self._answers.reserve(asked, expected_bytes, secrets)

@@ -18,7 +18,7 @@ from imageedit_server.engine.breaker import Breaker
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.late_results import LateResults
 from imageedit_server.engine.recorder import Tools
-from imageedit_server.engine.rereading import read_kept_again
+from imageedit_server.engine.rereading import read_kept_again, read_task_again
 from imageedit_server.engine.restoring import RestoredCopy, settle
 from imageedit_server.engine.run import Run
 from imageedit_server.engine.unread import match
@@ -100,6 +100,10 @@ class Dispatcher:
             group.create_task(self._claim_for_ever())
             group.create_task(self._renew_for_ever())
             group.create_task(read_kept_again(kept, self._tools, self._catalog))
+
+    async def read_again(self, task_id: str) -> int:
+        """Read the kept answers of a task at an operator's word; return how many were recovered."""
+        return await read_task_again(task_id, self._tools, self._catalog)
 
     def trouble(self) -> str:
         """Say that leases were not renewed for as long as they last, when that is so (PROMISES §7)."""

@@ -33,6 +33,14 @@ async def read_kept_again(kept: Sequence[Stored], tools: Tools, catalog: Catalog
         _log.info("kept answers read again: %d, recovered: %d", len(untried), recovered)
 
 
+async def read_task_again(task_id: str, tools: Tools, catalog: Catalog) -> int:
+    """Read the kept answers of one task, whichever version tried before; return how many were recovered."""
+    with tools.results.holding():
+        return sum(
+            [await read_again(stored, tools, catalog) for stored in await tools.answered.kept_for(task_id)]
+        )
+
+
 async def read_again(stored: Stored, tools: Tools, catalog: Catalog) -> bool:
     """Read one kept answer; say whether what it holds is home, or on its way."""
     key = AttemptKey(stored.asked.task_id, stored.asked.attempt)

@@ -30,6 +30,10 @@ class StoreRefused(Exception):
     """The data cannot be served; the message is the whole sentence for the operator."""
 
 
+class StoreInUse(StoreRefused):
+    """Another process serves the data."""
+
+
 class RunAgain(Exception):
     """A unit found that what it had read is so no longer. What it wrote is undone, and it is run anew.
 

@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from imageedit_server.runtime.files import make_durable
-from imageedit_server.store.database import StoreRefused
+from imageedit_server.store.database import StoreInUse, StoreRefused
 from imageedit_server.store.dialect import DIALECT
 from imageedit_server.store.migrations import SCHEMA_VERSION, note_schema
 from imageedit_server.store.sqlite.dialect import SqliteDialect
@@ -35,13 +35,13 @@ _log = logging.getLogger(__name__)
 
 
 def take_lock(path: Path) -> int:
-    """Return the descriptor of the lock that keeps other servers out. Raises ``StoreRefused``."""
+    """Return the descriptor of the lock that keeps other servers out. Raises ``StoreInUse``."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise StoreRefused(
+        raise StoreInUse(
             f"server.data_dir: another server is using {path.parent}; stop it, or choose another folder with"
             " server.data_dir or --data-dir"
         ) from None
