@@ -7,18 +7,22 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
 from imageedit_server.store.database import StoreRefused
+from imageedit_server.store.decisions import cancel_task
+from imageedit_server.store.erasing import erase_task
 from imageedit_server.store.migrations import SCHEMA_VERSION
 from imageedit_server.store.sqlite import file
 from imageedit_server.store.sqlite.database import READERS, SqliteDatabase
+from imageedit_server.store.sqlite.file import DATABASE_NAME
 from imageedit_server.store.tables import METADATA
 from tests.contracts.databases import open_sqlite
-from tests.store.making import create
+from tests.store.making import LATER, TENANT, create
 
 FILE = "imageedit.sqlite3"
 PRAGMAS = (
@@ -270,3 +274,22 @@ async def test_an_older_sqlite_is_named_calmly_and_once(
     assert [record.levelno for record in opened] == [logging.INFO]
     assert ("let no other program write this database" in opened[0].message) is older
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_scrubbing_waits_for_whoever_reads_the_log(tmp_path: Path) -> None:
+    """What was deleted is in the log as long as somebody reads it as it was; then the log is cut."""
+    log = tmp_path / f"{DATABASE_NAME}-wal"
+    async with open_sqlite(tmp_path) as database:
+        task_id = (await create(database, prompt="a secret")).task_id
+        with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM task").fetchone()
+            await database.write(cancel_task, TENANT, task_id, LATER)
+            await database.write(erase_task, TENANT, task_id)
+            scrubbing = asyncio.create_task(database.scrub())
+            await create(database)  # others are stored meanwhile
+            assert not scrubbing.done()
+            assert b"a secret" in log.read_bytes()
+            reader.execute("ROLLBACK")
+            await scrubbing
+        assert b"a secret" not in log.read_bytes() + (tmp_path / DATABASE_NAME).read_bytes()

@@ -19,6 +19,7 @@ from imageedit_server.store.database import Database
 from imageedit_server.store.erasing import bytes_are_gone, erase_image, erase_task, erased_images
 from imageedit_server.store.unreferenced import unreferenced
 
+CLOSING_SECONDS = 1.0
 MOST_AT_ONCE = 500
 """How many images one query is asked about."""
 
@@ -82,8 +83,13 @@ class Erasing:
         await self._database.record(bytes_are_gone, settled)
 
     async def close(self) -> None:
-        """Wait for what was begun."""
-        await asyncio.gather(*self._works, return_exceptions=True)
+        """Wait a moment for what was begun; the next start goes on with the rest."""
+        works = list(self._works)
+        if works:
+            await asyncio.wait(works, timeout=CLOSING_SECONDS)
+        for work in works:
+            work.cancel()
+        await asyncio.gather(*works, return_exceptions=True)
 
     async def _delete_task(self, tenant: str, task_id: str) -> None:
         image_ids = await self._database.write(erase_task, tenant, task_id)
