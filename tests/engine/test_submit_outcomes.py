@@ -475,10 +475,13 @@ async def test_an_id_that_names_other_work_is_not_kept(house: House, vendor: Ven
 async def test_a_refusal_that_is_billed_is_a_failed_attempt(
     house: House, vendor: Vendor, billing: Billing
 ) -> None:
-    vendor.submit = raising(refused(FailureReason.CONTENT_REFUSED, billing=billing))  # type: ignore[assignment]
+    error = refused(FailureReason.CONTENT_REFUSED, billing=billing)
+    error.usage = {"cost_usd": "0.022"}
+    vendor.submit = raising(error)  # type: ignore[assignment]
     task = await house.ended(await house.create())
     assert outcomes(task) == [Outcome.FAILED]
     assert (task.status.billing, reason_of(task)) == (billing, FailureReason.CONTENT_REFUSED)
     assert task.status.attempts[0].end_time is not None
+    assert task.status.attempts[0].usage == error.usage
     free = await house.ended(await house.create("free"))
     assert (free.status.billing, outcomes(free)) == (Billing.NOT_CHARGED, [Outcome.NOT_PROCESSED])

@@ -89,7 +89,7 @@ class Attempt:
 
     ``billing`` follows the ``Charge`` of its provider as the outcome becomes known. ``answer`` is None until
     the vendor sent something. ``usage`` has the vendor's own figures, as decimal strings: ``total_tokens``,
-    ``credits``.
+    ``credits``, ``cost_usd``.
     """
 
     number: int

@@ -201,7 +201,8 @@ class Recorder:
     async def not_processed(self, error: SubmitError) -> None:
         """The vendor did nothing with the attempt."""
         outcome, billing = Outcome.NOT_PROCESSED, self._charge.not_processed
-        await self._learn_of(error.ids, Fact(outcome=outcome, billing=billing, error=error.failure))
+        fact = Fact(outcome=outcome, billing=billing, error=error.failure, usage=error.usage)
+        await self._learn_of(error.ids, fact)
         self._tools.answered.acted_on(self.key)
 
     async def refused(self, error: Refused) -> None:
@@ -209,7 +210,7 @@ class Recorder:
         if self._charge.is_free or error.billing is Billing.NOT_CHARGED:
             await self.not_processed(error)
         else:
-            fact = Fact(outcome=Outcome.FAILED, billing=error.billing, error=error.failure)
+            fact = Fact(outcome=Outcome.FAILED, billing=error.billing, error=error.failure, usage=error.usage)
             await self._learn_of(error.ids, fact)
             self._tools.answered.acted_on(self.key)
 

@@ -192,7 +192,8 @@ class SubmitError(Exception):
 
     ``vendor_trouble`` says whether the vendor is unwell, as far as this call shows: it did not answer, or
     answered with an error of its own servers. The operator's and the caller's mistakes are not (P15).
-    ``ids`` are kept with the attempt: what may be paid for must be found again.
+    ``ids`` and ``usage``, which is as ``Attempt``'s, are kept with the attempt: what may be paid for must be
+    found again.
     """
 
     def __init__(
@@ -208,6 +209,7 @@ class SubmitError(Exception):
         self.retry_after_seconds = retry_after_seconds
         self.vendor_trouble = vendor_trouble
         self.ids = ids
+        self.usage: Mapping[str, str] = {}
 
 
 class NotProcessed(SubmitError):

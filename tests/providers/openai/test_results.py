@@ -246,3 +246,20 @@ async def test_a_revised_prompt_arrives(adapter: OpenaiAdapter, vendor: OpenaiVe
     vendor.misbehave(each("revised", revised_prompt="夏天的傍晚"))
     finished = await finished_by(adapter, await adapter.prepare(jobs.make(adapter, size=SIZE)), Reports())
     assert finished.outputs[0].revised_prompt == "夏天的傍晚"
+
+
+@pytest.mark.parametrize(
+    ("usage", "told"),
+    [
+        ({"total_tokens": 2810, "input_tokens": 1054}, {"total_tokens": "2810"}),
+        ({"cost_in_usd_ticks": 220000000}, {"cost_usd": "0.022"}),
+        ({"total_tokens": 0, "cost": 0.04}, {"total_tokens": "0", "cost_usd": "0.04"}),
+        ({"total_tokens": 100}, {"total_tokens": "100"}),
+        ({"total_tokens": "100", "cost": True}, {}),
+        ({"total_tokens": -1, "cost": 10**30}, {}),
+        (None, {}),
+        ([1], {}),
+    ],
+)
+def test_what_was_used_is_told_as_decimals(usage: object, told: dict[str, str]) -> None:
+    assert read({"b64_json": TEXT}, usage=usage).usage == told

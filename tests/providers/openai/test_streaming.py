@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.providers.base import Ambiguous, Finished, NotProcessed, Prepared, Refused, SubmitError
@@ -167,8 +168,10 @@ ERRORS: list[Behaviour] = [
         f"{code} after a partial picture",
         lambda events, code=code: [events[0], event_of({"error": {"message": "no", "code": code}}, "error")],  # type: ignore[misc]
     )
-    for code in ("server_error", "moderation_blocked", "insufficient_quota", None)
+    for code in ("server_error", "moderation_blocked", "insufficient_quota", "rate_limit_exceeded", None)
 ]
+REFUSALS = ("moderation_blocked", "insufficient_quota")
+"""The codes of which that say that no picture will come."""
 
 
 @pytest.mark.parametrize("behaviour", [*BROKEN, *ERRORS], ids=lambda behaviour: behaviour.name)
@@ -176,7 +179,12 @@ async def test_a_stream_that_breaks_off_proves_nothing(
     adapter: OpenaiAdapter, vendor: OpenaiVendor, prepared: Prepared, reports: Reports, behaviour: Behaviour
 ) -> None:
     vendor.misbehave(behaviour)
-    assert isinstance(await outcome(adapter, prepared, reports), Ambiguous)
+    error = await outcome(adapter, prepared, reports)
+    if behaviour.name.startswith(REFUSALS):  # whatever of it is billed
+        assert isinstance(error, Refused)
+        assert error.billing is Billing.MAY_HAVE_BEEN_CHARGED
+    else:
+        assert isinstance(error, Ambiguous)
     assert len(vendor.ledger) == len(vendor.requests) == 1
 
 

@@ -8,11 +8,12 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from imageedit_server.core.charge import Billing, worst
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.outbound.answers import NO_HEAD, Answer, Ended
 from imageedit_server.outbound.client import MIB, BadBody, read_json
 from imageedit_server.outbound.inflating import content_of
-from imageedit_server.providers.base import Ambiguous, Finished, Output, SubmitError
+from imageedit_server.providers.base import Ambiguous, Finished, Output, Refused, SubmitError
 from imageedit_server.providers.openai.asks import Ask, ask_of
 from imageedit_server.providers.openai.decoding import MAX_BASE64_CHARS, ends_as_picture, is_picture
 from imageedit_server.providers.openai.error_bodies import error_of, errors_in
@@ -146,6 +147,9 @@ class _Success:
         """Once there was a partial picture, no error proves any more that nothing is charged."""
         verdict = self._judge.of_value(self._answer, value, error_of(value))
         if not begun:
+            return verdict
+        if isinstance(verdict, Refused):
+            verdict.billing = worst((verdict.billing, Billing.MAY_HAVE_BEEN_CHARGED))
             return verdict
         message = f"The provider broke off after it had begun. {verdict}"
         reason = FailureReason.SUBMIT_OUTCOME_UNKNOWN

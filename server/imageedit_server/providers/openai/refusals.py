@@ -18,6 +18,7 @@ from imageedit_server.outbound.redaction import redact
 from imageedit_server.providers.base import SubmitError, VendorIds
 from imageedit_server.providers.error_codes import Meaning, kind_meaning, meaning_in, meaning_of
 from imageedit_server.providers.openai.error_bodies import VendorError, error_of
+from imageedit_server.providers.openai.usage import usage_of
 from imageedit_server.providers.outcomes import (
     ambiguous,
     bare_refusal,
@@ -79,7 +80,7 @@ class Judge:
     def of_value(self, answer: Answer, value: Any, error: VendorError) -> SubmitError:
         """Judge ``error``, which ``value`` holds; the ids in that are kept."""
         verdict = self.verdict(answer.status, error, answer.headers, answer.answer_time)
-        verdict.ids = self.ids_in(value)
+        verdict.ids, verdict.usage = self.ids_in(value), usage_of(value)
         return verdict
 
     def ids_in(self, value: Any) -> VendorIds:

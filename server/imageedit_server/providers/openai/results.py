@@ -14,6 +14,7 @@ from imageedit_server.providers.base import Finished, Output
 from imageedit_server.providers.openai.asks import COMPARED, Ask
 from imageedit_server.providers.openai.finding import entries_of, read_picture
 from imageedit_server.providers.openai.rules import MAX_N
+from imageedit_server.providers.openai.usage import usage_of
 
 _WORD = re.compile(r"[\w.:-]{1,40}", re.ASCII)
 _OPEN = ("", "auto")
@@ -43,6 +44,7 @@ def finished(
         outputs=tuple(_absolute(output, ask.base_url) for output in outputs),
         warnings=(*_count_warnings(given, len(outputs), ask.n), *differences(value, ask)),
         vendor_request_id=vendor_request_id,
+        usage=usage_of(value),
     )
 
 
