@@ -113,6 +113,7 @@ REFUSALS: Mapping[int, str] = {
     403: "PROVIDER_CREDENTIALS",
     402: "PROVIDER_CREDITS",
     433: "PROVIDER_CREDITS",
+    451: "PROVIDER_REJECTED",
     501: "PROVIDER_FAILED",
     505: "PROVIDER_DISABLED",
 }
@@ -125,16 +126,17 @@ WAITS = (
     says(455, status=455),
     EDGE_BLOCK,
     page(403),
+    page(521),
 )
 """F40, F41: not processed, and the next try in a second."""
 AMBIGUOUS = (
     *UNREADABLE,
     *BAD_IDS,
     *BROKEN_WIRES,
-    *(says(code, works=True) for code in (-1, 0, 201, 408, 409, 451, 500, 502, 503, 999, 10**30)),
+    *(says(code, works=True) for code in (-1, 0, 201, 408, 409, 500, 502, 503, 999, 10**30)),
     *(says(code) for code in (500, 999)),
     says(500, "This field is required"),
-    *(page(status, works=True) for status in (201, 301, 302, 307, 408, 500, 501, 502, 503, 504, 505, 599)),
+    *(page(status, works=True) for status in (201, 408, 500, 502, 503, 504, 524, 599)),
     *(page(status) for status in (500, 502, 503, 504)),
 )
 """F41 to F46: nobody can know."""
@@ -145,7 +147,7 @@ def _submit() -> Iterator[Cell]:
     for code, reason in REFUSALS.items():
         for status in (200, code):
             yield _submitted(says(code, "no", status=status), refused(reason))
-    for status in (400, 404, 413, 415, 422):
+    for status in (301, 302, 307, 400, 404, 405, 413, 415, 422, 501, 505):
         yield _submitted(page(status), refused("PROVIDER_REJECTED"))
     for code in (400, 422):
         yield _submitted(says(code, "flagged by our content policy"), refused("CONTENT_REFUSED"))
@@ -275,7 +277,6 @@ TROUBLE_AT_POLLS = (
     data("result null", state="success", resultJson=None),
     data("result no JSON", state="success", resultJson="{"),
     data("no URLs", state="success", resultJson='{"resultUrls":[]}'),
-    data("URLs a string", state="success", resultJson='{"resultUrls":"https://x.example/"}'),
     data("URL no URL", state="success", resultJson='{"resultUrls":["data:image/png;base64,AAAA"]}'),
     *(data(f"progress {progress!r}", progress=progress) for progress in ODD_PROGRESS),
 )

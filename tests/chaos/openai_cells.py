@@ -147,7 +147,15 @@ REFUSALS: Sequence[tuple[Behaviour, str]] = (
     (error(401), "PROVIDER_CREDENTIALS"),
     (error(401, "invalid_api_key"), "PROVIDER_CREDENTIALS"),
     (error(403, "unsupported_country_region_territory"), "PROVIDER_CREDENTIALS"),
-    (page(403, "error code: 1010"), "PROVIDER_CREDENTIALS"),
+    *((error(status), "PROVIDER_REJECTED") for status in (405, 451, 501)),
+    (
+        sends("moved", b"", status=301, headers={"location": "https://elsewhere.example/"}, works=False),
+        "PROVIDER_REJECTED",
+    ),
+    (
+        sends("308 elsewhere", b"", status=308, headers={"location": "http://127.0.0.2:1/"}, works=False),
+        "PROVIDER_REJECTED",
+    ),
     (error(402), "PROVIDER_CREDITS"),
     (error(429, "insufficient_quota", kind="insufficient_quota"), "PROVIDER_CREDITS"),
     (error(400, "billing_hard_limit_reached"), "PROVIDER_CREDITS"),
@@ -181,6 +189,8 @@ WAITS = (
     busy({"retry-after": "Sat, 21 Nov 2020 09:01:00 GMT"}),
     busy({"retry-after-ms": "500", "retry-after": "20"}),
     page(429),
+    page(403, "error code: 1010"),
+    page(521),
     error(200, "rate_limit_exceeded"),
 )
 RELAY_WAITS = (
@@ -192,12 +202,10 @@ RELAY_WAITS = (
 DOUBTS = (
     *(page(status) for status in (500, 502, 503, 504, 520, 599)),
     *(page(status, works=True) for status in (500, 502, 503, 504)),
-    *(error(status) for status in (405, 408, 409, 500, 503)),
+    *(error(status) for status in (408, 409, 500, 503)),
     error(500, message="Your request was rejected by the safety system."),
     error(200, "server_error", kind="server_error", works=True),
     sends("200 with an error of text", b'{"error":"trouble"}'),
-    sends("moved", b"", status=301, headers={"location": "https://elsewhere.example/"}, works=False),
-    sends("308 elsewhere", b"", status=308, headers={"location": "http://127.0.0.2:1/"}, works=False),
     sends("no content", b"", status=204),
 )
 RELAY_DOUBTS = (

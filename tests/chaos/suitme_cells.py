@@ -109,18 +109,18 @@ REFUSALS: Sequence[tuple[Behaviour, str]] = (
     ),
     (details(401, "Not authenticated"), "PROVIDER_CREDENTIALS"),
     (details(422, [{"loc": ["body", "size"], "msg": "no", "type": "value_error"}]), "PROVIDER_REJECTED"),
-    *((page(status), "PROVIDER_REJECTED") for status in (400, 404, 413, 415, 422)),
+    *((page(status), "PROVIDER_REJECTED") for status in (301, 307, 400, 404, 405, 413, 415, 422, 501)),
     (says(400, 1001, "内容敏感"), "CONTENT_REFUSED"),
 )
-WAITS = (*(busy(text) for text in ("0", "1", "-1", "soon", None)), page(429), says(200, 429), says(200, 455))
+WAITS = (*(busy(text) for text in ("0", "1", "-1", "soon", None)), page(429), page(403), says(200, 429))
 DOUBTS = (
     *(
         says(status, code)
         for status, code in ((500, 1004), (502, 1002), (500, 1001), (503, None), (408, None))
     ),
     *(says(status, 1004, works=True, flat=True) for status in (500, 502, 504)),
-    *(says(200, code) for code in (1002, 1004, 500, 501, 999, -1)),
-    *(page(status) for status in (200, 202, 301, 302, 307, 408, 409, 500, 502, 503, 504, 599)),
+    *(says(200, code) for code in (1002, 1004, 500, 999, -1)),
+    *(page(status) for status in (200, 202, 408, 409, 500, 502, 503, 504, 524, 599)),
     *(page(status, works=True) for status in (500, 502, 503, 504)),
 )
 

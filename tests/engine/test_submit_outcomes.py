@@ -23,6 +23,7 @@ from imageedit_server.providers.base import (
     Report,
     SubmitError,
     VendorIds,
+    VendorTaskUnknown,
 )
 from imageedit_server.providers.outcomes import ambiguous, not_processed, refused
 from tests.engine.house import DONE, MINUTE, PUBLIC_URL, House, Puppet, Vendor, accept, finish_now
@@ -459,6 +460,17 @@ async def test_an_id_in_a_doubtful_answer_is_asked_about(house: House, vendor: V
     assert task.status.images
     assert vendor.polled == ["w1"]
     assert len(vendor.paid) == 1
+
+
+async def test_an_id_that_the_vendor_does_not_know_leaves_the_doubt(house: House, vendor: Vendor) -> None:
+    async def poll(vendor_task_id: str, report: Report) -> Finished:
+        raise VendorTaskUnknown
+
+    vendor.poll = poll
+    vendor.submit = raising(naming(ambiguous("It said 500.", code="500"), task_id="w1"))  # type: ignore[assignment]
+    task = await house.ended(await house.create())
+    assert task.status.error == replace(transitions.SUBMIT_OUTCOME_UNKNOWN, provider_code="500")
+    assert outcomes(task) == [Outcome.UNKNOWN]
 
 
 async def test_an_id_that_names_other_work_is_not_kept(house: House, vendor: Vendor) -> None:

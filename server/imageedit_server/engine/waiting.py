@@ -4,9 +4,10 @@ import asyncio
 import logging
 from datetime import timedelta
 
+from imageedit_server.core import transitions
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
-from imageedit_server.core.task import Stage
+from imageedit_server.core.task import Outcome, Stage
 from imageedit_server.engine.recorder import Recorder
 from imageedit_server.providers.base import Finished, InProgress, PollSeconds, VendorTaskUnknown
 from imageedit_server.providers.catalog import Provider
@@ -61,6 +62,10 @@ class Waiting:
         answer = await self.followed()
         if isinstance(answer, Finished):
             return answer
+        attempt = self._recorder.attempt
+        if answer is LOST and attempt.outcome is Outcome.UNKNOWN:  # then it was never said to be accepted
+            await self._recorder.fail(transitions.SUBMIT_OUTCOME_UNKNOWN.quoting(attempt.error))
+            return None
         if answer.reason is FailureReason.PROVIDER_BAD_RESULT:  # success without a picture is billed too
             await self._recorder.succeeded_in_vain()
         await self._recorder.fail_attempt(answer)

@@ -95,7 +95,8 @@ class Answers:
         else:
             message = "The provider reported success and named no task."
             error = ambiguous(message, code=str(SUCCESS), vendor_trouble=False)
-        error.ids = ids_in(read_object(reply.body), task_names=ID_NAMES)
+        if envelope is not None:  # else it is not the vendor who names something
+            error.ids = ids_in(read_object(reply.body), task_names=ID_NAMES)
         raise error
 
     def credits(self, reply: Reply) -> float:

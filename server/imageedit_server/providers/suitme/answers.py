@@ -47,7 +47,8 @@ class Answers:
         else:
             message = "The provider reported success and named no task."
             error = ambiguous(message, code=str(reply.status), vendor_trouble=False)
-        error.ids = ids_in({"data": envelope.data}, task_names=TASK_NAMES)
+        if envelope.code is not None:  # else it is not the vendor who names something
+            error.ids = ids_in({"data": envelope.data}, task_names=TASK_NAMES)
         raise error
 
     def _refusal(self, envelope: Envelope, reply: Reply, now: datetime) -> SubmitError:
