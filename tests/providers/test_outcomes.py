@@ -88,6 +88,7 @@ EDGES = [
     (403, {}, b"<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>", True),
     (403, {}, b"\n<!-- x --><HTML><h1>Forbidden</h1>", True),
     (403, {}, b"error code: 1010", True),
+    (403, {}, b'{"title":"Error 1010","error_code":1010,"cloudflare_error":true}', True),
     (403, {"cf-mitigated": "challenge"}, b"", True),
     (503, {"cf-mitigated": "challenge"}, b"<html>", True),
     (403, {}, b'{"error":"no"}', False),

@@ -14,6 +14,7 @@ _BEGINS = re.compile(
 )
 _TITLE = re.compile(rb"<(title|h1)[^>]{0,200}>(.{1,1000}?)</\1", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]{0,200}>")
+_EDGE_JSON = re.compile(rb'"cloudflare_error"\s{0,9}:\s{0,9}true')
 _EDGE_TEXT = re.compile(rb"\s*error code: 1[0-9]{3}\b")
 
 
@@ -35,6 +36,7 @@ def web_page_words(body: bytes) -> str:
 def is_of_the_edge(body: bytes) -> bool:
     """Whether a 403 comes from the edge before the vendor (VENDORS §2).
 
-    It is a web page or a bare ``error code: 1010``, where the vendor itself would have sent JSON.
+    It is a web page or a bare ``error code: 1010``, where the vendor itself would have sent JSON, or JSON
+    that says so.
     """
-    return is_web_page(body) or _EDGE_TEXT.match(body) is not None
+    return is_web_page(body) or _EDGE_TEXT.match(body) is not None or _EDGE_JSON.search(body) is not None

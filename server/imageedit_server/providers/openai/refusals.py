@@ -107,7 +107,9 @@ class Judge:
             return meant(meaning, message, code=code, provider_message=said, retry_after=wait)
         if error.code.startswith(RELAY_TROUBLES) and status_meaning(status):
             reason = FailureReason.PROVIDER_UNAVAILABLE
-            return not_processed(reason, code=code, provider_message=said, retry_after=wait)
+            return not_processed(
+                reason, code=code, provider_message=said, retry_after=wait, vendor_trouble=False
+            )
         message = "The provider answered with an error." if status < REDIRECTS else ""
         return refusal_of(status, message=message, code=code, provider_message=said, retry_after=wait)
 
