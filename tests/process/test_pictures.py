@@ -58,8 +58,8 @@ async def test_no_upload_grows_or_stops_the_server(
     assert "Traceback" not in server.stderr()
 
 
-async def test_a_killed_decoder_fails_its_own_picture_alone(servers: Servers, place: Place) -> None:
-    """F17: the upload is refused, the task fails, everybody else gets another worker."""
+async def test_a_killed_decoder_harms_its_own_picture_alone(servers: Servers, place: Place) -> None:
+    """F17: the upload is refused, a result is looked at again, and everybody else gets another worker."""
     server = await servers.start(Place(folder=place.folder, seconds=0))
     async with AsyncClient(server.grpc) as client:
         image = await client.upload(PNG)
@@ -79,9 +79,7 @@ async def test_a_killed_decoder_fails_its_own_picture_alone(servers: Servers, pl
         ends = [asyncio.create_task(client.wait(task.task_id)) for task in tasks]
         unfinished = await _one_is_done(ends)
         os.kill(pid, signal.SIGKILL)
-        failed = await unfinished
-        assert failed.state == task_pb2.Task.STATE_FAILED
-        assert failed.error.reason == "PROVIDER_BAD_RESULT"
+        assert (await unfinished).state == task_pb2.Task.STATE_SUCCEEDED
         [other] = (end.result() for end in ends if end is not unfinished)
         assert other.state == task_pb2.Task.STATE_SUCCEEDED
         again = await client.edit_image("make it warmer", [image.image_id], model="scripted/ok")
