@@ -48,7 +48,7 @@ class Blanks:
         """Make ``AT_ONCE``, or as many as can be had; their names are durable with one fsync. Blocks."""
         made: list[Blank] = []
         try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            disk_calls.make_folder(self._folder)
             while len(made) < AT_ONCE:
                 path = self._folder / secrets.token_hex(16)
                 made.append(Blank(path, disk_calls.create(path)))

@@ -6,6 +6,7 @@ Tests let them fail. Each raises ``OSError`` and nothing else.
 import ctypes
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _KEEP_SIZE = 1
@@ -13,6 +14,13 @@ _NOT_SUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate64", None)
 if _fallocate is not None:
     _fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for its owner alone, durably; nothing where it is there already."""
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+        sync_folder(path.parent)
 
 
 def create(path: Path) -> int:

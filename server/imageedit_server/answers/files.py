@@ -176,7 +176,8 @@ class Answers:
 
     def _look(self) -> list[Stored]:
         try:
-            self._root.mkdir(mode=0o700, exist_ok=True)
+            disk_calls.make_folder(self._root)
+            disk_calls.sync_folder(self._root.parent)  # a crash may have come before that of ``make_folder``
             return sorted(stored_in(self._root, clean=True), key=lambda each: each.asked.call_time)
         except OSError as error:
             _log.error("the folder of the answers cannot be read: %s", error.strerror)
