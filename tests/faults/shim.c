@@ -179,6 +179,8 @@ int renameat(int from, const char *name, int to, const char *other) {
 
 int ftruncate(int fd, off_t size) { REAL(ftruncate); FAIL(TRUNCATE, fd, NULL); return real(fd, size); }
 int ftruncate64(int fd, off64_t size) { REAL(ftruncate64); FAIL(TRUNCATE, fd, NULL); return real(fd, size); }
+int truncate(const char *name, off_t size) { REAL(truncate); FAIL(TRUNCATE, -1, name); return real(name, size); }
+int truncate64(const char *name, off64_t size) { REAL(truncate64); FAIL(TRUNCATE, -1, name); return real(name, size); }
 int fallocate(int fd, int mode, off_t at, off_t size) {
     REAL(fallocate); FAIL(TRUNCATE, fd, NULL); return real(fd, mode, at, size);
 }

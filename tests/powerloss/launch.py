@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from imageedit_server.engine.restoring import Said
 from imageedit_server.store.database import StoreRefused
 from tests.powerloss.workload import Vendor
-from tests.servers.config import write_config
+from tests.servers.config import Table, write_config
 from tests.servers.here import serving_here
 from tests.servers.preloading import compiled
 from tests.servers.processes import NotReady, Server, Servers
@@ -22,6 +23,14 @@ DATA = "var/data"
 
 Start = Callable[[Path, Vendor], AbstractAsyncContextManager[str]]
 """Starts a server on a disk and yields where it listens. Raises ``StoreRefused``."""
+
+
+class Configured(Protocol):
+    """A vendor that knows how a server is told of it."""
+
+    def tables(self) -> Mapping[str, Table]:
+        """Return the configuration of a server that works with it."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +92,7 @@ async def as_process(disk: Path, vendor: Vendor, command: Command | None = None)
 
 
 @asynccontextmanager
-async def process(disk: Path, vendor: Vendor, command: Command) -> AsyncIterator[Server]:
+async def process(disk: Path, vendor: Configured, command: Command) -> AsyncIterator[Server]:
     """Start a program, wait until it serves, and leave nothing of it behind."""
     arguments = [*serve_arguments(_config(disk, vendor), disk / DATA), "--moved"]  # the disk is made anew
     async with Servers(disk.parent) as servers:
@@ -95,5 +104,5 @@ async def process(disk: Path, vendor: Vendor, command: Command) -> AsyncIterator
         yield server
 
 
-def _config(disk: Path, vendor: Vendor) -> Path:
+def _config(disk: Path, vendor: Configured) -> Path:
     return write_config(disk.parent, vendor.tables())

@@ -3,8 +3,8 @@
 SQLite's writes never pass Python. But its operating system layer (VFS) is a table of functions, and
 ``ctypes`` can put others into the table of the very library that ``sqlite3`` uses: the product's code and its
 SQLite are the real ones, and every write, cut, sync and removal is seen, in the order in which it happened.
-Of other files the calls of ``os`` are seen; the bytes that a file object wrote are taken when the file is
-synced or gets another name, which is all that a promise can rest on.
+Of other files the calls of ``os`` are seen, writes at a place (``os.pwrite``) too; the bytes that a file
+object wrote are taken when the file is synced or gets another name, which is all that a promise can rest on.
 
 What this cannot see is an SQLite that was built to sync nothing, or a write that goes another way. ``shim.c``
 sees both; and who records compares the replayed journal with the real folder afterwards.
@@ -22,6 +22,8 @@ from typing import Any
 from tests.powerloss.journal import Journal, Op
 
 OK = 0
+REMOVED = " (deleted)"
+"""How the kernel marks an open file that has no name any more."""
 
 
 class NotRecordable(Exception):
@@ -241,6 +243,8 @@ class _PythonFiles:
         os.replace = self._renaming(os.replace)
         os.fsync = self._syncing(os.fsync)
         os.fdatasync = self._syncing(os.fdatasync)
+        os.pwrite = self._placing(os.pwrite)
+        os.truncate = self._cutting(os.truncate)
 
     def _opening(self, call: Callable[..., int]) -> Callable[..., int]:
         def on_open(name: Any, flags: int, *more: Any, **options: Any) -> Any:
@@ -279,18 +283,47 @@ class _PythonFiles:
 
     def _syncing(self, call: Callable[..., None]) -> Callable[..., None]:
         def on_sync(descriptor: int) -> None:
-            name = os.readlink(f"/proc/self/fd/{descriptor}")
-            path = self._recorder.inside(name)
+            path = self._path_of(descriptor)
             if path is None:
                 call(descriptor)
                 return
             with self._recorder.lock:
-                self._take(name, path)
+                self._take(f"/proc/self/fd/{descriptor}", path)
             covers = self._recorder.journal.size()
             call(descriptor)
             self._recorder.journal.append(Op.SYNC, path, covers)
 
         return on_sync
+
+    def _placing(self, call: Callable[..., int]) -> Callable[..., int]:
+        """Writes at a place are seen one by one: of such a file nothing has to be taken later."""
+
+        def on_write(descriptor: int, data: Any, offset: int) -> int:
+            with self._recorder.lock:
+                path = self._path_of(descriptor)
+                written = call(descriptor, data, offset)
+                if path is not None:
+                    self._written.pop(os.fstat(descriptor).st_ino, None)
+                    content = bytes(memoryview(data)[:written])
+                    self._recorder.journal.append(Op.WRITE, path, offset, content)
+                return written
+
+        return on_write
+
+    def _cutting(self, call: Callable[..., None]) -> Callable[..., None]:
+        def on_cut(name: Any, size: int) -> None:
+            path = self._recorder.inside(name)
+            if path is None:
+                call(name, size)
+            else:
+                self._recorder.change(partial(call, name, size), Op.TRUNCATE, path, size)
+
+        return on_cut
+
+    def _path_of(self, descriptor: int) -> str | None:
+        """Return where an open file is, None when it is elsewhere or has no name any more."""
+        name = os.readlink(f"/proc/self/fd/{descriptor}")
+        return None if name.endswith(REMOVED) else self._recorder.inside(name)
 
     def _take(self, name: str, path: str) -> None:
         """Record what was written to a file since it was last looked at."""

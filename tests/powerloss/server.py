@@ -5,6 +5,7 @@ passing one is a mark in the journal, and the power fails there as often as one 
 """
 
 import argparse
+import asyncio
 import importlib
 import sys
 from collections.abc import Callable, Mapping
@@ -16,6 +17,8 @@ from imageedit_server.runtime import failpoints
 from tests.powerloss.journal import Op
 from tests.powerloss.recorder import Recorder
 
+LATE_SECONDS = 5.0
+"""Later than the caller hears what became of the call."""
 FAILPOINTS = (
     *("create_before_commit", "create_after_commit", "upload_before_fsync", "upload_after_rename"),
     *("upload_before_row", "claim_before_intent", "submit_before_intent", "submit_after_intent"),
@@ -40,24 +43,46 @@ def _no_file_fsync() -> None:
     blobs.Staged.fsync = lambda staged: None
 
 
+def _no_answer_fsync() -> None:
+    calls: Any = importlib.import_module("imageedit_server.answers.disk_calls")
+    calls.sync_data = lambda descriptor: None
+
+
+def _act_before_the_answer_is_durable() -> None:
+    """What is said about an answer is durable, and the answer will be, a moment later."""
+    writing: Any = importlib.import_module("imageedit_server.answers.writing")
+    save = writing.Writing.save
+
+    async def later(place: Any) -> None:
+        asyncio.get_running_loop().call_later(LATE_SECONDS, lambda: asyncio.ensure_future(save(place)))
+
+    writing.Writing.save = later
+
+
 CONTROLS: Mapping[str, Callable[[], None]] = {
     "synchronous=NORMAL": _normal,
     "no directory fsync": _no_directory_fsync,
     "no file fsync": _no_file_fsync,
 }
 
+ANSWER_CONTROLS: Mapping[str, Callable[[], None]] = {
+    "no answer fsync": _no_answer_fsync,
+    "acted on before the answer fsync": _act_before_the_answer_is_durable,
+}
+"""What an answer needs that nobody could read: the picture is in nothing else."""
+
 
 def main() -> None:
     """Serve."""
     parser = argparse.ArgumentParser(description="imageedit-server, recorded, or a control build of it.")
     parser.add_argument("--record", type=Path, nargs=2, metavar=("FOLDER", "JOURNAL"))
-    parser.add_argument("--control", choices=CONTROLS)
+    parser.add_argument("--control", choices=[*CONTROLS, *ANSWER_CONTROLS])
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of imageedit-server, after --")
     given = parser.parse_args()
     if given.record:
         _record(*given.record)
     if given.control:
-        CONTROLS[given.control]()
+        {**CONTROLS, **ANSWER_CONTROLS}[given.control]()
     sys.argv[1:] = given.arguments[1:]
     importlib.import_module("imageedit_server.cli").main()
 

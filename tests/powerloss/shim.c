@@ -156,6 +156,19 @@ int ftruncate64(int fd, off64_t size) {
     CHANGE(fd, real(fd, size), append(TRUNCATE, ours, "", (uint64_t)size, NULL, 0));
 }
 
+int truncate(const char *name, off_t size) {
+    REAL(truncate);
+    char path[PATH_MAX];
+    const char *ours = of_name(AT_FDCWD, name, path);
+    if (!ours) return real(name, size);
+    pthread_mutex_lock(&lock);
+    int result = real(name, size);
+    if (!result) append(TRUNCATE, ours, "", (uint64_t)size, NULL, 0);
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+int truncate64(const char *name, off64_t size) { return truncate(name, (off_t)size); }
+
 #define SYNCED(call) \
     char path[PATH_MAX]; \
     uint64_t covers = journal < 0 ? 0 : journal_size(); \

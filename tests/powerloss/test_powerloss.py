@@ -8,10 +8,12 @@ import pytest
 import pytest_asyncio
 
 from tests.figures import Figures
+from tests.powerloss.answers import RiddlingRelay, is_kept, record_riddle, told_of
+from tests.powerloss.disk import KEEPS
 from tests.powerloss.launch import by_itself, in_this_process
 from tests.powerloss.recorder import is_recordable
 from tests.powerloss.recording import Failure, record
-from tests.powerloss.server import CONTROLS, FAILPOINTS
+from tests.powerloss.server import ANSWER_CONTROLS, CONTROLS, FAILPOINTS
 from tests.powerloss.verdict import judge
 from tests.powerloss.workload import Vendor
 
@@ -67,3 +69,27 @@ async def test_a_control_build_loses(
     tasks = f"{len(verdict.lost_tasks)} of {len(promised.created)} tasks"
     images = f"{len(verdict.lost_images)} of {len(promised.images())} images"
     figures.line(HEADING, f"control build, {control}: lost {tasks}, {images}")
+
+
+async def test_an_answer_that_is_told_to_be_kept_survives(tmp_path: Path, dice: random.Random) -> None:
+    """P31: nothing is done about an answer before it is durable."""
+    async with RiddlingRelay() as relay:
+        recording = await record_riddle(tmp_path, relay, by_itself)
+    assert recording.is_complete()
+    assert told_of(recording).answer.kept
+    failures = [Failure(recording.last_promise(), keep) for keep in KEEPS]
+    for failure, disk in recording.images(failures, tmp_path, dice):
+        assert is_kept(disk), failure
+
+
+@pytest.mark.parametrize("control", ANSWER_CONTROLS)
+async def test_an_answer_without_its_fsync_is_lost(
+    control: str, tmp_path: Path, dice: random.Random, figures: Figures
+) -> None:
+    """What the answer's promise rests on is needed."""
+    async with RiddlingRelay() as relay:
+        recording = await record_riddle(tmp_path, relay, by_itself, control)
+    assert told_of(recording).answer.kept
+    ((_, disk),) = recording.images([Failure(recording.last_promise(), keep=0)], tmp_path, dice)
+    assert not is_kept(disk)
+    figures.line(HEADING, f"control build, {control}: lost the answer")
