@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from imageedit_client import AsyncClient, Task
+from imageedit_server.engine import dispatcher
 from imageedit_server.engine.restoring import Said
 from imageedit_server.maintenance import backup
 from imageedit_server.settings import load_settings
@@ -103,6 +104,25 @@ async def test_a_backup_that_is_served_pays_for_nothing_twice(
         async with served(config, tmp_path / "copy") as client:
             assert len([task async for task in client.list()]) == 2 * TASKS
         assert len([each for each in caplog.records if "restored" in each.message]) == 1
+
+
+async def test_a_copy_that_parks_nothing_pays_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planted bug: the same ledger shows it."""
+
+    async def park_nothing(*_given: object) -> None:
+        """Go on with every task."""
+
+    monkeypatch.setattr(dispatcher, "settle", park_nothing)
+    async with vendor() as paid:
+        config = configured(tmp_path, paid)
+        settings = load_settings(config, {}, {"data_dir": tmp_path / "data"})
+        async with served(config, tmp_path / "data") as client:
+            tasks = await begun(client, paid)
+            assert all(finding.ok for finding in backup(settings, tmp_path / "copy"))
+            await ended(client, tasks)
+        async with served(config, tmp_path / "copy") as client:
+            await ended(client, tasks)
+        assert twice(paid)
 
 
 async def test_the_operator_may_have_the_tasks_of_a_backup_sent_again(tmp_path: Path) -> None:
