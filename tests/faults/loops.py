@@ -2,12 +2,14 @@
 
 import asyncio
 import errno
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 from tests.faults.control import Fault
 from tests.faults.place import HOME, IN_DOUBT, VENDORS, Ended, Place
@@ -34,6 +36,8 @@ class Report:
 
     tried: list[Ended] = field(default_factory=list)
     not_reached: int = 0
+    left_out: int = 0
+    """Rounds for which there was no time."""
     seconds: float = 0.0
 
     def add(self, ended: Ended) -> None:
@@ -54,7 +58,8 @@ class Report:
         errors = Counter(errno.errorcode[fault.error] for fault in faults)
         verdicts = Counter(ended.verdict for ended in self.tried)
         return {
-            "calls x errnos tried": f"{len(faults)} ({len(calls)} calls; {self.not_reached} not reached)",
+            "calls x errnos tried": f"{len(faults)} ({len(calls)} calls; {self.not_reached} not reached, "
+            f"{self.left_out} left out)",
             "by errno": ", ".join(f"{name} {count}" for name, count in sorted(errors.items())),
             **{verdict: str(count) for verdict, count in verdicts.most_common()},
             "rounds with a restart": str(sum(ended.restarts > 0 for ended in self.tried)),
@@ -69,11 +74,13 @@ async def run(
     bug: str = "",
     vendors: Sequence[str] = VENDORS,
     places: int = PLACES,
+    most_seconds: float = math.inf,
     told: Told = lambda _: None,
 ) -> Report:
     """Let the calls of an edit fail as planned, at these vendors. Raises ``NoCompiler``.
 
-    ``bug`` is one of ``planting.BUGS`` that the servers have.
+    ``bug`` is one of ``planting.BUGS`` that the servers have. The rounds are in random order, the same in
+    every run; those that would begin after ``most_seconds`` are left out.
     """
     library = compiled(SHIM, folder)
     if library is None:
@@ -86,8 +93,12 @@ async def run(
             for number in range(places)
         ]
         traces = await asyncio.gather(*(_warm(place, vendors) for place in working))
-        rows = iter([(vendor, fault) for vendor, trace in traces[0].items() for fault in plan(trace)])
-        await asyncio.gather(*(_work(place, rows, report, told) for place in working))
+        rounds = [(vendor, fault) for vendor, trace in traces[0].items() for fault in plan(trace)]
+        Random(0).shuffle(rounds)
+        rows = iter(rounds)
+        end = began + most_seconds
+        await asyncio.gather(*(_work(place, rows, report, end, told) for place in working))
+        report.left_out = len([*rows])
     report.seconds = time.monotonic() - began
     return report
 
@@ -104,8 +115,9 @@ async def _warm(place: Place, vendors: Sequence[str]) -> dict[str, Trace]:
     return {vendor: (await place.edit(vendor)).seen.trace for vendor in vendors}
 
 
-async def _work(place: Place, rows: Rows, report: Report, told: Told) -> None:
-    for vendor, fault in rows:
+async def _work(place: Place, rows: Rows, report: Report, end: float, told: Told) -> None:
+    while time.monotonic() < end and (row := next(rows, None)):
+        vendor, fault = row
         ended = await place.edit(vendor, fault)
         report.add(ended)
         if ended.seen.failed and ended.verdict not in GOOD:

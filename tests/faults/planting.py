@@ -51,9 +51,10 @@ def _shorten_pauses() -> None:
 def _forget_answers() -> None:
     """What was answered before a restart is thrown away."""
 
-    async def forget(tools: Any, _catalog: Any) -> None:
+    async def forget(tools: Any, _catalog: Any) -> list[Any]:
         for stored in await tools.answered.open():
             tools.answered.drop(stored.path)
+        return []
 
     vars(dispatcher)["match"] = forget
 

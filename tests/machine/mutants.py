@@ -303,8 +303,9 @@ def drops_an_answer_at_its_deadline(patch: pytest.MonkeyPatch) -> None:
 def looks_at_no_answer_of_an_earlier_run(patch: pytest.MonkeyPatch) -> None:
     """What was answered before a crash is not looked for."""
 
-    async def only_open(tools: Any, _catalog: Any) -> None:
+    async def only_open(tools: Any, _catalog: Any) -> list[Any]:
         await tools.answered.open()
+        return []
 
     patch.setattr(dispatcher, "match", only_open)
 
@@ -314,8 +315,9 @@ def matches_answers_after_the_first_claim(patch: pytest.MonkeyPatch) -> None:
     """The first claim ends what is overdue or in doubt; then answers are looked for."""
     match, claim = vars(dispatcher)["match"], dispatcher.Dispatcher._claim
 
-    async def later(*given: Any) -> None:
+    async def later(*given: Any) -> list[Any]:
         late.append(given)
+        return []
 
     async def claim_first(self: Any) -> float:
         pause = await claim(self)
