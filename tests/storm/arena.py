@@ -16,6 +16,8 @@ import grpc
 from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from imageedit_client import AsyncClient, Pace
 from imageedit_client.connection import Connection
+from imageedit_server.answers.files import ANSWERS_FOLDER
+from imageedit_server.answers.reading import stored_in
 from tests.history.recorder import Recorder
 from tests.servers.config import base_tables, write_config
 from tests.servers.doorway import Doorway, doorway
@@ -23,7 +25,8 @@ from tests.servers.forks import ForkedServer, ForkedServers
 from tests.servers.processes import KILLED
 from tests.servers.programs import serve_arguments
 from tests.storm import kills
-from tests.storm.checks import Found, check_files, check_log, check_served, check_tasks
+from tests.storm.bugs import KNOWS_RIDDLES
+from tests.storm.checks import Found, check_files, check_kept, check_log, check_served, check_tasks
 from tests.storm.kills import MOMENTS, Kill
 from tests.storm.load import KINDS, Caller, Promises
 from tests.storm.vendors import Vendors
@@ -64,6 +67,10 @@ class Report:
     events: int = 0
     resumes: int = 0
     unknown: int = 0
+    kept: int = 0
+    """Answers that could not be read at first."""
+    recovered: int = 0
+    """Pictures that came home from them."""
     found: list[Found] = field(default_factory=list)
 
     def add(self, other: "Report") -> None:
@@ -72,7 +79,7 @@ class Report:
         self.recoveries += other.recoveries
         self.cold_recoveries += other.cold_recoveries
         self.found += other.found
-        for name in ("tasks", "uploads", "streams", "events", "resumes", "unknown"):
+        for name in ("tasks", "uploads", "streams", "events", "resumes", "unknown", "kept", "recovered"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
@@ -143,7 +150,8 @@ class Arena:
             for number, kill in enumerate(self._storm.kills, 1):
                 await self._live(kill)
                 self._told(f"{number}/{len(self._storm.kills)} {kill.point}")
-            life = await self._start(Kill(point=""))
+            self._kept = self._kept_answers()
+            life = await self._start(Kill(point=""), newer=not self._storm.bug)
             stop.set()
             drain: asyncio.Future[Any] = asyncio.create_task(self._drain(life, working))
             ended: asyncio.Future[Any] = asyncio.create_task(life.process.wait())
@@ -180,6 +188,8 @@ class Arena:
     async def _live(self, kill: Kill) -> None:
         """Let a server live until it is killed as planned."""
         life = await self._start(kill)
+        if not self._storm.bug:
+            self._vendors.riddles()
         if kill.point in MOMENTS:
             await self._moment(kill, life)
             await life.send(signal.SIGKILL)
@@ -192,12 +202,18 @@ class Arena:
             self._find("crashed", f"the server ended with {code} before {kill.point}")
         self._report.kills[kill.point] += 1
 
-    async def _start(self, kill: Kill) -> ForkedServer:
+    def _kept_answers(self) -> set[str]:
+        """The tasks whose answers could not be read."""
+        folder = self._data / ANSWERS_FOLDER
+        stored = stored_in(folder) if folder.exists() and not self._storm.bug else ()
+        return {each.asked.task_id for each in stored if each.tried}
+
+    async def _start(self, kill: Kill, *, newer: bool = False) -> ForkedServer:
         life = await self._servers.start(
             serve_arguments(self._config, self._data),
             self._log,
             failpoint=kill.failpoint if kill.point else "",
-            bug=self._storm.bug,
+            bug=KNOWS_RIDDLES if newer else self._storm.bug,
             cold=kill.cold,
         )
         if kill.point != kills.IN_RECOVERY and (addresses := await life.ready()):
@@ -238,6 +254,9 @@ class Arena:
         tasks = await check_tasks(self._client, self._promises, self._vendors, self._storm.patience_seconds)
         self._report.found += tasks.found
         self._report.unknown = tasks.unknown
+        recovered, lost = await check_kept(self._client, self._kept, self._storm.patience_seconds)
+        self._report.kept, self._report.recovered = len(self._kept), recovered
+        self._report.found += lost
         self._stopping = True
         await life.send(signal.SIGTERM)
         if code := await life.died():

@@ -5,7 +5,7 @@ import hashlib
 import re
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ CHECKS = (
     "twice",
     "double-charged",
     "paid-and-lost",
+    "kept-and-lost",
     "misbilled",
     "failed",
     "stuck",
@@ -95,6 +96,21 @@ async def check_tasks(
         found += [Found("failed", detail) for detail in _failed(task)]
         found += [Found("lost", detail) for detail in await _unreadable(client, task)]
     return Tasks(found, sum(_is_unknown(task) for task in tasks))
+
+
+async def check_kept(
+    client: AsyncClient, kept: Collection[str], patience_seconds: float
+) -> tuple[int, list[Found]]:
+    """P31: what could not be read at first comes home with a version that can; return how many did."""
+    found = []
+    for task_id in kept:
+        try:
+            async with asyncio.timeout(patience_seconds):
+                while not _is_home(await client.get(task_id)):  # noqa: ASYNC110  nobody watches an ended task
+                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        except TimeoutError:
+            found.append(Found("kept-and-lost", _story(await client.get(task_id))))
+    return len(kept) - len(found), found
 
 
 async def _settled(
@@ -167,8 +183,9 @@ def _may_be_lost(task: Task, charge: Charge, vendors: Vendors) -> bool:
 
 
 def _is_unknown(task: Task) -> bool:
-    """P6: the one failure that a crash may cause, told as what it is."""
-    told = billing_of(task) == "MAY_HAVE_BEEN_CHARGED" and "UNKNOWN" in outcomes_of(task)[-1:]
+    """P6: the one failure that a crash may cause, told as what it is, also if its picture came later."""
+    outcome = "SUCCEEDED" if _is_home(task) else "UNKNOWN"
+    told = billing_of(task) == "MAY_HAVE_BEEN_CHARGED" and outcome in outcomes_of(task)[-1:]
     return task.error.reason == "SUBMIT_OUTCOME_UNKNOWN" and told
 
 

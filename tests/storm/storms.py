@@ -106,6 +106,7 @@ def figures_of(report: Report) -> dict[str, str]:
         "acknowledged": f"{report.tasks} tasks, {report.uploads} uploads",
         **{check: str(count) for check, count in counts.items()},
         "SUBMIT_OUTCOME_UNKNOWN": str(report.unknown),
+        "answers kept, unreadable at first": f"{report.kept}, pictures recovered: {report.recovered}",
         "recovery, kill to ready": _seconds(report.cold_recoveries),
         "recovery of a fork": _seconds(report.recoveries),
         "watch": f"{report.streams} streams, {report.resumes} resumed, {report.events} events, "

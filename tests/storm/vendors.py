@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from tests.servers.config import Table
 from tests.storm.load import KIE, RELAY, SUITME
+from tests.storm.riddles import riddle
 from tests.vendors.kie.behaviours import on_the_wire as kie_wire
 from tests.vendors.kie.behaviours import replies
 from tests.vendors.kie.server import KieVendor
@@ -121,6 +122,10 @@ class Vendors:
         """Send a part of the next result and no more."""
         share = self.dice.choice(SHARES)
         self.kie.misbehave("result", replies("stalls", lambda honest: _part(honest, share)))
+
+    def riddles(self) -> None:
+        """Answer the relay's next edit in a form that nobody knows yet."""
+        self.relay.misbehave(replies("riddles", riddle))
 
     def behave(self) -> None:
         """Be honest again."""
