@@ -19,6 +19,7 @@ from PIL import Image
 
 from imageedit_client import Client, SeedreamOptions, Task
 from tests.demo.run import OUT, PHOTO, follow, portrait_mask, save, server, side_by_side
+from tests.demo.unreadable import show_unreadable
 from tests.servers.programs import ROOT
 from tests.vendors.kie.server import KieVendor
 from tests.vendors.openai.server import OpenaiVendor, Personality
@@ -52,7 +53,8 @@ async def _main() -> None:
     async with vendors() as running:
         with tempfile.TemporaryDirectory() as folder:
             await _edit_with_all(Path(folder), running)
-        print(f"\ncharges in the vendors' ledgers: {running.charges()}")
+            print(f"\ncharges in the vendors' ledgers: {running.charges()}")
+            await show_unreadable(Path(folder) / "unreadable")
 
 
 @asynccontextmanager
