@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from imageedit_server.answers import disk_calls
-from imageedit_server.answers.layout import Asked, asked_record
+from imageedit_server.answers.layout import BODY_AT, END_AT, Asked, asked_record
 from imageedit_server.answers.reading import Stored, stored_in
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
@@ -338,3 +338,29 @@ async def test_kept_answers_go_when_their_task_is_forgotten(
     assert await sweep() == 1
     await house.answers.aclose()
     assert stored(house) == []
+
+
+@pytest.mark.parametrize("lost", [0, 1], ids=["all of the body", "all but a byte of it"])
+async def test_without_its_end_an_answer_counts_by_what_it_holds(
+    house: House, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    """F94: killed before the end was stored, or the power went before it was on the disk."""
+    task_id = await answered_and_killed(house, monkeypatch)
+    await asyncio.to_thread(_lose_the_end, stored(house)[0].path, lost)
+    await house.start()
+    task = await house.ended(task_id)
+    assert len(house.vendor.paid) == 1
+    if lost:
+        assert task.status.error is not None
+        assert task.status.error.reason is FailureReason.SUBMIT_OUTCOME_UNKNOWN
+        assert task.status.billing is Billing.MAY_HAVE_BEEN_CHARGED
+        assert [each.tried for each in stored(house)] == ["1"]
+    else:
+        assert [image.image_id for image in task.status.images] == [RESULT_ID]
+
+
+def _lose_the_end(path: Path, lost_bytes: int) -> None:
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - lost_bytes)
+        file.seek(END_AT)
+        file.write(bytes(BODY_AT - END_AT))
