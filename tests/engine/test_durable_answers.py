@@ -1,6 +1,7 @@
 """What a vendor answered is durable before it counts, whatever became of the process that took it (P31)."""
 
 import asyncio
+import errno
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from imageedit_server.answers import disk_calls
+from imageedit_server.answers import disk_calls, files
 from imageedit_server.answers.layout import BODY_AT, END_AT, Asked, asked_record
-from imageedit_server.answers.reading import Stored, stored_in
+from imageedit_server.answers.reading import Stored, read_file, stored_in
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.task import Outcome, Stage, State, Task
+from imageedit_server.outbound.answers import Answer
 from imageedit_server.providers.base import Finished, Job, NotProcessed, Output, Refused, Report
 from imageedit_server.upkeep.answers import KeptAnswers
 from imageedit_server.upkeep.retention import Retention
@@ -364,3 +366,25 @@ def _lose_the_end(path: Path, lost_bytes: int) -> None:
         file.truncate(path.stat().st_size - lost_bytes)
         file.seek(END_AT)
         file.write(bytes(BODY_AT - END_AT))
+
+
+@pytest.mark.parametrize("times", [3, 1000], ids=["for a while", "for good"])
+async def test_a_file_that_cannot_be_read_is_tried_again(
+    house: House, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """A full table of descriptors passes; where the disk is broken, the task says that it may have cost."""
+    task_id = await answered_and_killed(house, monkeypatch)
+    left = [times]
+
+    def failing(path: Path) -> Answer | None:
+        if left[0] > 0:
+            left[0] -= 1
+            raise OSError(errno.EIO, "Input/output error")
+        return read_file(path)
+
+    monkeypatch.setattr(files, "read_file", failing)
+    await house.start()
+    task = await house.ended(task_id)
+    assert bool(task.status.images) is (times == 3)
+    assert task.status.billing is (Billing.CHARGED if times == 3 else Billing.MAY_HAVE_BEEN_CHARGED)
+    assert len(house.vendor.paid) == 1

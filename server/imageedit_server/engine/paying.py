@@ -8,6 +8,7 @@ Failpoint (PROMISES §4): ``answer_understood`` (F97: what it means is known, no
 
 import asyncio
 import hashlib
+import logging
 from dataclasses import replace
 
 from imageedit_server import __version__
@@ -22,7 +23,7 @@ from imageedit_server.outbound.answers import Answer, PaidCall
 from imageedit_server.outbound.client import NotSent
 from imageedit_server.providers.base import Accepted, Ambiguous, Finished, NotProcessed, Prepared
 from imageedit_server.providers.catalog import Provider
-from imageedit_server.providers.outcomes import paid_call_error
+from imageedit_server.providers.outcomes import ambiguous, paid_call_error
 from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.store.answers import token_of
 from imageedit_server.store.attempts import AttemptKey
@@ -33,7 +34,10 @@ SYNC_EARLY_BYTES = 8 * 1024
 """An answer of so many bytes holds a picture, most likely: it goes to the disk while it is read."""
 SAVE_SECONDS = 1.0
 """How long what is readable waits for the disk: it is in memory, and may come home from there."""
-READ_RETRY_SECONDS = 1.0
+READ_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)
+"""Seconds after each try to read a file."""
+
+_log = logging.getLogger(__name__)
 
 
 class Paying:
@@ -137,11 +141,14 @@ class Paying:
         return self._tools.answered.save(self._place)
 
     async def _stored(self) -> list[Answer]:
-        while True:
+        """Return what earlier calls brought; a full table of descriptors passes, a broken disk does not."""
+        for pause in READ_PAUSES:
             try:
                 return await self._tools.answered.read(self._recorder.key)
-            except OSError:  # a full table of descriptors passes
-                await self._tools.clock.sleep(READ_RETRY_SECONDS)
+            except OSError as error:
+                _log.warning("an answer cannot be read yet: %s", error.strerror)
+            await self._tools.clock.sleep(pause)
+        raise ambiguous("The provider's answer cannot be read from the disk.")
 
 
 def _is_all_there_is(meant: Accepted | Finished) -> bool:

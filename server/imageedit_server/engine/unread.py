@@ -72,13 +72,15 @@ def _is_settled(found: AnsweredAttempt, catalog: Catalog) -> bool:
 
 async def _learn(found: AnsweredAttempt, provider: Provider, tools: Tools) -> None:
     """Write what an answer says of its attempt, where that must not wait for the run that acts on it."""
-    answers, now = await tools.answered.read(found.key), tools.clock.now()
+    now = tools.clock.now()
     try:
-        answer, meant = await best_of(provider.adapter, answers)
+        answer, meant = await best_of(provider.adapter, await tools.answered.read(found.key))
         await write(found.key, fact_of(answer, meant, provider, now), tools)
     except VendorTaskTaken:
         _log.critical("%s gave one id to two attempts", provider.name)
         await tools.answered.keep(found.key)
+    except OSError as error:  # the run, or the next start, tries again
+        _log.warning("an answer cannot be read yet: %s", error.strerror)
     except Ambiguous:
         if found.task.status.state.terminal:
             await tools.answered.keep(found.key)
