@@ -324,7 +324,8 @@ class House:
         self.tasks = Tasks(self.database, self.clock, tokens)
         self.watching = Watching(self.database, self.feed, self.tasks, draining=self.draining)
         self.pictures = Pictures(self.database, self.library, self.clock, draining=self.draining)
-        self.erasing = Erasing(self.database, self.library)
+        self.answers = Answers(self.folder / "answers", self.clock, min_free_bytes=1, version=self.version)
+        self.erasing = Erasing(self.database, self.library, erase_answers=self.answers.erase)
         self.callbacks = Callbacks(self.database, self.catalog, self.clock)
         self.creating = Creating(
             database=self.database,
@@ -338,7 +339,6 @@ class House:
             draining=self.draining,
         )
         fetch = cast(Any, self.vendor)
-        self.answers = Answers(self.folder / "answers", self.clock, min_free_bytes=1, version=self.version)
         tools = Tools(
             database=self.database,
             feed=self.feed,
