@@ -108,7 +108,7 @@ PROVIDER_CALL_SECONDS = Histogram(
 )
 BREAKER_OPEN = Gauge(
     "imageedit_breaker_open",
-    "1 while a provider gets no new work, or one task to probe it.",
+    "1 while a provider gets no new work of somebody, be it one tenant or all, or one task to probe it.",
     ("provider",),
     registry=REGISTRY,
 )
