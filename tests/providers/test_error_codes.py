@@ -101,6 +101,7 @@ REFUSALS = [
     "NSFW content detected",
     "Gemini could not generate an image with the given prompt and input image. Please adjust your prompt.",
     "提示词包含敏感内容",
+    "内容敏感",
     "输入内容审核失败",
 ]
 

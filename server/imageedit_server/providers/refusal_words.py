@@ -37,7 +37,8 @@ _SENTENCES = (
     r".{0,60}please (adjust|change|modify)",
 )
 _CHINESE = (
-    r"敏感(内容|词|信息|图)|(涉及|包含|含有)敏感|违规|审核(未|不|失败)|未通过.{0,6}审核|色情|涉黄|风控|不适宜"
+    r"敏感(内容|词|信息|图)|(涉及|包含|含有|内容|图片|文本|提示词)敏感|违规"
+    r"|审核(未|不|失败)|未通过.{0,6}审核|色情|涉黄|风控|不适宜"
 )
 _REFUSAL = re.compile("|".join((*_SENTENCES, _CHINESE)), re.IGNORECASE)
 
