@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.blobs.staging import CHUNK_BYTES
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.runtime.workers import Overran, WorkerDied, Workers, WorkersBroken
-from imageedit_server.sandbox.pool import INSPECTION, WorkerPool
+from imageedit_server.sandbox.pool import WorkerPool
 from tests.images.pictures import PHOTO, encoded, files
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -254,14 +253,6 @@ async def test_a_crash_leaves_what_is_promised(
 
 
 # Results are made good (P19)
-
-
-@pytest.fixture
-def results(blobs: FileBlobStore, pool: WorkerPool) -> ImageLibrary:
-    """A library of what is paid for."""
-    most = 20 * 1024 * 1024
-    workers = pool.within(replace(INSPECTION, wall_seconds=90, content_bytes=most))
-    return ImageLibrary(blobs, workers, max_bytes=most, max_pixels=50_000_000, mends=True)
 
 
 @pytest.mark.parametrize("tail", [b"\n\n", bytes(400_000)], ids=["in memory", "in a file"])

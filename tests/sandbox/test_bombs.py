@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.core.errors import Code, Reason, Refusal
+from imageedit_server.core.image import Image
 from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.sandbox.confinement import GIB, Allowance
@@ -57,6 +58,22 @@ async def test_a_bomb_is_refused(
     assert refused.value.reason is reason
     assert description in refused.value.message
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "bomb", [pytest.param(make, id=name) for name, (make, *_) in BOMBS.items()], indirect=["bomb"]
+)
+@pytest.mark.usefixtures("calm")
+async def test_a_bomb_that_is_a_result_is_refused_or_defused(
+    bomb: bytes, results: ImageLibrary, library: ImageLibrary
+) -> None:
+    """Results are made good within the same limits: what is left of it is a picture like any other."""
+    [came] = await asyncio.gather(results.add_bytes(bomb, field="result"), return_exceptions=True)
+    if isinstance(came, Image):
+        assert await library.add_bytes(await results.content(came), field="chunk") == came
+    else:
+        assert isinstance(came, Refusal)
+        assert came.reason.code is Code.INVALID_ARGUMENT
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,12 @@ there. A variant is a whole file; each leaves out more than the one before it.
 
 import zlib
 from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 
 from imageedit_server.images.inspection import Data
+
+MAX_PARTS = 20_000
+"""No writer makes more, in pieces of 4 KiB up to the largest result; to look into each takes its time."""
 
 _PNG_SIGNATURE_BYTES = 8
 _PNG_END = b"\0\0\0\0IEND" + zlib.crc32(b"IEND").to_bytes(4)
@@ -17,7 +21,7 @@ _PNG_LOOKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"gAMA", b"cHRM", b"sRGB", b"c
 """What the pixels and their colours are made of, but for a profile."""
 
 JPEG_END = b"\xff\xd9"
-_JPEG_START, _JPEG_SCAN = b"\xff\xd8", 0xDA
+_JPEG_START, _JPEG_SCAN, _JPEG_FILL = b"\xff\xd8", 0xDA, 0xFF
 _JPEG_APPS, _JPEG_COMMENT = range(0xE0, 0xF0), 0xFE
 _JPEG_LOOKS = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 
@@ -27,7 +31,9 @@ _WEBP_FLAGS_AT, _WEBP_METADATA_FLAGS = 8, 0x0C
 
 def png_variants(data: Data) -> Iterator[bytes]:
     """Cut; without texts and animation; without EXIF; with nothing but the looks; without a profile."""
-    chunks = list(_png_chunks(data))
+    chunks = list(islice(_png_chunks(data), MAX_PARTS))
+    if len(chunks) == MAX_PARTS:
+        return
     unread = (*_PNG_TEXTS, *_PNG_ANIMATION)
     keeps: list[Callable[[bytes], bool]] = [
         lambda kind: True,
@@ -56,6 +62,8 @@ def _png_chunks(data: Data) -> Iterator[tuple[bytes, bytes]]:
 def jpeg_variants(data: Data) -> Iterator[bytes]:
     """As it is; without further pictures; without EXIF too; with nothing but the looks."""
     segments, scans = _jpeg_segments(data)
+    if len(segments) == MAX_PARTS:
+        return
     is_left_out: list[Callable[[int, bytes], bool]] = [
         lambda marker, body: False,
         _is_index,
@@ -71,12 +79,12 @@ def _jpeg_segments(data: Data) -> tuple[list[tuple[int, bytes]], bytes]:
     """Return the segments before the pixels, each with its marker, and all from the first scan on."""
     segments, start = [], len(_JPEG_START)
     while data[start : start + 1] == b"\xff" and start + 4 <= len(data) and data[start + 1] != _JPEG_SCAN:
-        if data[start + 1] == 0xFF:  # fill
-            start += 1
-            continue
-        end = start + 2 + int.from_bytes(data[start + 2 : start + 4])
+        is_fill = data[start + 1] == _JPEG_FILL
+        end = start + (1 if is_fill else 2 + int.from_bytes(data[start + 2 : start + 4]))
         segments.append((data[start + 1], data[start:end]))
         start = end
+        if len(segments) == MAX_PARTS:
+            break
     return segments, data[start:]
 
 
@@ -93,7 +101,9 @@ def _is_look(marker: int, body: bytes) -> bool:
 
 def webp_variants(data: Data) -> Iterator[bytes]:
     """Cut; without EXIF and XMP; with nothing but the looks."""
-    chunks = list(webp_chunks(data))
+    chunks = list(islice(webp_chunks(data), MAX_PARTS))
+    if len(chunks) == MAX_PARTS:
+        return
     yield _webp(chunks)
     yield _webp(_without_flags(chunks, (b"EXIF", b"XMP ")))
     yield _webp([(kind, chunk) for kind, chunk in _without_flags(chunks, ()) if kind in _WEBP_LOOKS])
