@@ -4,6 +4,7 @@ import errno
 import hashlib
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,18 @@ from imageedit_server.providers.base import (
     PrepareError,
     Report,
 )
-from tests.engine.house import DONE, INPUT, RESULT, RESULT_ID, TENANT, House, Vendor, finish_now, picture
+from tests.engine.house import (
+    DONE,
+    INPUT,
+    RESULT,
+    RESULT_ID,
+    TENANT,
+    House,
+    Vendor,
+    accept,
+    finish_now,
+    picture,
+)
 
 
 async def test_a_task_goes_its_way(house: House, vendor: Vendor) -> None:
@@ -369,8 +381,10 @@ async def test_a_result_at_an_http_address_without_https_is_told_so(house: House
     assert (await house.ended(await house.create())).status.images
 
 
-async def test_a_result_of_another_size_is_told_in_numbers(house: House, vendor: Vendor) -> None:
+@pytest.mark.parametrize("submit", [accept, finish_now], ids=["polled", "at once"])
+async def test_a_result_of_another_size_is_told_in_numbers(house: House, vendor: Vendor, submit: Any) -> None:
     """It is paid for and taken; what was asked for is not what the caller has."""
+    vendor.submit = submit
     task = await house.ended(await house.create(size="64x32"))
     [image] = task.status.images
     assert task.status.warnings[-1] == f"Asked 64x32, got {image.width}x{image.height} PNG."

@@ -151,8 +151,7 @@ class Recorder:
 
     async def succeed(self, images: tuple[Image, ...]) -> None:
         """End the task with its results, and with what is otherwise about them than was asked."""
-        warnings = deviations(self.task.request, self.task.status.size, images)
-        await self.decide(_succeeding(images, warnings), images=images)
+        await self.decide(self._succeeding(images), images=images)
         if self.task.status.attempts:
             self._tools.answered.acted_on(self.key)
 
@@ -255,7 +254,7 @@ class Recorder:
         reach = _entering(Stage.DOWNLOADING, finished.warnings)
         fact = replace(self._success(), vendor_request_id=finished.vendor_request_id, usage=finished.usage)
         fact = self._with_head(fact)
-        end = partial(transitions.succeed, images=images)
+        end = self._succeeding(images)
         task = await self._keep_trying(
             lambda now: self._database.record(
                 learn_and_end,
@@ -273,6 +272,10 @@ class Recorder:
             raise LeaseLost
         self.task = task
         self._tools.answered.acted_on(self.key)
+
+    def _succeeding(self, images: tuple[Image, ...]) -> Transition:
+        warnings = deviations(self.task.request, self.task.status.size, images)
+        return lambda status, now: transitions.warn(transitions.succeed(status, now, images), warnings)
 
     async def succeeded_in_vain(self) -> None:
         """The vendor reported success without a result."""
@@ -343,10 +346,6 @@ class Recorder:
 
 def _entering(stage: Stage, warnings: tuple[str, ...] = ()) -> Transition:
     return lambda status, now: transitions.warn(transitions.enter(status, now, stage), warnings)
-
-
-def _succeeding(images: tuple[Image, ...], warnings: tuple[str, ...]) -> Transition:
-    return lambda status, now: transitions.warn(transitions.succeed(status, now, images), warnings)
 
 
 def _at(fact: Fact, now: datetime) -> Fact:
