@@ -41,13 +41,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the server did meanwhile: how many calls failed, and what the first was about.
+    """What the server did meanwhile: how many calls failed, and what the first three were about.
 
     ``trace``, of a time without a fault: every call, with its path or the ports of its connection.
     """
 
     failed: int
-    about: str
+    about: Sequence[str]
     trace: Sequence[tuple[Call, str]]
 
 
@@ -66,7 +66,7 @@ class _Page(ctypes.Structure):
         ("counts", ctypes.c_uint32 * len(Call)),
         ("calls", ctypes.c_uint32),
         ("trace", _Call * 8192),
-        ("failure", _Call),
+        ("failures", _Call * 3),
     )
 
 
@@ -93,7 +93,7 @@ class Control:
         page.kind, page.first, page.times, page.error = (
             (fault.call, fault.first, fault.times, fault.error) if fault else (-1, 0, 0, 0)
         )
-        page.failed, page.calls, page.failure = 0, 0, _Call()
+        page.failed, page.calls, page.failures = 0, 0, type(page.failures)()
         page.counts = type(page.counts)()
         page.armed = 1
 
@@ -103,7 +103,8 @@ class Control:
         page.armed = 0
         calls = page.trace[: page.calls] if page.kind < 0 else []
         trace = [(Call(call.kind), _text(call.about)) for call in calls]
-        return Seen(page.failed, _text(page.failure.about), trace)
+        about = [_text(failure.about) for failure in page.failures[: page.failed]]
+        return Seen(page.failed, about, trace)
 
 
 def _text(about: bytes) -> str:

@@ -46,7 +46,7 @@ class Ended:
     seconds: float
 
     def __str__(self) -> str:
-        about = f"{self.vendor}: {self.fault} ({self.seen.about})"
+        about = f"{self.vendor}: {self.fault} ({', '.join(self.seen.about)})"
         return f"{about}: {self.verdict}, {self.story}, restarts {self.restarts}, {self.seconds:.1f} s"
 
 
@@ -209,7 +209,7 @@ async def _verdict(client: AsyncClient, task: Task, paid: Paid, name: str, seen:
         return HOME if payments and content == paid.made(name) else OTHER_BYTES
     if any(attempt.late_images for attempt in task.attempts):
         return LATE
-    if paid.is_called_by(seen.about) and _is_in_doubt(task) and not (payments and paid.tells_again):
+    if any(map(paid.is_called_by, seen.about)) and _is_in_doubt(task) and not (payments and paid.tells_again):
         return IN_DOUBT
     return LOST if payments else UNPAID
 

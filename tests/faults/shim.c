@@ -26,6 +26,7 @@ enum kind { OPEN, WRITE, FSYNC, RENAME, TRUNCATE, SOCKET, CONNECT, ACCEPT, SEND,
 
 #define NAME 120
 #define TRACED 8192
+#define FAILURES 3
 
 struct call {
     int32_t kind;
@@ -42,7 +43,7 @@ struct control {
     uint32_t counts[KINDS];
     uint32_t calls;
     struct call trace[TRACED];
-    struct call failure; /* the first call that failed */
+    struct call failures[FAILURES]; /* the first calls that failed */
 };
 
 static struct control *control;
@@ -104,7 +105,8 @@ static int fails(enum kind kind, int fd, const char *path) {
     uint32_t place = __atomic_fetch_add(&c->calls, 1, __ATOMIC_ACQ_REL);
     if (c->kind < 0 && place < TRACED) c->trace[place] = describe(kind, fd, path);
     if ((int)kind != c->kind || number < c->first || number - c->first >= c->times) return 0;
-    if (__atomic_add_fetch(&c->failed, 1, __ATOMIC_ACQ_REL) == 1) c->failure = describe(kind, fd, path);
+    uint32_t failed = __atomic_fetch_add(&c->failed, 1, __ATOMIC_ACQ_REL);
+    if (failed < FAILURES) c->failures[failed] = describe(kind, fd, path);
     return c->error;
 }
 
