@@ -41,12 +41,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the server did meanwhile: how many calls failed, and what the first three were about.
+    """What the server did meanwhile: which call failed how often, and what the first three were about.
 
     ``trace``, of a time without a fault: every call, with its path or the ports of its connection.
     """
 
     failed: int
+    call: Call | None
     about: Sequence[str]
     trace: Sequence[tuple[Call, str]]
 
@@ -104,7 +105,7 @@ class Control:
         calls = page.trace[: page.calls] if page.kind < 0 else []
         trace = [(Call(call.kind), _text(call.about)) for call in calls]
         about = [_text(failure.about) for failure in page.failures[: page.failed]]
-        return Seen(page.failed, about, trace)
+        return Seen(page.failed, Call(page.kind) if page.kind >= 0 else None, about, trace)
 
 
 def _text(about: bytes) -> str:

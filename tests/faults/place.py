@@ -15,7 +15,7 @@ from PIL import Image
 
 from imageedit_client import AsyncClient, ImageEditError, Pace, Task
 from tests.chaos.words import billing_of, is_over, outcomes_of, state_of
-from tests.faults.control import Control, Fault, Seen
+from tests.faults.control import Call, Control, Fault, Seen
 from tests.faults.vendors import CallingKie, Paid, Relay, tables_of
 from tests.servers.config import base_tables, write_config
 from tests.servers.doorway import doorway
@@ -52,7 +52,7 @@ class Ended:
 
 HOME, IN_DOUBT, LATE, LOST, UNPAID = "home", "in doubt", "late", "paid and lost", "unpaid"
 TWICE, OTHER_BYTES, STUCK = "paid twice", "other bytes", "stuck"
-"""Verdicts: the first is good, the second where the connection broke that the paid call needs."""
+"""Verdicts: the first is good, the second where nobody can know: ``_may_be_in_doubt``."""
 
 
 class Place:
@@ -209,9 +209,16 @@ async def _verdict(client: AsyncClient, task: Task, paid: Paid, name: str, seen:
         return HOME if payments and content == paid.made(name) else OTHER_BYTES
     if any(attempt.late_images for attempt in task.attempts):
         return LATE
-    if any(map(paid.is_called_by, seen.about)) and _is_in_doubt(task) and not (payments and paid.tells_again):
+    if _is_in_doubt(task) and _may_be_in_doubt(paid, seen, payments):
         return IN_DOUBT
     return LOST if payments else UNPAID
+
+
+def _may_be_in_doubt(paid: Paid, seen: Seen, payments: int) -> bool:
+    """Whether nobody can know: the call's own connection broke, or the fsync of its intent failed (F22)."""
+    if seen.call is Call.FSYNC:
+        return not payments
+    return any(map(paid.is_called_by, seen.about)) and not (payments and paid.tells_again)
 
 
 def _is_in_doubt(task: Task) -> bool:

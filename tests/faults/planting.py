@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from imageedit_server.engine import breaker, dispatcher, recorder, results, retries
+from imageedit_server.images.library import ImageLibrary
 from imageedit_server.runtime.clock import SystemClock
 from imageedit_server.store.sqlite import database
 
@@ -61,15 +62,15 @@ def _forget_answers() -> None:
 
 def _give_up() -> None:
     """A result that cannot be kept just now counts as bad."""
-    bring = results.Results._bring_once
+    keep = ImageLibrary.add_bytes
 
-    async def once(self: Any, output: Any) -> Any:
+    async def keep_or_give_up(self: ImageLibrary, data: bytes, *, field: str) -> Any:
         try:
-            return await bring(self, output)
+            return await keep(self, data, field=field)
         except OSError as error:
             raise results.BadResult(str(error)) from None
 
-    results.Results._bring_once = once  # type: ignore[method-assign]
+    ImageLibrary.add_bytes = keep_or_give_up  # type: ignore[method-assign]
 
 
 BUGS: Mapping[str, Callable[[], None]] = {

@@ -32,7 +32,8 @@ SHOWN_BY = {
 async def test_no_call_that_fails_loses_what_was_paid_for(tmp_path: Path, figures: Figures) -> None:
     """One payment, that very picture, at most a restart.
 
-    In doubt, and told so, is what became of a call whose own connection broke.
+    In doubt, and told so, is what became of a call whose own connection broke, or whose intent met a
+    failed fsync before anything was sent (F22).
     """
     report = await run(tmp_path, plan.quick, most_seconds=MOST_SECONDS)
     for name, value in report.figures().items():
