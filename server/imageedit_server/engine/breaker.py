@@ -6,7 +6,7 @@ making. Those of two or more open it for all.
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from imageedit_server.core.failure import Failure
@@ -118,6 +118,11 @@ class Breakers:
     def is_open(self) -> bool:
         """Whether somebody's tasks wait, or probe."""
         return self._all.is_open or any(breaker.is_open for breaker in self._each.values())
+
+    @property
+    def tenants(self) -> Collection[str]:
+        """Those of whom something is remembered."""
+        return self._each.keys()
 
     def allows(self) -> int | None:
         """Return how many new tasks may start, of whatever tenant; None for any number."""
