@@ -65,6 +65,8 @@ class LateResults:
         self._places = asyncio.Semaphore(AT_ONCE)
         self._works: dict[str, asyncio.Task[None]] = {}
         self._called_again: set[str] = set()
+        self._hints: dict[str, asyncio.Event] = {}
+        """Of the tasks whose results are being collected: set when their vendor calls back meanwhile."""
         self._held: dict[AttemptKey, Finished] = {}
         self._stopped = False
 
@@ -87,7 +89,9 @@ class LateResults:
             return
         if task_id in self._works:
             self._called_again.add(task_id)
+            self._hints[task_id].set()
             return
+        self._hints[task_id] = asyncio.Event()
         work = asyncio.create_task(self._collect_and_hold(task_id), name=f"late {task_id}")
         self._works[task_id] = work
         work.add_done_callback(partial(self._ended, task_id))
@@ -101,7 +105,7 @@ class LateResults:
         await asyncio.gather(*works, return_exceptions=True)
 
     def _ended(self, task_id: str, work: asyncio.Task[None]) -> None:
-        del self._works[task_id]
+        del self._works[task_id], self._hints[task_id]
         if not work.cancelled() and (error := work.exception()):
             _log.error("collecting a late result broke off", exc_info=error, extra={"task_id": task_id})
         if task_id in self._called_again:
@@ -155,7 +159,10 @@ class LateResults:
         bring: Bring,
         patience: Iterable[float] = (),
     ) -> None:
-        """Try until the result is home, or unusable, or the ``patience`` with its vendor is at an end."""
+        """Try until the result is home, or unusable, or the ``patience`` with its vendor is at an end.
+
+        A vendor that calls back is asked at once, and then with the patience that a callback begins with.
+        """
         note(tenant=task.tenant, task_id=task.task_id, provider=provider.name, attempt=attempt.number)
         key = AttemptKey(task.task_id, attempt.number)
         pauses, polls = chain(PAUSES, repeat(PAUSES[-1])), iter(patience)
@@ -176,7 +183,21 @@ class LateResults:
             if pause is None:
                 _log.warning("the late result was not collected")
                 return
-            await self._tools.clock.sleep(pause)
+            if await self._pause(pause, self._hints[task.task_id]):
+                polls = iter(PAUSES)
+
+    async def _pause(self, seconds: float, hint: asyncio.Event) -> bool:
+        """Wait until the next try is due or the vendor calls back; say whether it did."""
+        sleep = asyncio.ensure_future(self._tools.clock.sleep(seconds))
+        called = asyncio.ensure_future(hint.wait())
+        try:
+            await asyncio.wait([sleep, called], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            called.cancel()
+        is_called = hint.is_set()
+        hint.clear()
+        return is_called
 
     def _pauses(self, task: Task, attempt: Attempt, provider: Provider) -> Iterator[float]:
         """Ask at the provider's own pace while a failed task has its grace, then ever more rarely."""
