@@ -51,6 +51,7 @@ from imageedit_server.providers.base import (
     SubmitError,
     SubmitSafety,
 )
+from imageedit_server.providers.vendor_ids import MAX_ID_CHARS
 from imageedit_server.runtime.workers import Workers
 from imageedit_testing.members import API_KEY, Member, Vendor, held
 from imageedit_testing.paying import carry_out
@@ -741,7 +742,8 @@ def test_a_callback_from_anyone_raises_nothing_else(
         except CallbackRefused:
             continue
         assert isinstance(callback, Callback)
-        assert callback.vendor_task_id
+        assert len(callback.vendor_task_id) <= MAX_ID_CHARS
+        assert callback.vendor_task_id.isprintable()  # empty where it names no work: a hint all the same
 
 
 def adapters_for_callbacks(member: Member) -> list[Adapter]:
