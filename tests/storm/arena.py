@@ -17,7 +17,7 @@ from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from imageedit_client import AsyncClient, Pace
 from imageedit_client.connection import Connection
 from imageedit_server.answers.files import ANSWERS_FOLDER
-from imageedit_server.answers.reading import stored_in
+from imageedit_server.answers.reading import read_file, stored_in
 from tests.history.recorder import Recorder
 from tests.servers.config import base_tables, write_config
 from tests.servers.doorway import Doorway, doorway
@@ -28,7 +28,8 @@ from tests.storm import kills
 from tests.storm.bugs import KNOWS_RIDDLES
 from tests.storm.checks import Found, check_files, check_kept, check_log, check_served, check_tasks
 from tests.storm.kills import MOMENTS, Kill
-from tests.storm.load import KINDS, Caller, Promises
+from tests.storm.load import KINDS, RELAY, Caller, Promises
+from tests.storm.riddles import is_riddle
 from tests.storm.vendors import Vendors
 
 WINDOW_SECONDS = 3.0
@@ -150,6 +151,7 @@ class Arena:
             for number, kill in enumerate(self._storm.kills, 1):
                 await self._live(kill)
                 self._told(f"{number}/{len(self._storm.kills)} {kill.point}")
+            await self._hear_a_riddle()
             self._kept = self._kept_answers()
             life = await self._start(Kill(point=""), newer=not self._storm.bug)
             stop.set()
@@ -202,11 +204,25 @@ class Arena:
             self._find("crashed", f"the server ended with {code} before {kill.point}")
         self._report.kills[kill.point] += 1
 
+    async def _hear_a_riddle(self) -> None:
+        """Let a server live until it has kept an answer that it could not read, if none did before."""
+        if self._storm.bug or RELAY not in self._storm.kinds or self._kept_answers():
+            return
+        life = await self._start(Kill(point=""))
+        self._vendors.riddles()
+        async with asyncio.timeout(self._storm.patience_seconds):
+            await _until(lambda: bool(self._kept_answers()))
+        await life.send(signal.SIGKILL)
+        await life.died()
+        self._killed_at = time.monotonic()
+        for door in self._doors:
+            door.target = ""
+
     def _kept_answers(self) -> set[str]:
-        """The tasks whose answers could not be read."""
+        """The tasks whose answers came whole and could not be read: not those that a kill cut short."""
         folder = self._data / ANSWERS_FOLDER
         stored = stored_in(folder) if folder.exists() and not self._storm.bug else ()
-        return {each.asked.task_id for each in stored if each.tried}
+        return {each.asked.task_id for each in stored if each.tried and is_riddle(read_file(each.path))}
 
     async def _start(self, kill: Kill, *, newer: bool = False) -> ForkedServer:
         life = await self._servers.start(

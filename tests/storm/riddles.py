@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from imageedit_server import bootstrap
-from imageedit_server.outbound.answers import Answer
+from imageedit_server.outbound.answers import Answer, Ended
 from imageedit_server.providers.openai.adapter import OpenaiAdapter
 from tests.vendors.serving import Response
 
@@ -19,6 +19,11 @@ NEWER = "999.0"
 def riddle(honest: Response) -> Response:
     """Say the same backwards."""
     return Response(body=MARK + honest.content()[::-1], media_type="application/x-riddle")
+
+
+def is_riddle(answer: Answer | None) -> bool:
+    """Whether that is what a relay said, whole."""
+    return answer is not None and answer.ended is Ended.WHOLE and answer.body.startswith(MARK)
 
 
 def know_riddles() -> None:

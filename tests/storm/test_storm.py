@@ -30,7 +30,7 @@ async def test_kills_at_every_point_lose_nothing(tmp_path: Path, figures: Figure
         figures.line(HEADING, f"{name}: {value}")
     assert report.found == []
     assert set(FAILPOINTS) <= set(report.kills)
-    assert report.recovered == report.kept
+    assert report.recovered == report.kept > 0
     assert report.tasks > 0
     assert report.events > 0
 
