@@ -9,14 +9,9 @@ from pathlib import Path
 
 from imageedit_server.access.keys import summary_of
 from imageedit_server.access.reload import Unusable
-from imageedit_server.bootstrap import (
-    answers_of,
-    archives_of,
-    certificates_of,
-    defaults_of,
-    keys_of,
-    open_catalog,
-)
+from imageedit_server.bootstrap import answers_of, archives_of
+from imageedit_server.bootstrap.access import certificates_of, keys_of
+from imageedit_server.bootstrap.providers import defaults_of, open_catalog
 from imageedit_server.core.model import Model
 from imageedit_server.providers.base import AccountRefused
 from imageedit_server.providers.catalog import Catalog, ModelClash

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from imageedit_client import AsyncClient
-from imageedit_server import bootstrap
+from imageedit_server.bootstrap import access
 from tests.contracts.callers import DOORS, Door, Headers
 from tests.rpc.callers import ALICE, BOB, KEYS, asking, bearer, hash_of, write_keys
 from tests.rpc.pictures import PNG
@@ -175,7 +175,7 @@ async def test_too_many_requests_are_refused_with_a_time(door: str, tmp_path: Pa
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are looked at often."""
-    monkeypatch.setattr(bootstrap, "RELOAD_SECONDS", 0.02)
+    monkeypatch.setattr(access, "RELOAD_SECONDS", 0.02)
 
 
 @pytest.mark.usefixtures("soon")

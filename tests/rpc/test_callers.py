@@ -13,11 +13,11 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit_client import AsyncClient, Unauthenticated
-from imageedit_server import bootstrap
 from imageedit_server.access.callers import Callers
 from imageedit_server.access.keys import Caller, sha256_of
 from imageedit_server.access.rates import RequestRates
 from imageedit_server.access.rules import Rule
+from imageedit_server.bootstrap import access
 from imageedit_server.rpc.authentication import Authentication
 from imageedit_server.rpc.rules import RULES
 from imageedit_server.rpc.server import SERVED
@@ -113,7 +113,7 @@ async def test_reflection_and_what_is_not_there_need_a_key(asked: Served) -> Non
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are looked at often."""
-    monkeypatch.setattr(bootstrap, "RELOAD_SECONDS", 0.02)
+    monkeypatch.setattr(access, "RELOAD_SECONDS", 0.02)
 
 
 @pytest.mark.usefixtures("soon")

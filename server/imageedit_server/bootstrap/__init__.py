@@ -6,31 +6,22 @@ stack holds everything that must be closed; read backwards, it is the order of t
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from imageedit_server import __version__
-from imageedit_server.access.admission import Admission
-from imageedit_server.access.callers import Callers
-from imageedit_server.access.certificates import CertificateFiles, Certificates
-from imageedit_server.access.keys import Keys, read_keys, summary_of
-from imageedit_server.access.rates import RequestRates
-from imageedit_server.access.reload import Reloaded, Unusable
-from imageedit_server.access.uploads import UploadPlaces
-from imageedit_server.access.watches import WatchBudget
 from imageedit_server.answers.archive import AnswerArchive
 from imageedit_server.answers.files import ANSWERS_FOLDER, Answers
 from imageedit_server.answers.requests import Requests
+from imageedit_server.bootstrap.access import Access, look_again, open_access
+from imageedit_server.bootstrap.providers import catalog_of, connector, defaults_of
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Refusal
-from imageedit_server.core.request import Kind
 from imageedit_server.editing import Callbacks, Creating, Erasing, Pictures, Tasks, UseCases, Watching
-from imageedit_server.editing.creating import Defaults
 from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine.answered import Answered
 from imageedit_server.engine.dispatcher import Dispatcher
@@ -46,11 +37,8 @@ from imageedit_server.images.blobs.files import IMAGES_FOLDER, FileBlobStore
 from imageedit_server.images.in_hand import InHand
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.addresses import parse_allow, refuse_url
-from imageedit_server.outbound.client import ApiClient, Trust
 from imageedit_server.outbound.fetch import GuardedFetch
-from imageedit_server.providers.base import Connect, Context
-from imageedit_server.providers.catalog import Catalog, Provider
-from imageedit_server.providers.registry import adapter_named
+from imageedit_server.providers.catalog import Catalog
 from imageedit_server.rpc.server import GrpcDoor, grpc_door
 from imageedit_server.runtime.clock import Clock, SystemClock
 from imageedit_server.runtime.files import secret_in
@@ -58,12 +46,7 @@ from imageedit_server.runtime.tasks import cancel, settle, settle_when_one_ends
 from imageedit_server.sandbox.places import Lane
 from imageedit_server.sandbox.pool import INSPECTION, WorkerPool
 from imageedit_server.settings import (
-    AuthSettings,
-    LimitsSettings,
-    ServerSettings,
     Settings,
-    SettingsError,
-    TlsSettings,
     parse_address,
 )
 from imageedit_server.store.archive import Archive
@@ -85,8 +68,8 @@ from imageedit_server.web.server import http_door
 CALLS_GRACE_SECONDS = 3.0
 LET_GO_SECONDS = 1.0
 """With a second for the HTTP door, these two keep the end within ``drain_seconds`` + 5 s (P24)."""
-RELOAD_SECONDS = 1.0
-"""How soon a new key or certificate is taken up; the end of a revoked key's streams has 60 (P23)."""
+READ_AGAIN_SECONDS = 1.0
+"""How soon an operator's request to read an answer again is seen."""
 PAGE_KEY_NAME = "page-tokens.key"
 RESULT_MAX_BYTES = 64 * 1024 * 1024
 
@@ -203,7 +186,7 @@ def _build_work(
 ) -> _Work:
     pool = WorkerPool()
     stack.push_async_callback(pool.aclose)
-    catalog = _catalog(settings, storage.clock, pool, _connector(stack, storage.clock))
+    catalog = catalog_of(settings, storage.clock, pool, connector(stack, storage.clock))
     in_hand = InHand()
     library, results_library = (
         ImageLibrary(
@@ -265,7 +248,7 @@ class _Doors:
     http_address: str
     grpc_address: str
     grpc: GrpcDoor
-    access: "_Access"
+    access: Access
     readiness: Readiness
     serving: asyncio.Task[None]
     """Ends when the gRPC door takes no calls any more."""
@@ -280,7 +263,7 @@ async def _open_doors(settings: Settings, storage: _Storage, work: _Work, stack:
     )
     http, grpc = parse_address(settings.server.http_listen), parse_address(settings.server.listen)
     http_port = await stack.enter_async_context(http_door(http.host, http.port, app))
-    access = _open_access(settings)
+    access = open_access(settings)
     door = await stack.enter_async_context(
         grpc_door(grpc.host, grpc.port, work.use_cases, access.admission, access.certificates)
     )
@@ -307,7 +290,7 @@ def _start_services(
     database, clock = storage.database, storage.clock
     started = {
         "engine": work.dispatcher.serve(),
-        "credentials": _look_again(doors.access),
+        "credentials": look_again(doors.access),
         "retention": Retention(database, clock, settings.retention.keep()).serve(),
         "erasing": keep_doing(work.use_cases.erasing.finish, clock, "the end of what was to be erased"),
         "orphan sweep": Orphans(database, storage.blobs, clock).serve(),
@@ -344,7 +327,7 @@ async def _read_again_for_ever(requests: Requests, dispatcher: Dispatcher) -> No
                 _log.exception("an answer cannot be read again: %s", task_id)
             with suppress(OSError):
                 requests.done(task_id)
-        await asyncio.sleep(RELOAD_SECONDS)
+        await asyncio.sleep(READ_AGAIN_SECONDS)
 
 
 async def read_again_here(settings: Settings, task_id: str) -> int:
@@ -370,37 +353,6 @@ def archives_of(settings: Settings) -> tuple[Archive, ImageArchive]:
 def answers_of(settings: Settings) -> AnswerArchive:
     """Return the vendors' answers that are stored, for an operator's look and copies."""
     return AnswerArchive(settings.server.data_dir)
-
-
-def open_catalog(settings: Settings, stack: AsyncExitStack) -> Catalog:
-    """Build the providers without a server around them, for as long as ``stack`` lasts."""
-    pool = WorkerPool()
-    stack.push_async_callback(pool.aclose)
-    clock = SystemClock()
-    return _catalog(settings, clock, pool, _connector(stack, clock))
-
-
-def _catalog(settings: Settings, clock: Clock, pool: WorkerPool, connect: Connect) -> Catalog:
-    providers = []
-    for name, options in settings.providers.items():
-        context = Context(provider=name, clock=clock, workers=pool.lane(), connect=connect)
-        try:
-            adapter = adapter_named(options.adapter)(options, context)
-        except ValueError as error:
-            raise SettingsError(f"providers.{name}: {error}") from None
-        providers.append(Provider(name=name, adapter=adapter, options=options))
-    return Catalog(providers)
-
-
-def _connector(stack: AsyncExitStack, clock: Clock) -> Connect:
-    trust = Trust()
-
-    def connect(base_url: str, headers: Mapping[str, str]) -> ApiClient:
-        client = ApiClient(base_url, headers, trust=trust, clock=clock)
-        stack.push_async_callback(client.aclose)
-        return client
-
-    return connect
 
 
 def _use_cases(settings: Settings, storage: _Storage, library: ImageLibrary, catalog: Catalog) -> UseCases:
@@ -431,101 +383,3 @@ def _use_cases(settings: Settings, storage: _Storage, library: ImageLibrary, cat
         callbacks=Callbacks(database, catalog, clock),
         catalog=catalog,
     )
-
-
-def defaults_of(server: ServerSettings, catalog: Catalog) -> Defaults:
-    """Find the models for requests that name none. Raises ``SettingsError`` when nobody serves them."""
-    return Defaults(
-        edit_model=_served("server.default_model", server.default_model, Kind.EDIT_IMAGE, catalog),
-        model_edit_model=_served(
-            "server.default_model_edit_model", server.default_model_edit_model, Kind.MODEL_EDIT, catalog
-        ),
-    )
-
-
-def _served(setting: str, name: str, kind: Kind, catalog: Catalog) -> str:
-    offer = catalog.find(name)
-    if offer is not None and kind in offer.model.kinds:
-        return name
-    trouble = (
-        f"does not serve {kind} tasks" if offer else f"is served by no provider here{catalog.near(name)}"
-    )
-    others = ", ".join(model.name for model in catalog.models() if kind in model.kinds)
-    remedy = f"set it to one of {others}" if others else "enable a provider that has a model for such tasks"
-    raise SettingsError(f"{setting}: {name!r} {trouble}; {remedy}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Access:
-    """Who may call, with the files that say so; None where callers need no key, and for plaintext."""
-
-    admission: Admission
-    keys: Reloaded[Keys] | None
-    certificates: Certificates | None
-
-
-def _open_access(settings: Settings) -> _Access:
-    keys, certificates = keys_of(settings.auth), certificates_of(settings.tls)
-    _warn_of_useless(settings.auth, keys, certificates)
-    _warn_of_plaintext(settings)
-    return _Access(admission=_admission(keys, settings.limits), keys=keys, certificates=certificates)
-
-
-def keys_of(auth: AuthSettings) -> Reloaded[Keys] | None:
-    """Read the callers' keys, None when callers need none. Raises ``Unusable``."""
-    if auth.mode == "none":
-        return None
-    return Reloaded([auth.keys_file], partial(read_keys, auth.keys_file))
-
-
-def _warn_of_useless(
-    auth: AuthSettings, keys: Reloaded[Keys] | None, certificates: Certificates | None
-) -> None:
-    """Not refused: the first key may come while it runs, and so may the next certificate."""
-    try:
-        if keys is not None:
-            summary_of(auth.keys_file, keys.value)
-        if certificates is not None:
-            certificates.valid_until()
-    except Unusable as useless:
-        _log.warning("%s", useless)
-
-
-def _admission(keys: Reloaded[Keys] | None, limits: LimitsSettings) -> Admission:
-    """Callers are only looked at, on the way of every call, where there is something to look for."""
-    asked = keys is not None or limits.requests_per_second
-    return Admission(
-        callers=Callers(keys, RequestRates(limits.requests_per_second)) if asked else None,
-        watches=WatchBudget(per_tenant=limits.watches),
-        uploads=UploadPlaces(),
-    )
-
-
-def certificates_of(tls: TlsSettings) -> Certificates | None:
-    """Read the server's certificate, None when it speaks plaintext. Raises ``Unusable``."""
-    if not tls.cert_file:
-        return None
-    client_ca = Path(tls.client_ca_file) if tls.client_ca_file else None
-    files = CertificateFiles(cert=Path(tls.cert_file), key=Path(tls.key_file), client_ca=client_ca)
-    return Certificates(files)
-
-
-def _warn_of_plaintext(settings: Settings) -> None:
-    """Not refused: behind a proxy or in a mesh that speaks TLS, plaintext is what the server is to speak."""
-    if not settings.tls.cert_file and not parse_address(settings.server.listen).is_loopback:
-        _log.warning(
-            "%s can be reached from other machines without TLS: API keys and pictures travel readable for all"
-            " on the way; set tls.cert_file and tls.key_file unless something in front of it speaks TLS",
-            settings.server.listen,
-        )
-
-
-async def _look_again(access: _Access) -> None:
-    """Take up keys and certificates that were changed, and end what was open under a key that is gone."""
-    keys, certificates, callers = access.keys, access.certificates, access.admission.callers
-    while True:
-        await asyncio.sleep(RELOAD_SECONDS)
-        if certificates is not None:
-            await asyncio.to_thread(certificates.look)
-        if keys is not None and await asyncio.to_thread(keys.look) and callers is not None:
-            callers.cut_off()
