@@ -33,8 +33,8 @@ from imageedit_server.engine import downloading, paying, submitting
 from imageedit_server.engine.answered import Answered
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.inputs import Inputs
-from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import Results
+from imageedit_server.engine.tools import Tools
 from imageedit_server.feed.local import LocalFeed
 from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.library import ImageLibrary

@@ -26,9 +26,9 @@ from imageedit_server.editing.page_tokens import PageTokens
 from imageedit_server.engine.answered import Answered
 from imageedit_server.engine.dispatcher import Dispatcher
 from imageedit_server.engine.inputs import Inputs
-from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.restoring import RestoredCopy, Said
 from imageedit_server.engine.results import Results
+from imageedit_server.engine.tools import Tools
 from imageedit_server.feed.base import Feed
 from imageedit_server.feed.local import LocalFeed
 from imageedit_server.images.archive import ImageArchive, ImageFiles

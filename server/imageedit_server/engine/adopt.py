@@ -5,7 +5,8 @@ import logging
 
 from imageedit_server.core.charge import FREE
 from imageedit_server.core.errors import FailureReason
-from imageedit_server.engine.recorder import Recorder, Tools
+from imageedit_server.engine.recorder import Recorder
+from imageedit_server.engine.tools import Tools
 from imageedit_server.providers.base import NotProcessed, PrepareError
 from imageedit_server.store.claims import Claimed
 from imageedit_server.store.log import LeaseLost

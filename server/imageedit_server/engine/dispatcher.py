@@ -17,10 +17,10 @@ from imageedit_server.engine.adopt import NO_PROVIDER, adopt
 from imageedit_server.engine.breaker import Breaker
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.late_results import LateResults
-from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.rereading import read_kept_again, read_task_again
 from imageedit_server.engine.restoring import RestoredCopy, settle
 from imageedit_server.engine.run import Run
+from imageedit_server.engine.tools import Tools
 from imageedit_server.engine.unread import match
 from imageedit_server.providers.catalog import Catalog
 from imageedit_server.runtime.clock import seconds_until

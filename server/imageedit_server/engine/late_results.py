@@ -11,8 +11,8 @@ from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Outcome, State, Task
 from imageedit_server.engine.reading import best_of
-from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import BadResult, ResultGone
+from imageedit_server.engine.tools import Tools
 from imageedit_server.engine.waiting import POLL_LIMIT_SECONDS, poll_delay
 from imageedit_server.providers.base import Finished, InProgress, Output, SubmitError
 from imageedit_server.providers.catalog import Catalog, Provider

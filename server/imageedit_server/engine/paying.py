@@ -18,7 +18,8 @@ from imageedit_server.answers.writing import Writing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.engine.reading import best_of, understood
-from imageedit_server.engine.recorder import Recorder, Tools
+from imageedit_server.engine.recorder import Recorder
+from imageedit_server.engine.tools import Tools
 from imageedit_server.outbound.answers import Answer, PaidCall
 from imageedit_server.outbound.client import NotSent
 from imageedit_server.providers.base import Accepted, Ambiguous, Finished, NotProcessed, Prepared

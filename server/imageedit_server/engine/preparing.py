@@ -6,7 +6,8 @@ from imageedit_server.core.request import Request
 from imageedit_server.core.sizing import with_size
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.inputs import has_urls
-from imageedit_server.engine.recorder import Recorder, Tools
+from imageedit_server.engine.recorder import Recorder
+from imageedit_server.engine.tools import Tools
 from imageedit_server.providers.base import Job, Prepared, PrepareError
 from imageedit_server.providers.catalog import Offer
 from imageedit_server.telemetry.metrics import provider_call

@@ -1,8 +1,8 @@
 """The one way from a run to the store: every decision and every fact about one claimed task."""
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -10,18 +10,15 @@ from typing import Any, TypeVar
 from imageedit_server.core import transitions
 from imageedit_server.core.charge import Billing, Charge
 from imageedit_server.core.deviations import deviations
-from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import FailureReason, Reason, Refusal
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Outcome, Stage, Task
 from imageedit_server.core.transitions import Transition
-from imageedit_server.engine.answered import Answered, head_of
-from imageedit_server.engine.inputs import Inputs
-from imageedit_server.engine.results import Results
+from imageedit_server.engine.answered import head_of
 from imageedit_server.engine.retries import retry_delay
 from imageedit_server.engine.task_clock import TaskClock
-from imageedit_server.feed.base import Feed
+from imageedit_server.engine.tools import Tools
 from imageedit_server.outbound.answers import Answer
 from imageedit_server.providers.base import (
     NO_IDS,
@@ -32,7 +29,6 @@ from imageedit_server.providers.base import (
     SubmitError,
     VendorIds,
 )
-from imageedit_server.runtime.clock import Clock
 from imageedit_server.store.attempts import (
     AttemptKey,
     Fact,
@@ -45,35 +41,12 @@ from imageedit_server.store.attempts import (
     result_urls,
 )
 from imageedit_server.store.claims import Claimed
-from imageedit_server.store.database import Database
 from imageedit_server.store.decisions import change
 from imageedit_server.store.log import LeaseLost
 
 T = TypeVar("T")
 
 FULL_RETRY_SECONDS = 1.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tools:
-    """What every run works with. ``public_url`` is where vendors reach our callbacks, empty for nowhere.
-
-    ``result_grace`` is how long after its deadline a task may still end with a result that the vendor has
-    reported, ``unknown_window`` how long a callback may settle a paid call of unknown outcome.
-    ``erase_bytes`` removes the bytes of those images that no row speaks of and nobody has in hand.
-    """
-
-    database: Database
-    feed: Feed
-    draining: Draining
-    inputs: Inputs
-    results: Results
-    answered: Answered
-    clock: Clock
-    public_url: str = ""
-    result_grace: timedelta = timedelta(minutes=1)
-    unknown_window: timedelta = timedelta(minutes=30)
-    erase_bytes: Callable[[Collection[str]], Awaitable[None]]
 
 
 class Recorder:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from imageedit_server.answers.reading import Stored
 from imageedit_server.engine.reading import best_of
-from imageedit_server.engine.recorder import Tools
 from imageedit_server.engine.results import BadResult, ResultGone
+from imageedit_server.engine.tools import Tools
 from imageedit_server.engine.unread import fact_of, write
 from imageedit_server.providers.base import Accepted, Finished, SubmitError
 from imageedit_server.providers.catalog import Catalog, Provider

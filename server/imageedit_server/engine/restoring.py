@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from imageedit_server.core.errors import Refusal
-from imageedit_server.engine.recorder import FULL_RETRY_SECONDS, Tools
+from imageedit_server.engine.recorder import FULL_RETRY_SECONDS
+from imageedit_server.engine.tools import Tools
 from imageedit_server.providers.base import SubmitSafety
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.store.attempts import AttemptKey

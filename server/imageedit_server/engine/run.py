@@ -20,10 +20,11 @@ from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.late_results import LateResults
 from imageedit_server.engine.paying import Paying
 from imageedit_server.engine.preparing import Preparing
-from imageedit_server.engine.recorder import Recorder, Tools
+from imageedit_server.engine.recorder import Recorder
 from imageedit_server.engine.resume import ResumePoint, resume_point
 from imageedit_server.engine.submit_unknown import SubmitUnknown
 from imageedit_server.engine.submitting import Submitting
+from imageedit_server.engine.tools import Tools
 from imageedit_server.engine.waiting import Waiting
 from imageedit_server.providers.base import (
     Accepted,

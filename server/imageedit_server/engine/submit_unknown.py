@@ -5,8 +5,9 @@ from functools import partial
 
 from imageedit_server.core import transitions
 from imageedit_server.core.task import Stage
-from imageedit_server.engine.recorder import Recorder, Tools
+from imageedit_server.engine.recorder import Recorder
 from imageedit_server.engine.retries import may_resubmit
+from imageedit_server.engine.tools import Tools
 from imageedit_server.providers.base import Adapter, SubmitSafety
 
 

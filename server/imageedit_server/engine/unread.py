@@ -13,7 +13,8 @@ from imageedit_server.core.errors import FailureReason, Refusal
 from imageedit_server.core.task import Attempt, Outcome
 from imageedit_server.engine.answered import head_of
 from imageedit_server.engine.reading import best_of
-from imageedit_server.engine.recorder import FULL_RETRY_SECONDS, Tools
+from imageedit_server.engine.recorder import FULL_RETRY_SECONDS
+from imageedit_server.engine.tools import Tools
 from imageedit_server.outbound.answers import Answer
 from imageedit_server.providers.base import Accepted, Ambiguous, Finished, Refused, SubmitError
 from imageedit_server.providers.catalog import Catalog, Provider
