@@ -18,8 +18,8 @@ from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.task import Outcome, Stage, State, Task
-from imageedit_server.outbound.answers import Answer
-from imageedit_server.providers.base import Finished, Job, NotProcessed, Output, Refused, Report
+from imageedit_server.outbound.answers import Answer, PaidCall
+from imageedit_server.providers.base import Finished, Job, NotProcessed, Output, Prepared, Refused, Report
 from imageedit_server.upkeep.answers import KeptAnswers
 from imageedit_server.upkeep.retention import Retention
 from tests.engine.house import (
@@ -200,6 +200,21 @@ async def test_without_a_place_until_the_deadline_nothing_is_charged(
     assert task.status.error.reason is FailureReason.DEADLINE_EXCEEDED
     assert (task.status.attempts, task.status.billing) == ((), Billing.NOT_CHARGED)
     assert house.vendor.paid == []
+
+
+async def test_a_brief_that_no_place_has_room_for_is_not_paid(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = Puppet.paid_call
+
+    def long(self: Puppet, prepared: Prepared, report: Report) -> PaidCall:
+        return replace(described(self, prepared, report), brief={"words": "x" * BODY_AT})
+
+    monkeypatch.setattr(Puppet, "paid_call", long)
+    task = await house.ended(await house.create(timeout=MINUTE))
+    assert task.status.error is not None
+    assert "do not fit" in task.status.error.message
+    assert (task.status.attempts, house.vendor.paid) == ((), [])
 
 
 async def test_an_answer_under_a_restored_database_is_nobodys(

@@ -12,7 +12,7 @@ import logging
 from dataclasses import replace
 
 from imageedit_server import __version__
-from imageedit_server.answers.layout import Asked
+from imageedit_server.answers.layout import Asked, TooLong
 from imageedit_server.answers.room import NoPlace
 from imageedit_server.answers.writing import Writing
 from imageedit_server.core.errors import FailureReason
@@ -61,7 +61,8 @@ class Paying:
     async def reserve(self, prepared: Prepared, number: int, token: str) -> None:
         """Describe the call of attempt ``number``, and make a place ready for its answer.
 
-        ``token`` is empty for another call of an attempt. Raises ``NotProcessed`` where no place can be had.
+        ``token`` is empty for another call of an attempt. Raises ``NotProcessed`` where no place can be had,
+        also for a brief that is longer than a place has room for.
         """
         adapter = self._provider.adapter
         if adapter.charge.is_free:
@@ -72,7 +73,7 @@ class Paying:
         secrets = [*self._provider.options.secret_values(), token]
         try:
             self._place = await self._tools.answered.reserve(asked, call.expected_bytes, secrets)
-        except NoPlace as error:
+        except (NoPlace, TooLong) as error:
             failure = Failure(reason=FailureReason.DEADLINE_EXCEEDED, message=str(error), retryable=True)
             raise NotProcessed(failure, retry_after_seconds=NO_PLACE_RETRY_SECONDS) from error
 
