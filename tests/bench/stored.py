@@ -181,6 +181,7 @@ def _attempt(number: int) -> dict[str, Any]:
         "end_time": to_micros(BEGIN),
         "result_urls": None,
         "late_images": "[]",
+        "kept_bytes": 0,
     }
 
 

@@ -57,7 +57,7 @@ from imageedit_server.runtime.workers import Workers
 from imageedit_server.store.queries import events_after, find_task
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from tests.engine.virtual_time import VirtualClock
-from tests.vendors.in_person import InPerson
+from tests.providers.in_person import InPerson
 
 TENANT = "acme"
 PUBLIC_URL = "https://edits.test"

@@ -15,8 +15,7 @@ MOST_EDGES = len(EDGES) - 2
 """How many edges a run must cover whatever changes in the service; the figures tell how many it did."""
 QUICK = (
     *("sends_again_after_a_crash", "pays_before_the_intent", "cancels_for_free"),
-    *("drops_an_answer_at_its_deadline", "gives_up_without_a_descriptor", "ends_work_by_the_wall_clock"),
-    *("matches_answers_after_the_first_claim", "compares_no_token", "drops_what_it_cannot_read"),
+    *("gives_up_without_a_descriptor", "ends_work_by_the_wall_clock", "compares_no_token"),
 )
 """Mutants that are found within a few examples; ``python -m tests.machine`` hunts all of them."""
 

@@ -20,11 +20,11 @@ from imageedit_server.core.charge import BILLED, Charge
 from imageedit_server.providers.base import Accepted, Finished, Prepared, Report
 from imageedit_server.providers.registry import ADAPTERS
 from imageedit_server.providers.scripted import ScriptedAdapter
+from tests.providers.in_person import InPerson
 from tests.rpc.calls import Outcome, call, outcome_of
 from tests.rpc.pictures import PNG
 from tests.rpc.serving import SCRIPTED, Served, serving
 from tests.rpc.waiting import eventually
-from tests.vendors.in_person import InPerson
 
 SLOW_MACHINE_SECONDS = 100
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE

@@ -107,6 +107,7 @@ async def running(
         storage = await _open_storage(settings, clock or SystemClock(), stack)
         restored = await _restored(settings, storage.database, said or Said())
         work = _build_work(settings, storage, stack, restored)
+        stack.push_async_callback(work.dispatcher.stop)  # also where nobody drained it
         stack.push_async_callback(work.use_cases.erasing.close)
         doors = await _open_doors(settings, storage, work, stack)
         services = _start_services(settings, storage, work, doors)

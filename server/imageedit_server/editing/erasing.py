@@ -7,7 +7,7 @@ still holds of the rows. Copies that were made before, such as backups, are thei
 
 import asyncio
 import logging
-from collections.abc import Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Protocol
 
 from imageedit_server.core.errors import Refusal, image_not_found
@@ -92,15 +92,17 @@ class Erasing:
         await asyncio.gather(*works, return_exceptions=True)
 
     async def _delete_task(self, tenant: str, task_id: str) -> None:
-        image_ids = await self._database.write(erase_task, tenant, task_id)
-        failpoint("erase_after_commit")
+        image_ids = await self._erased(erase_task, tenant, task_id)
         await self._erase_answers(task_id)
         await self._scrub(image_ids)
 
     async def _delete_image(self, tenant: str, image_id: str) -> None:
-        image_ids = await self._database.write(erase_image, tenant, image_id)
+        await self._scrub(await self._erased(erase_image, tenant, image_id))
+
+    async def _erased(self, unit: Callable[..., Collection[str]], tenant: str, name: str) -> Collection[str]:
+        image_ids = await self._database.write(unit, tenant, name)
         failpoint("erase_after_commit")
-        await self._scrub(image_ids)
+        return image_ids
 
     async def _scrub(self, image_ids: Collection[str]) -> None:
         await self.erase_bytes(image_ids)

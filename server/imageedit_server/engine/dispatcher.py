@@ -88,13 +88,7 @@ class Dispatcher:
         return {task_id: running.work for task_id, running in self._active.items()}
 
     async def serve(self) -> None:
-        """Recover what a dead owner left (P7), then work until cancelled; nothing of it outlives that."""
-        try:
-            await self._work()
-        finally:
-            await self._cancel_all()
-
-    async def _work(self) -> None:
+        """Recover what a dead owner left (P7), then work until cancelled."""
         await self._recover()
         kept = await match(self._tools, self._catalog)
         if self._restored is not None:
@@ -126,10 +120,11 @@ class Dispatcher:
         paying = {running.work for running in self._active.values() if self._stop_unless_paying(running)}
         if paying:
             await asyncio.wait(paying, timeout=seconds)
-        await self._cancel_all()
+        await self.stop()
         await self._let_go(leases)
 
-    async def _cancel_all(self) -> None:
+    async def stop(self) -> None:
+        """Let go of everything at once; the next start goes on."""
         rest = [running.work for running in self._active.values()]
         for work in rest:
             work.cancel()

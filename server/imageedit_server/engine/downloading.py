@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
@@ -51,10 +52,8 @@ class Downloading:
         on the disk. Raises ``LeaseLost``.
         """
         if images := await self._soon(finished):
-            failpoint("download_before_commit")
-            await self._recorder.succeeded_at_once(finished, images)
+            await _committed(partial(self._recorder.succeeded_at_once, finished, images))
             self.is_home = True
-            failpoint("download_after_commit")
             return
         try:
             await saved()
@@ -90,10 +89,8 @@ class Downloading:
             else:
                 await self.bring_home(again, fresh=True)
         else:
-            failpoint("download_before_commit")
-            await self._succeed_or_keep(images)
+            await _committed(partial(self._succeed_or_keep, images))
             self._on_the_way = None
-            failpoint("download_after_commit")
 
     async def take_polled(self, finished: Finished) -> None:
         """Take what a poll found done."""
@@ -163,3 +160,10 @@ class Downloading:
         self._waiting.called_back()
         answer = await self._waiting.followed()
         return answer if isinstance(answer, Finished) else None
+
+
+async def _committed(end: Callable[[], Awaitable[None]]) -> None:
+    """Make the end of a task durable, between two points where a kill must cost nothing."""
+    failpoint("download_before_commit")
+    await end()
+    failpoint("download_after_commit")

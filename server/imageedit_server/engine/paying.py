@@ -89,11 +89,10 @@ class Paying:
         self._recorder.heard(answer)
         saving = self._save() if len(answer.body) > SYNC_EARLY_BYTES else None
         try:
-            meant = await understood(self._provider.adapter, answer)
+            meant = _acted_on_next(await understood(self._provider.adapter, answer))
         except Ambiguous:
             await (saving or self._save())
             raise
-        failpoint("answer_understood")
         if _is_all_there_is(meant):
             self._saving = saving or self._save()
         return meant
@@ -110,8 +109,7 @@ class Paying:
             self._recorder.heard(answer)
         answer, meant = await best_of(self._provider.adapter, answers)
         self._recorder.heard(answer)
-        failpoint("answer_understood")
-        return meant
+        return _acted_on_next(meant)
 
     async def _asked(self, key: AttemptKey, token: str, call: PaidCall) -> Asked:
         hashed = (
@@ -156,3 +154,8 @@ class Paying:
 def _is_all_there_is(meant: Accepted | Finished) -> bool:
     """Whether what was paid for exists in the answer alone."""
     return isinstance(meant, Finished) and any(output.content for output in meant.outputs)
+
+
+def _acted_on_next(meant: Accepted | Finished) -> Accepted | Finished:
+    failpoint("answer_understood")
+    return meant
