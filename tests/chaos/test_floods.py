@@ -72,7 +72,7 @@ async def test_endless_bodies_cost_bounded_memory_and_nobodys_time(tmp_path: Pat
             HEADING, f"endless bodies: peak memory +{grown / MIB:.0f} MiB, slowest answer {longest:.3f} s"
         )
         assert reasons == ["SUBMIT_OUTCOME_UNKNOWN"] * 2 + ["SUCCEEDED", "PROVIDER_BAD_RESULT"]
-        assert grown <= 2 * REPLY_CAP
+        assert grown <= 3 * REPLY_CAP  # once until the disk has it, once to be read
         assert longest < ANSWER_SECONDS
 
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
+from io import BytesIO
 
 import httpx
 
@@ -59,7 +60,7 @@ class _Taking:
         self._call_time = clock.now()
         self._status = NO_HEAD
         self._headers: Mapping[str, str] = {}
-        self._pieces: list[bytes] = []
+        self._body = BytesIO()  # whose value is no second copy
         self._room = call.max_body_bytes
         self._onlooking: _Onlooking | None = None
 
@@ -89,7 +90,7 @@ class _Taking:
     async def _keep(self, piece: bytes) -> None:
         if self._place is not None:
             await _tell(self._place.piece(piece))
-        self._pieces.append(piece)
+        self._body.write(piece)
         self._room -= len(piece)
         if self._onlooking is not None:
             self._onlooking.show(piece)
@@ -104,7 +105,7 @@ class _Taking:
         return Answer(
             status=self._status,
             headers=self._headers,
-            body=b"".join(self._pieces),
+            body=self._body.getvalue(),
             ended=ended,
             note=note,
             brief=self._call.brief,

@@ -28,6 +28,7 @@ MAX_REPLY_BYTES = 256 * MIB
 
 _HEAD_BYTES = 1024
 _PADDING = b" \t\r\n\0"
+_OPENING, _CLOSING = (b"{", b"["), (b"}", b"]")
 _JSON_LINE = re.compile(rb"^[ \t\0]*+[\[{]", re.MULTILINE)
 
 
@@ -48,14 +49,18 @@ def read_answer(answer: Answer, judge: Judge) -> Finished:
 
 
 def json_in(content: bytes) -> Any:
-    """Return the JSON value of ``content``, also after comment lines. Raises ``BadBody``."""
-    try:
-        return read_json(content)
-    except BadBody:
-        found = _JSON_LINE.search(content)
-        end = max(content.rfind(b"}"), content.rfind(b"]")) + 1
-        if found is None or content.startswith(b"<") or (found.start(), end) == (0, len(content)):
-            raise
+    """Return the JSON value of ``content``, also between other lines. Raises ``BadBody``."""
+    error = BadBody("It has no end.")
+    if content[:1] not in _OPENING or content[-1:] in _CLOSING:  # else a long one would be decoded in vain
+        try:
+            return read_json(content)
+        except BadBody as bad:
+            error = bad
+    found = _JSON_LINE.search(content)
+    end = max(map(content.rfind, _CLOSING)) + 1
+    is_web_page = content.startswith(b"<")
+    if found is None or end <= found.start() or is_web_page or (found.start(), end) == (0, len(content)):
+        raise error
     return read_json(content[found.start() : end].lstrip(_PADDING))
 
 
