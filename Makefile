@@ -40,8 +40,8 @@ demo-vendors: setup ## edit through all five vendor APIs, against vendor servers
 check: setup ## format, lint, types, import contracts, protos, generated code, lock
 	@$(BIN)/python -m tests.tools.run_checks
 
-# Tests wait half of their time, so two processes help on one core too. PROCESSES=0: in one, for a debugger.
-PROCESSES ?= 2
+# Tests wait more than they work, so three processes help on two cores. PROCESSES=0: in one, for a debugger.
+PROCESSES ?= 3
 
 .PHONY: test
 test: check ## every check, then every test

@@ -10,8 +10,8 @@ import pytest
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit_client import AsyncClient, Client, ImageEditError, Pace
-from imageedit_server import bootstrap
 from imageedit_server.access.reload import Unusable
+from imageedit_server.bootstrap import access
 from tests.outbound.servers import CERTS
 from tests.rpc.callers import ALICE, AUTH, KEYS, bearer, write_keys
 from tests.rpc.calls import call
@@ -87,7 +87,7 @@ async def test_old_versions_of_tls_are_refused(folder: Path, version: ssl.TLSVer
 
 async def test_a_new_certificate_is_taken_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a restart; open connections go on."""
-    monkeypatch.setattr(bootstrap, "RELOAD_SECONDS", 0.02)
+    monkeypatch.setattr(access, "RELOAD_SECONDS", 0.02)
     async with serving(folder, TLS) as served, AsyncClient(served.server.grpc_address, ca_file=CA) as client:
         await client.list_models()
         assert await handshake(served) == "localhost"
@@ -106,7 +106,7 @@ async def test_a_broken_certificate_is_named_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What the operator reads: the file, and that the former one still holds."""
-    monkeypatch.setattr(bootstrap, "RELOAD_SECONDS", 0.02)
+    monkeypatch.setattr(access, "RELOAD_SECONDS", 0.02)
     async with serving(folder, TLS) as served:
         (folder / "cert.pem").write_text("broken")
         await eventually(lambda: "still holds" in caplog.text)

@@ -6,7 +6,7 @@ are looked for: a short key ("EMPTY", "test") may stand in the Base64 of a pictu
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 SHORTEST_SECRET = 20
@@ -31,7 +31,6 @@ class Mask:
         long = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
         forms = {form.encode() for secret in long for form in (secret, quote(secret, safe=""))}
         self._secrets = sorted(forms, key=len, reverse=True)
-        self._found = re.compile(b"|".join(map(re.escape, self._secrets)))
         self._held = b""
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -45,7 +44,7 @@ class Mask:
         data = self._held + data
         pieces, done = [], 0
         waits_from = self._waits_from(data, done)
-        for found in self._found.finditer(data):
+        for found in self._all_in(data):
             if found.start() >= waits_from:
                 break
             pieces += [data[done : found.start()], b"*" * len(found[0])]
@@ -61,15 +60,30 @@ class Mask:
 
     def _waits_from(self, data: bytes, start: int) -> int:
         """Return where the longest end of ``data`` begins, from ``start`` on, that may become a secret."""
-        longest = len(self._secrets[0]) - 1
-        for position in range(max(len(data) - longest, start), len(data)):
-            end = data[position:]
-            if any(len(end) < len(secret) and secret.startswith(end) for secret in self._secrets):
-                return position
-        return len(data)
+        begin = max(len(data) - len(self._secrets[0]) + 1, start)
+        ends = [_begun(secret, data[begin:]) for secret in self._secrets]
+        return begin + min(ends) if begin < len(data) else len(data)
+
+    def _all_in(self, data: bytes) -> Iterator[re.Match[bytes]]:
+        """Find the secrets in ``data``; no pattern is made where there are none, as in most answers."""
+        if not any(secret in data for secret in self._secrets):
+            return iter(())
+        return re.finditer(b"|".join(map(re.escape, self._secrets)), data)
 
     def _covered(self, text: str) -> str:
         if not self._secrets:
             return text
         raw = text.encode("utf-8", "surrogateescape")
-        return self._found.sub(lambda found: b"*" * len(found[0]), raw).decode("utf-8", "surrogateescape")
+        for found in self._all_in(raw):
+            raw = raw[: found.start()] + b"*" * len(found[0]) + raw[found.end() :]
+        return raw.decode("utf-8", "surrogateescape")
+
+
+def _begun(secret: bytes, end: bytes) -> int:
+    """Return where in ``end`` the longest part begins that ``secret`` may go on from; its length for none."""
+    at = end.find(secret[:1])
+    while at >= 0:
+        if len(end) - at < len(secret) and secret.startswith(end[at:]):
+            return at
+        at = end.find(secret[:1], at + 1)
+    return len(end)
