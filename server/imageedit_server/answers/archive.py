@@ -1,12 +1,10 @@
 """The answers of a data dir as an operator sees them, beside a server or without one: listed, and copied."""
 
-import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from imageedit_server.answers.files import ANSWERS_FOLDER
 from imageedit_server.answers.reading import Stored, stored_in
-from imageedit_server.runtime.files import make_durable
+from imageedit_server.runtime.files import copy_durably, make_durable
 
 
 class AnswerArchive:
@@ -32,19 +30,8 @@ class AnswerArchive:
         for older in target.iterdir():
             if older.name not in stored:  # acted on since, or erased
                 older.unlink()
-        copied = sum(_copy_one(path, target / name) for name, path in stored.items())
+        copied = sum(
+            copy_durably(path, target / name) for name, path in stored.items() if not (target / name).exists()
+        )
         make_durable(target)
         return copied
-
-
-def _copy_one(source: Path, target: Path) -> bool:
-    if target.exists():
-        return False
-    half = target.with_name(f"{target.name}.half")
-    with suppress(FileNotFoundError):  # acted on meanwhile
-        shutil.copyfile(source, half)
-        half.chmod(0o600)
-        make_durable(half)
-        half.rename(target)
-        return True
-    return False

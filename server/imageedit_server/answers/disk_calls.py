@@ -9,6 +9,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from imageedit_server.runtime.files import make_durable
+
 _KEEP_SIZE = 1
 _NOT_SUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate64", None)
@@ -43,11 +45,7 @@ def sync_data(descriptor: int) -> None:
 
 def sync_folder(path: Path) -> None:
     """Wait until the folder's names are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    make_durable(path)
 
 
 def has_name(descriptor: int, path: Path) -> bool:

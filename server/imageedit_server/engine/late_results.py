@@ -16,6 +16,7 @@ from imageedit_server.engine.tools import Tools
 from imageedit_server.engine.waiting import POLL_LIMIT_SECONDS, poll_delay
 from imageedit_server.providers.base import Finished, InProgress, Output, SubmitError
 from imageedit_server.providers.catalog import Catalog, Provider
+from imageedit_server.runtime.clock import sleep_unless
 from imageedit_server.runtime.signals import Signal
 from imageedit_server.store.attempts import (
     AttemptKey,
@@ -183,21 +184,8 @@ class LateResults:
             if pause is None:
                 _log.warning("the late result was not collected")
                 return
-            if await self._pause(pause, self._hints[task.task_id]):
+            if await sleep_unless(self._hints[task.task_id], self._tools.clock, pause):
                 polls = iter(PAUSES)
-
-    async def _pause(self, seconds: float, hint: asyncio.Event) -> bool:
-        """Wait until the next try is due or the vendor calls back; say whether it did."""
-        sleep = asyncio.ensure_future(self._tools.clock.sleep(seconds))
-        called = asyncio.ensure_future(hint.wait())
-        try:
-            await asyncio.wait([sleep, called], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleep.cancel()
-            called.cancel()
-        is_called = hint.is_set()
-        hint.clear()
-        return is_called
 
     def _pauses(self, task: Task, attempt: Attempt, provider: Provider) -> Iterator[float]:
         """Ask at the provider's own pace while a failed task has its grace, then ever more rarely."""

@@ -11,7 +11,7 @@ from imageedit_server.core.task import Outcome, Stage
 from imageedit_server.engine.recorder import Recorder
 from imageedit_server.providers.base import Finished, InProgress, PollSeconds, VendorTaskUnknown
 from imageedit_server.providers.catalog import Provider
-from imageedit_server.runtime.clock import Clock
+from imageedit_server.runtime.clock import Clock, sleep_unless
 from imageedit_server.telemetry.metrics import provider_call
 
 POLL_LIMIT_SECONDS = 10.0
@@ -89,7 +89,7 @@ class Waiting:
         """Ask on a schedule until the vendor says how its work ended. A poll that fails is asked again."""
         while True:
             delay = poll_delay(self._provider.options.poll_seconds, self._recorder.clock.waited())
-            await self._pause(delay)
+            await sleep_unless(self._called_back, self._clock, delay)
             answer = await self.ask()
             if not isinstance(answer, InProgress):
                 return answer
@@ -100,17 +100,6 @@ class Waiting:
             async with asyncio.timeout(POLL_LIMIT_SECONDS):
                 answer = await self._provider.adapter.poll(vendor_task_id, self._recorder.report)
             return call.ended(answer, _OUTCOMES[type(answer)])
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait until the next poll is due or the vendor calls back."""
-        sleep = asyncio.ensure_future(self._clock.sleep(seconds))
-        hint = asyncio.ensure_future(self._called_back.wait())
-        try:
-            await asyncio.wait([sleep, hint], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleep.cancel()
-            hint.cancel()
-        self._called_back.clear()
 
 
 def poll_delay(poll_seconds: PollSeconds, waited: timedelta) -> float:

@@ -4,14 +4,13 @@ Beside ``BlobStore``, not part of it: that seam would read every byte of every i
 there in full, and has no way to copy damaged bytes as they are. Each kind of store has an archive of its own.
 """
 
-import shutil
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from imageedit_server.core.image import IMAGE_ID, image_id_of
 from imageedit_server.images.blobs.files import IMAGES_FOLDER, FileBlobStore
-from imageedit_server.runtime.files import make_durable
+from imageedit_server.runtime.files import copy_durably, make_durable
 
 
 class ImageArchive(Protocol):
@@ -62,11 +61,4 @@ class ImageFiles:
     def _copy_one(self, image_id: str, copies: "ImageFiles") -> bool:
         target = copies._blobs.path(image_id)
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        half = target.with_name(f"{target.name}.half")
-        try:
-            shutil.copyfile(self._blobs.path(image_id), half)
-        except FileNotFoundError:
-            return False
-        make_durable(half)
-        half.rename(target)
-        return True
+        return copy_durably(self._blobs.path(image_id), target)

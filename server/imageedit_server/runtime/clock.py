@@ -32,3 +32,16 @@ class SystemClock:
 def seconds_until(moment: datetime, now: datetime) -> float:
     """Return the seconds from ``now`` to ``moment``, 0 when it has passed."""
     return max((moment - now).total_seconds(), 0.0)
+
+
+async def sleep_unless(hint: asyncio.Event, clock: Clock, seconds: float) -> bool:
+    """Return after ``seconds``, or at once when ``hint`` is set; say whether it was, and clear it."""
+    sleep, hinted = asyncio.ensure_future(clock.sleep(seconds)), asyncio.ensure_future(hint.wait())
+    try:
+        await asyncio.wait([sleep, hinted], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleep.cancel()
+        hinted.cancel()
+    is_hinted = hint.is_set()
+    hint.clear()
+    return is_hinted

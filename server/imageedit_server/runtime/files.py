@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 
@@ -12,6 +13,22 @@ def make_durable(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def copy_durably(source: Path, target: Path) -> bool:
+    """Copy a file for its owner alone, whole or not at all; False when the source is gone.
+
+    The folder's names are the caller's to make durable.
+    """
+    half = target.with_name(f"{target.name}.half")
+    try:
+        shutil.copyfile(source, half)
+    except FileNotFoundError:
+        return False
+    half.chmod(0o600)
+    make_durable(half)
+    half.rename(target)
+    return True
 
 
 SECRET_BYTES = 32
