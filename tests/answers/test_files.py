@@ -115,6 +115,40 @@ async def test_room_is_set_aside_without_length(answers: Answers) -> None:
     assert found.st_blocks * 512 >= 4 * MIB or not disk_calls.set_aside(place.blank.descriptor, 4 * MIB)
 
 
+async def test_room_that_was_needed_once_is_set_aside_ahead(
+    answers: Answers, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, set_aside = len(files_in(folder)), 0
+
+    def count(descriptor: int, size_bytes: int) -> bool:
+        nonlocal set_aside
+        set_aside += 1
+        return True
+
+    monkeypatch.setattr(disk_calls, "set_aside", count)
+    for _ in range(3 * blanks.AT_ONCE):
+        await answers.reserve(asked(), MIB)
+    place = await answers.reserve(asked(), 1000)
+    assert place.blank.taken.size_bytes == layout.BODY_AT + MIB
+    assert set_aside <= len(files_in(folder)) <= made + 4 * blanks.AT_ONCE
+
+
+async def test_room_that_can_only_be_promised_is_not_taken_ahead(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk may be full by the time of the call."""
+    free = 100 * MIB
+    monkeypatch.setattr(disk_calls, "set_aside", lambda descriptor, size_bytes: False)
+    monkeypatch.setattr(disk_calls, "free_bytes", lambda descriptor: free)
+    answers = await opened(folder)
+    for _ in range(blanks.AT_ONCE + 1):
+        answers.forget(await answers.reserve(asked(), MIB))
+    free = 0
+    with pytest.raises(NoPlace):
+        await answers.reserve(asked(), MIB)
+    await answers.aclose()
+
+
 @pytest.mark.parametrize("can_set_aside", [True, False])
 async def test_all_places_together_leave_what_must_stay_free(
     folder: Path, monkeypatch: pytest.MonkeyPatch, can_set_aside: bool

@@ -26,10 +26,10 @@ LARGE = os.urandom(3 * AT_ONCE_BYTES + 77)
 
 
 async def write(place: Writing, body: bytes, *, piece_bytes: int = 65_536, note: str = "") -> None:
-    await place.head(200, HEADERS)
+    place.head(200, HEADERS)
     for start in range(0, len(body), piece_bytes):
-        await place.piece(body[start : start + piece_bytes])
-    await place.end(Ended.WHOLE, note)
+        place.piece(body[start : start + piece_bytes])
+    place.end(Ended.WHOLE, note)
 
 
 def stored(place: Writing) -> Answer | None:
@@ -102,12 +102,12 @@ def test_pieces_of_any_size(tmp_path: Path, sizes: list[int], saves: bool) -> No
         answers = Answers(tmp_path / "answers", StillClock(), min_free_bytes=1, version="1")
         await answers.open()
         place = await answers.reserve(asked(), 1000)
-        await place.head(200, HEADERS)
+        place.head(200, HEADERS)
         for number, size in enumerate(sizes):
-            await place.piece(bytes([number]) * size)
+            place.piece(bytes([number]) * size)
             if saves:
                 await asyncio.sleep(0)
-        await place.end(Ended.WHOLE, "")
+        place.end(Ended.WHOLE, "")
         await place.save()
         body = b"".join(bytes([number]) * size for number, size in enumerate(sizes))
         assert stored(place) == whole(body)
@@ -119,12 +119,12 @@ def test_pieces_of_any_size(tmp_path: Path, sizes: list[int], saves: bool) -> No
 async def test_a_small_answer_is_in_the_file_at_once(answers: Answers) -> None:
     """So that the death of the process, at any moment, leaves what had come."""
     place = await answers.reserve(asked(), 1000)
-    await place.head(200, HEADERS)
-    await place.piece(SMALL)
+    place.head(200, HEADERS)
+    place.piece(SMALL)
     torn = stored(place)
     assert torn is not None
     assert (torn.ended, torn.body) == (Ended.LOST, SMALL)
-    await place.end(Ended.CUT, "The connection broke.")
+    place.end(Ended.CUT, "The connection broke.")
     cut = stored(place)
     assert cut is not None
     assert (cut.ended, cut.body, cut.note) == (Ended.CUT, SMALL, "The connection broke.")
@@ -135,9 +135,9 @@ async def test_a_drip_behind_much_is_soon_in_the_file_too(
 ) -> None:
     monkeypatch.setattr(writing, "FLUSH_SECONDS", 0)
     place = await answers.reserve(asked(), 1000)
-    await place.head(200, HEADERS)
+    place.head(200, HEADERS)
     for start in range(0, len(LARGE), 65_536):
-        await place.piece(LARGE[start : start + 65_536])
+        place.piece(LARGE[start : start + 65_536])
     await rounds(3)
     await answers.reserve(asked(), 1000)  # in the same thread, after it
     found = stored(place)
@@ -153,10 +153,10 @@ async def test_files_are_for_their_owner_alone(answers: Answers, folder: Path) -
 
 async def test_secrets_are_masked_in_head_and_body(answers: Answers) -> None:
     place = await answers.reserve(asked(), 1000, [KEY])
-    await place.head(401, {"x-said": KEY, "set-cookie": "a=b"})
+    place.head(401, {"x-said": KEY, "set-cookie": "a=b"})
     for piece in (b"<", KEY[:7].encode(), KEY[7:].encode(), b">", KEY[:5].encode()):
-        await place.piece(piece)
-    await place.end(Ended.WHOLE, "")
+        place.piece(piece)
+    place.end(Ended.WHOLE, "")
     await place.save()
     found = stored(place)
     assert found is not None
@@ -219,10 +219,10 @@ async def test_without_another_file_the_same_one_is_written_again(folder: Path, 
 async def test_a_file_that_lost_its_name_is_none(answers: Answers, folder: Path) -> None:
     """Somebody removed the folder while the vendor worked."""
     place = await answers.reserve(asked(), 1000)
-    await place.head(200, HEADERS)
+    place.head(200, HEADERS)
     remove(folder)
-    await place.piece(SMALL)
-    await place.end(Ended.WHOLE, "")
+    place.piece(SMALL)
+    place.end(Ended.WHOLE, "")
     await place.save()
     assert stored(place) == whole(SMALL)
 

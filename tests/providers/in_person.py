@@ -28,9 +28,9 @@ class InPerson(Adapter):
         call_time = datetime.now(UTC)
         body = await self._said(call)
         if place is not None:
-            await place.head(200, {})
-            await place.piece(body)
-            await place.end(Ended.WHOLE, "")
+            place.head(200, {})
+            place.piece(body)
+            place.end(Ended.WHOLE, "")
         return Answer(
             status=200,
             headers={},

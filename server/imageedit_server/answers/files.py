@@ -8,12 +8,12 @@ Failpoint (PROMISES §4): ``answer_reserved`` (F93: the place is there, nothing 
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from imageedit_server.answers import disk_calls, kept, layout
-from imageedit_server.answers.blanks import Blank, Blanks, remove
+from imageedit_server.answers.blanks import Blank, Blanks
 from imageedit_server.answers.layout import Asked
 from imageedit_server.answers.masking import Mask
 from imageedit_server.answers.reading import Stored, asked_in, read_file, stored_in
@@ -38,9 +38,8 @@ class Answers:
         self._root = root
         self._clock = clock
         self.version = version
-        self._room = Room(min_free_bytes)
         self._thread = AnswerThread()
-        self._blanks = Blanks(root)
+        self._blanks = Blanks(root, Room(min_free_bytes))
         self._closed = False
         self._making: asyncio.Future[None] | None = None
         self._places: set[Writing] = set()
@@ -64,27 +63,29 @@ class Answers:
         Raises ``NoPlace`` where there is none, and ``layout.TooLong`` for a brief that does not fit. Whoever
         gets a place gives it to ``forget`` or ``keep``, or leaves it to the next start.
         """
-        record = layout.asked_record(asked)
+        record, size_bytes = layout.asked_record(asked), layout.BODY_AT + expected_bytes
         blank = await self._blank()
         try:
-            promised = await self._thread.run(self._make_ready, blank, record, expected_bytes)
+            if blank.taken.size_bytes < size_bytes:
+                blank = await self._thread.run(self._blanks.with_room, blank, size_bytes)
+            disk_calls.write_at(blank.descriptor, record, layout.ASKED_AT)
         except OSError as error:
-            self._remove_soon(lambda: remove(blank))
+            self._remove_soon(partial(self._blanks.remove, blank))
             raise NoPlace(f"No file for an answer can be written: {error.strerror}.") from error
         except NoPlace:
-            self._remove_soon(lambda: remove(blank))
+            self._remove_soon(partial(self._blanks.remove, blank))
             raise
         failpoint("answer_reserved")
-        return self._place(blank, asked, record, promised, Mask(secrets))
+        return self._place(blank, asked, record, Mask(secrets))
 
     def forget(self, place: Writing) -> None:
         """Remove an answer that was acted on, soon."""
         self._let_go(place)
-        self._remove_soon(lambda: self._end(place, remove))
+        self._remove_soon(partial(self._remove, place))
 
     def drop(self, path: Path) -> None:
         """Remove an answer that a start found, soon."""
-        self._remove_soon(lambda: path.unlink(missing_ok=True))
+        self._remove_soon(partial(path.unlink, missing_ok=True))
 
     async def read(self, path: Path) -> Answer | None:
         """Return what a file holds, None for nothing. Raises ``OSError``."""
@@ -104,7 +105,7 @@ class Answers:
         try:
             return await self.keep(place.path)
         finally:
-            self._remove_soon(lambda: self._end(place, _close))
+            self._remove_soon(lambda: self._blanks.close(place.blank))
 
     async def stored(self) -> list[Stored]:
         """Return what there is. Raises ``OSError``."""
@@ -117,7 +118,7 @@ class Answers:
         """
         for place in [place for place in self._places if place.task_id == task_id]:
             self._let_go(place)
-            await self._thread.run(self._end, place, remove)
+            await self._thread.run(partial(self._remove, place))
         await self._thread.run(self._erase, task_id)
 
     async def aclose(self) -> None:
@@ -148,7 +149,7 @@ class Answers:
             raise NoPlace("No file for an answer can be made.")
         return blank
 
-    def _place(self, blank: Blank, asked: Asked, record: bytes, promised: int, mask: Mask) -> Writing:
+    def _place(self, blank: Blank, asked: Asked, record: bytes, mask: Mask) -> Writing:
         place = Writing(
             blank,
             record,
@@ -156,7 +157,6 @@ class Answers:
             thread=self._thread,
             clock=self._clock,
             another=self._another,
-            promised_bytes=promised,
             task_id=asked.task_id,
         )
         self._places.add(place)
@@ -183,23 +183,14 @@ class Answers:
             _log.error("the folder of the answers cannot be read: %s", error.strerror)
             return []
 
-    def _make_ready(self, blank: Blank, record: bytes, expected_bytes: int) -> int:
-        promised = self._room.take(blank.descriptor, layout.BODY_AT + expected_bytes)
-        try:
-            disk_calls.write_at(blank.descriptor, record, layout.ASKED_AT)
-        except OSError:
-            self._room.give_back(promised)
-            raise
-        return promised
-
-    def _another(self) -> Blank | None:
+    def _another(self, broken: Blank) -> Blank:
         if self._blanks.are_few:
             self._blanks.make()
-        return self._blanks.take()
-
-    def _end(self, place: Writing, end: Callable[[Blank], None]) -> None:
-        self._room.give_back(place.promised_bytes)
-        end(place.blank)
+        another = self._blanks.take()
+        if another is None:
+            return broken
+        self._blanks.remove(broken)
+        return another
 
     def _erase(self, task_id: str) -> None:
         for found in stored_in(self._root):
@@ -207,9 +198,12 @@ class Answers:
                 found.path.unlink(missing_ok=True)
         disk_calls.sync_folder(self._root)
 
+    def _remove(self, place: Writing) -> None:
+        self._blanks.remove(place.blank)
+
     def _leave(self, place: Writing) -> None:
         place.leave()
-        self._end(place, _close)
+        self._blanks.close(place.blank)
 
     def _keep(self, path: Path) -> tuple[Path, list[Asked]]:
         kept_as = kept.keep(path, self.version)
@@ -220,10 +214,6 @@ class Answers:
             old.unlink(missing_ok=True)
             gone += [asked] if asked else []
         return kept_as, gone
-
-
-def _close(blank: Blank) -> None:
-    os.close(blank.descriptor)
 
 
 def _do_all(removals: list[Callable[[], None]]) -> None:

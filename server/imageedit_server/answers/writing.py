@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from imageedit_server.answers import disk_calls, layout
-from imageedit_server.answers.blanks import Blank, remove
+from imageedit_server.answers.blanks import Blank
 from imageedit_server.answers.masking import Mask
 from imageedit_server.answers.thread import AnswerThread
 from imageedit_server.outbound.answers import Ended
@@ -44,12 +44,10 @@ class Writing:
         mask: Mask,
         thread: AnswerThread,
         clock: Clock,
-        another: Callable[[], Blank | None],
-        promised_bytes: int = 0,
+        another: Callable[[Blank], Blank],
         task_id: str = "",
     ) -> None:
-        """``another`` returns a file for a second try, None where there is none; it may block."""
-        self.promised_bytes = promised_bytes
+        """``another`` exchanges a file for a second try, for itself where there is none; it may block."""
         self.task_id = task_id
         self._blank = blank
         self._mask = mask
@@ -96,14 +94,14 @@ class Writing:
         """Whether it is known how the answer ended."""
         return self._ended
 
-    async def head(self, status: int, headers: Mapping[str, str]) -> None:
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the head, once, and before any piece."""
         self._has_head = True
         self._add(layout.HEAD_AT, layout.head_record(status, self._mask.headers(headers)))
         self._write_now()
         failpoint("answer_head")
 
-    async def piece(self, data: bytes) -> None:
+    def piece(self, data: bytes) -> None:
         """Take the next bytes of the body."""
         self._add_body(self._mask.piece(data))
         if self._size_bytes <= AT_ONCE_BYTES:
@@ -113,7 +111,7 @@ class Writing:
         elif self._flush is None:
             self._flush = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._write_in_thread)
 
-    async def end(self, ended: Ended, note: str) -> None:
+    def end(self, ended: Ended, note: str) -> None:
         """Take how it ended, once. It is on the disk when ``save`` has said so."""
         self._add_body(self._mask.rest())
         now = self._clock.now()
@@ -225,7 +223,4 @@ class Writing:
     def _start_over(self) -> None:
         """Write all of it again, to another file where there is one: what a failed fsync left is unknown."""
         self._written = 0
-        another = self._another()
-        if another is not None:
-            remove(self._blank)
-            self._blank = another
+        self._blank = self._another(self._blank)

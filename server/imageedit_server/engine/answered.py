@@ -121,7 +121,7 @@ class Answered:
             self._answers.forget(place)
             return
         if not place.has_ended:
-            await place.end(Ended.LOST, "The call broke off.")
+            place.end(Ended.LOST, "The call broke off.")
         await self._keep(self._answers.keep_place(place))
 
     async def _keep(self, keeping: Awaitable[tuple[Path, list[Asked]]]) -> None:

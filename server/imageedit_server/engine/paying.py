@@ -99,7 +99,7 @@ class Paying:
 
     async def saved(self) -> None:
         """Return when an answer that alone brings what was paid for is on the disk, or after a while."""
-        if self._saving is not None:
+        if self._saving is not None and not self._saving.done():
             await asyncio.wait([self._saving], timeout=SAVE_SECONDS)
 
     async def read(self) -> Accepted | Finished:

@@ -87,16 +87,19 @@ class Payer(Protocol):
 
 
 class Place(Protocol):
-    """Where an answer is written while it comes. Nothing that it raises ends the call or changes it."""
+    """Where an answer is written while it comes, without waiting for the disk.
 
-    async def head(self, status: int, headers: Mapping[str, str]) -> None:
+    Nothing that it raises ends the call or changes it.
+    """
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the head, once, and before any piece."""
         ...
 
-    async def piece(self, data: bytes) -> None:
+    def piece(self, data: bytes) -> None:
         """Take the next bytes of the body."""
         ...
 
-    async def end(self, ended: Ended, note: str) -> None:
+    def end(self, ended: Ended, note: str) -> None:
         """Take how it ended, once, also where no head came."""
         ...

@@ -6,9 +6,10 @@ what cannot be written nor what cannot be shown ends the call or delays it.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from io import BytesIO
+from typing import ParamSpec
 
 import httpx
 
@@ -20,6 +21,8 @@ from imageedit_server.runtime.clock import Clock
 
 ONLOOKER_SECONDS = 2.0
 """How long an onlooker may go on showing what it has when everything has come."""
+
+P = ParamSpec("P")
 
 Respond = Callable[[Limit], Awaitable[httpx.Response]]
 """Sends the request and returns the head of its reply. Raises ``NotSent`` and ``Broken``."""
@@ -68,7 +71,7 @@ class _Taking:
         """Take the head and what follows it; return how it ended."""
         self._status, self._headers = response.status_code, dict(response.headers)
         if self._place is not None:
-            await _tell(self._place.head(self._status, self._headers))
+            _tell(self._place.head, self._status, self._headers)
         if self._call.onlooker is not None:
             self._onlooking = _Onlooking(self._call.onlooker, self._status, self._headers, limit)
         try:
@@ -82,24 +85,24 @@ class _Taking:
         async with aclosing(raw_pieces(response)) as raw:
             while piece := await next_piece(raw, limit):
                 if len(piece) > self._room:
-                    await self._keep(piece[: self._room])
+                    self._keep(piece[: self._room])
                     return Ended.TOO_LONG, f"The reply has more than {self._call.max_body_bytes} bytes."
-                await self._keep(piece)
+                self._keep(piece)
         return Ended.WHOLE, ""
 
-    async def _keep(self, piece: bytes) -> None:
+    def _keep(self, piece: bytes) -> None:
         if self._place is not None:
-            await _tell(self._place.piece(piece))
+            _tell(self._place.piece, piece)
         self._body.write(piece)
         self._room -= len(piece)
         if self._onlooking is not None:
             self._onlooking.show(piece)
 
     async def end(self, ended: Ended, note: str, *, patience_seconds: float) -> Answer:
-        """Return the answer. A call that is cancelled meanwhile has its end written all the same."""
+        """Return the answer."""
         answer_time = self._clock.now()
         if self._place is not None:
-            await asyncio.shield(asyncio.ensure_future(_tell(self._place.end(ended, note))))
+            _tell(self._place.end, ended, note)
         if self._onlooking is not None:
             await self._onlooking.leave(patience_seconds)
         return Answer(
@@ -146,8 +149,8 @@ class _Onlooking:
             yield piece
 
 
-async def _tell(told: Coroutine[object, object, None]) -> None:
+def _tell(listener: Callable[P, None], /, *args: P.args, **kwargs: P.kwargs) -> None:
     try:
-        await told
+        listener(*args, **kwargs)
     except Exception:  # noqa: BLE001  a place that fails must not cost the answer, which memory holds too
         _log.warning("an answer could not be written while it came", exc_info=True)
