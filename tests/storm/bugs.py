@@ -164,7 +164,7 @@ def _drop_fence() -> None:
 
 
 def _note_vendor_id_late() -> None:
-    """The process knows it, the store does not."""
+    """The process knows it, the store does not, and the answer that said it is gone."""
     known: dict[Any, str] = {}
     honest = vars(Recorder)["attempt"].fget
 
@@ -176,6 +176,9 @@ def _note_vendor_id_late() -> None:
             vendor_request_id=accepted.vendor_request_id,
         )
         asyncio.get_running_loop().call_later(LATE_SECONDS, lambda: asyncio.ensure_future(self._learn(fact)))
+        self._tools.answered.acted_on(self.key)
+        self._tools.answered._answers._begin_removing()
+        await asyncio.sleep(LATE_SECONDS / 4)  # until its file is gone
         await self.enter(Stage.WAITING)
 
     def attempt(self: Recorder) -> Attempt:

@@ -11,18 +11,25 @@ MAX_DEPTH = 64
 MAX_NUMBER_CHARS = 64
 
 
-def read_json(body: bytes | str) -> Any:
+def read_json(body: bytes | str, *, liberal: bool = False) -> Any:
     """Read one JSON value of any type. Raises ``BadBody`` and nothing else.
 
     Refused: what is not UTF-8, NaN and Infinity (also by overflow), numbers of more than
     ``MAX_NUMBER_CHARS``, nesting deeper than ``MAX_DEPTH``. Forgiven: one byte order mark; a key that comes
     twice, of which the last counts, as with every vendor's own client; half a surrogate pair, which
     becomes U+FFFD. Takes text too, for JSON inside a string.
+
+    ``liberal``, of an answer that was paid for, takes bytes of other encodings as U+FFFD, control characters
+    inside a text as they are, and for a number that is none, null.
     """
     try:
-        text = body.decode("utf-8") if isinstance(body, bytes) else body
+        text = body.decode("utf-8", "replace" if liberal else "strict") if isinstance(body, bytes) else body
         value = json.loads(
-            text.removeprefix("\ufeff"), parse_constant=_refuse, parse_int=_int, parse_float=_float
+            text.removeprefix("\ufeff"),
+            strict=not liberal,
+            parse_constant=_nothing if liberal else _refuse,
+            parse_int=_int,
+            parse_float=_float,
         )
     except (ValueError, RecursionError):
         raise BadBody("The reply is not proper JSON.") from None
@@ -34,6 +41,10 @@ def read_json(body: bytes | str) -> Any:
 
 def _refuse(constant: str) -> float:
     raise ValueError(constant)
+
+
+def _nothing(constant: str) -> None:
+    return None
 
 
 def _int(text: str) -> int:

@@ -146,9 +146,9 @@ UNREADABLE = (
         Success(
             whole=b'{"created":%s,"data":%s}',
             code=b"1",
-            data=b'[{"b64_json":%s}]',
-            value=b'"iVBORw0KGgo="',
-            number=b'{"created":%s,"data":[{"b64_json":"iVBORw0KGgo="}]}',
+            data=b'[{"note":%s}]',
+            value=b'"a picture"',
+            number=b'{"created":%s,"data":[]}',
             wrong_data={"of other strings": b'["aVZCT1J3MEtHZ289"]'},
             wrong_codes={},
         )

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from tests.vendors.openai.behaviours import event_of
 
@@ -53,6 +54,11 @@ def coded(name: str, code: Callable[[bytes], bytes]) -> Form:
 
 def around(before: bytes, after: bytes = b"") -> Form:
     return lambda content, url: Sent(body=before + whole(content) + after)
+
+
+def noted(value: bytes) -> Form:
+    """JSON with a member that no reader takes, beside the picture."""
+    return lambda content, url: Sent(body=whole(content).replace(b'"created": 1', b'"note": ' + value))
 
 
 def placed(place: Callable[[str, str], Any]) -> Form:
@@ -141,6 +147,20 @@ FORMS: Mapping[str, Form] = {
     "comments before": around(b": keepalive\n\n: keepalive\n\n"),
     "other comments before": around(b"// wait\n# wait\n"),
     "comments after": around(b"", b"\n\n: done\n\n"),
+    "a notice before": around(b"<br />\n<b>Notice</b>: Undefined index: size in /api.php on line 3<br />\n"),
+    "a notice on the same line": around(b"PHP Warning: Undefined index "),
+    "a comment on the same line": around(b"<!-- cached -->"),
+    "a call of JavaScript": around(b"callback(", b");"),
+    "a guard against scripts": around(b")]}',\n"),
+    "a fence": around(b"```json\n", b"\n```"),
+    "a line of progress before": around(b'{"status":"processing","progress":50}\n'),
+    "something after": around(b"", b'\n{"done":true}\n'),
+    "UTF-16": coded("", lambda data: data.decode().encode("utf-16")),
+    "UTF-16 without a mark": coded("", lambda data: data.decode().encode("utf-16-le")),
+    "bytes of another encoding": noted(b'"caf\xe9 \xc4\xe3"'),
+    "control characters in a text": noted(b'"a\x01b\tc"'),
+    "a number that is none": noted(b"NaN"),
+    "a picture after a line end": labelled("image/png", lambda content: b"\r\n" + content),
     # Where it stands
     "a bare array": placed(lambda text, url: [{"b64_json": text}]),
     "a bare array of texts": placed(lambda text, url: [text]),
@@ -172,6 +192,11 @@ FORMS: Mapping[str, Form] = {
     "inline data": placed(
         lambda text, url: {"candidates": [{"content": {"parts": [{"inlineData": {"data": text}}]}}]}
     ),
+    "a chat's link": placed(lambda text, url: {"choices": [{"message": {"content": f"[Download]({url})"}}]}),
+    "a place that nobody knows": placed(lambda text, url: {"data": {"task": {"made": {"b64Json": text}}}}),
+    "members in capitals": placed(lambda text, url: {"Response": {"ResultImage": text}}),
+    "pictures by number": placed(lambda text, url: {"data": {"0": {"picture": text}}}),
+    "beside what was sent": placed(lambda text, url: {"task": {"input_picture": DRAFT, "made": text}}),
     # What the entry holds
     "a URL": entry(lambda text, url: {"url": url}),
     "a URL and an empty text": entry(lambda text, url: {"url": url, "b64_json": ""}),
@@ -199,6 +224,11 @@ FORMS: Mapping[str, Form] = {
     "URL-safe": spelt(_url_safe),
     "URL-safe without padding": spelt(lambda text: _url_safe(text).rstrip("=")),
     "without padding": spelt(lambda text: text.rstrip("=")),
+    "in quotes": spelt(lambda text: f'"{text}"'),
+    "as Python shows it": spelt(lambda text: f"b'{text}'"),
+    "white space around": spelt(lambda text: f" {text}\n"),
+    "escaped as in a URL": spelt(lambda text: f"data:image/png;base64,{quote(text, safe='')}"),
+    "a data URL without a type and its sign": spelt(lambda text: f"data:base64,{text}"),
     "with too much padding": spelt(lambda text: text.rstrip("=") + "===="),
     # Events
     "events": streamed(_partial, _completed, _raw(b"data: [DONE]\n\n")),
@@ -257,6 +287,11 @@ WITHOUT: Mapping[str, Form] = {
     "only a partial picture": streamed(_partial, _raw(b"data: [DONE]\n\n")),
     "only pings": streamed(_raw(b": ping\n\n"), _raw(b"event: ping\ndata: {}\n\n")),
     "words where the picture should be": placed(lambda text, url: {"output": "done", "result": "ok"}),
+    "what was sent": placed(lambda text, url: {"status": "queued", "input": {"picture": text}}),
+    "a reference that was sent": placed(lambda text, url: {"id": "1", "reference_picture": text}),
+    "a web page with pictures in its data": labelled(
+        "text/html", lambda content: b"<html><script>\n" + whole(content) + b"\n</script></html>"
+    ),
     "a bomb": coded("gzip", lambda data: gzip.compress(bytes(8 * 1024 * 1024))),
 }
 """In none of these is a picture that was paid for."""

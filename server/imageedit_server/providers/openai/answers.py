@@ -4,7 +4,10 @@ Pure, and the same for an answer that comes now and for one that was kept: a pic
 whatever the answer is labelled as and whatever was asked for (P31).
 """
 
+import codecs
+import json
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +33,8 @@ _HEAD_BYTES = 1024
 _PADDING = b" \t\r\n\0"
 _OPENING, _CLOSING = (b"{", b"["), (b"}", b"]")
 _JSON_LINE = re.compile(rb"^[ \t\0]*+[\[{]", re.MULTILINE)
+_JSON_OPENS = re.compile(rb"[\[{]")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def reply_bytes(ask: Ask) -> int:
@@ -57,11 +62,38 @@ def json_in(content: bytes) -> Any:
         except BadBody as bad:
             error = bad
     found = _JSON_LINE.search(content)
-    end = max(map(content.rfind, _CLOSING)) + 1
+    end = _end_of_json(content)
     is_web_page = content.startswith(b"<")
     if found is None or end <= found.start() or is_web_page or (found.start(), end) == (0, len(content)):
         raise error
     return read_json(content[found.start() : end].lstrip(_PADDING))
+
+
+def _json_within(content: bytes) -> Any:
+    """Return the JSON that stands somewhere, sound or not: ``callback({...});``, a notice before it.
+
+    None where there is none. A web page's own data does not count: it does not stand at the end.
+    """
+    end = _end_of_json(content)
+    if content.startswith(b"<") and end < len(content):
+        return None
+    starts = {found.start() for each in (_JSON_LINE, _JSON_OPENS) if (found := each.search(content, 0, end))}
+    for start in sorted(starts, reverse=True):
+        with suppress(BadBody):
+            return read_json(content[start:end].lstrip(_PADDING), liberal=True)
+    return None
+
+
+def _end_of_json(content: bytes) -> int:
+    return max(map(content.rfind, _CLOSING)) + 1
+
+
+def _plain(content: bytes) -> bytes:
+    """Return text in UTF-8 without what stands around it; of UTF-16, every other byte is NUL."""
+    odd_nuls, even_nuls = content[1:4:2] == b"\0\0", content[:4:2] == b"\0\0"
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or odd_nuls != even_nuls:
+        content = content.decode(json.detect_encoding(content), "replace").encode()
+    return content.strip(_PADDING).removeprefix(_BYTE_ORDER_MARK).lstrip(_PADDING)
 
 
 class _Success:
@@ -76,7 +108,9 @@ class _Success:
     def read(self, content: bytes) -> Finished:
         if is_picture(content):
             return self._bare(Output(content=content), is_all=ends_as_picture(content))
-        text = content.strip(_PADDING)
+        text = _plain(content)
+        if is_picture(text):
+            return self._bare(Output(content=text), is_all=ends_as_picture(text))
         try:
             value = json_in(text)
         except BadBody as error:
@@ -99,7 +133,7 @@ class _Success:
     def _read_value(self, value: Any) -> Finished:
         errors = [self._judge.of_value(self._answer, value, error) for error in errors_in(value)]
         try:
-            result = read_result(value, self._ask, self._request_id)
+            result = read_result(value, self._ask, self._request_id, is_error=bool(errors))
         except NoPicture:
             if errors:
                 raise errors[0] from None
@@ -109,11 +143,13 @@ class _Success:
         return replace(result, warnings=(*result.warnings, *map(_beside, errors)))
 
     def _read_text(self, content: bytes, error: BadBody) -> Finished:
-        if entries_of(content[:_HEAD_BYTES].decode("ascii", "replace")):
+        if content[:1] not in _OPENING and entries_of(content[:_HEAD_BYTES].decode("ascii", "replace")):
             return self._read_bare(content.decode("ascii", "replace"))
         stream = stream_of(content)
         if stream.events:
             return self._read_stream(stream)
+        if (value := _json_within(content)) is not None:
+            return self._read_value(value)
         if self._answer.ended is not Ended.WHOLE:
             raise lost(self._answer)
         if page := web_page_words(content):

@@ -5,6 +5,7 @@ Liberal in form: nothing that is not a picture passes for one, since every pictu
 
 import binascii
 import re
+from urllib.parse import unquote
 
 from imageedit_server.providers.openai.rules import KIB, MIB
 
@@ -12,7 +13,7 @@ MAX_PICTURE_BYTES = 40 * MIB
 """No picture of 3840x2160 is larger, even uncompressed."""
 MAX_BASE64_CHARS = MAX_PICTURE_BYTES * 4 // 3 + 64 * KIB
 
-_DATA_URL = re.compile(r"\s*data:[^,\s]{0,200};base64,", re.IGNORECASE)
+_DATA_URL = re.compile(r"\s*data:([^,\s]{0,200};)?base64,", re.IGNORECASE)
 _FROM_URL_SAFE = str.maketrans("-_", "+/")
 _ESCAPED_LINE_END = re.compile(r"\\[rn]")
 
@@ -25,7 +26,7 @@ def decode_base64(text: str) -> bytes:
     """Decode; empty when too long or not Base64.
 
     No harm do: a data URL's head, white space, line ends that were escaped twice, the alphabet that is safe
-    in URLs, and padding that is missing or too much.
+    in URLs, what is escaped as in URLs, and padding that is missing or too much.
     """
     head = _DATA_URL.match(text)
     start = head.end() if head else 0
@@ -75,5 +76,6 @@ def _decoded(text: str) -> bytes:
 
 def _mended(text: str) -> str:
     """Write Base64 of any dialect in the plain one."""
-    bare = _ESCAPED_LINE_END.sub("", "".join(text.split())).translate(_FROM_URL_SAFE).rstrip("=")
+    plain = unquote(text) if "%" in text else text
+    bare = _ESCAPED_LINE_END.sub("", "".join(plain.split())).translate(_FROM_URL_SAFE).rstrip("=")
     return bare + "=" * (-len(bare) % 4)

@@ -30,6 +30,14 @@ MAX_DEPTH = 12
 _MAX_URL_CHARS = 8192
 _MAX_REVISED_PROMPT_CHARS = 32_000
 _MARKDOWN = re.compile(r"!\[[^\]]{0,200}\]\(\s*(https?://[^)\s]+|data:[^)\s]+)")
+_PICTURE_URL = re.compile(r"https?://[^)\s?#]+\.(?:png|jpe?g|webp)(?:[?#][^)\s]*)?", re.IGNORECASE)
+_MARKDOWN_LINK = re.compile(rf"\[[^\]]{{0,200}}\]\(\s*({_PICTURE_URL.pattern})", re.IGNORECASE)
+_QUOTED = re.compile(r"""\s*b?(["'])(.*)\1\s*""", re.DOTALL)
+_OF_OTHERS = re.compile(
+    "input|mask|init|source|reference|thumb|preview|logo|icon|avatar|error|prompt|doc|request|original",
+    re.IGNORECASE,
+)
+"""Members whose pictures are not what was made: what was sent, and what stands around it."""
 _URL = re.compile(r"(https?:)?//[^\s]|/[^\s/]", re.IGNORECASE)
 _LISTS = ("data", "images")
 _MEANT = ("b64_json", "url", "image_url")
@@ -53,9 +61,11 @@ def _entries_of_text(text: str, depth: int) -> list[Any]:
     """Read a text that is a picture, JSON once more, or one of a chat with pictures in Markdown."""
     if _is_plainly_one(text):
         return [text]
-    if text.lstrip()[:1] in ("{", "["):
-        return entries_of(_json_in(text), depth - 1)
-    return list(_MARKDOWN.findall(text)) if "![" in text else []
+    if text.lstrip()[:1] in ("{", "[") and (found := entries_of(_json_in(text), depth - 1)):
+        return found
+    if "](" not in text:
+        return []
+    return list(_MARKDOWN.findall(text)) or list(_MARKDOWN_LINK.findall(text))
 
 
 def _json_in(text: str) -> Any:
@@ -75,6 +85,30 @@ def _entries_of_object(value: dict[str, Any], depth: int) -> list[Any]:
     return [value] if any(_is_plain(value.get(name)) for name in PICTURES) else []
 
 
+def entries_anywhere(value: Any, depth: int = MAX_DEPTH) -> list[str]:
+    """Return the texts that are pictures by themselves, whatever they are called.
+
+    That is Base64 that begins as a picture does, or a whole URL that ends as a picture's file name does.
+    """
+    match value:
+        case str():
+            text = _bare(value)
+            is_one = is_data_url(text) or holds_picture(text) or _PICTURE_URL.fullmatch(text)
+            return [text] if is_one else []
+        case list() if depth:
+            return [found for entry in value for found in entries_anywhere(entry, depth - 1)]
+        case dict() if depth:
+            inner = (each for name, each in value.items() if not _OF_OTHERS.search(name))
+            return [found for each in inner for found in entries_anywhere(each, depth - 1)]
+    return []
+
+
+def _bare(text: str) -> str:
+    """Return a text without what a relay left around it: white space, quotes, Python's ``b'…'``."""
+    quoted = _QUOTED.fullmatch(text)
+    return (quoted[2] if quoted else text).strip()
+
+
 def _is_plain(value: Any) -> bool:
     return isinstance(value, str) and _is_plainly_one(value)
 
@@ -90,7 +124,7 @@ def read_picture(entry: Any) -> Output | None:
     texts = [text for name in PICTURES for text in _texts_in(fields.get(name))]
     content = next(filter(None, map(_content, texts)), b"")
     if not content and isinstance(text := fields.get("b64_json"), str):
-        content = decode_base64(text)  # named as one: the decoder says what it is
+        content = decode_base64(_bare(text))  # named as one: the decoder says what it is
     url = "" if content else next(filter(_is_url, texts), "")
     if not content and not url:
         return None
@@ -101,13 +135,13 @@ def _texts_in(value: Any) -> Iterator[str]:
     """Yield the texts of a member: itself, or those of the object that stands in its place."""
     match value:
         case str() if value:
-            yield value
+            yield _bare(value)
         case list():
-            yield from (text for text in value if isinstance(text, str) and text)
+            yield from (_bare(text) for text in value if isinstance(text, str) and text)
         case dict():
             for name in (*PICTURES, *PLACES):
                 if isinstance(text := value.get(name), str) and text:
-                    yield text
+                    yield _bare(text)
 
 
 def _content(text: str) -> bytes:

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 from imageedit_server.providers.base import Finished, Output
 from imageedit_server.providers.openai.asks import COMPARED, Ask
-from imageedit_server.providers.openai.finding import entries_of, read_picture
+from imageedit_server.providers.openai.finding import entries_anywhere, entries_of, read_picture
 from imageedit_server.providers.openai.rules import MAX_N
 from imageedit_server.providers.openai.usage import usage_of
 
@@ -24,16 +24,23 @@ class NoPicture(Exception):
     """The reply is no success: nothing in it could be a picture."""
 
 
-def read_result(value: Any, ask: Ask, vendor_request_id: str) -> Finished:
+def read_result(value: Any, ask: Ask, vendor_request_id: str, *, is_error: bool = False) -> Finished:
     """Read a JSON value. Raises ``NoPicture`` when it holds nothing that was meant as a picture.
 
-    Pictures that cannot be read are named in the warnings; the result may then have none.
+    Pictures that cannot be read are named in the warnings; the result may then have none. Of a value that is
+    an error, only the known places are looked into.
     """
     entries = entries_of(value)[:MAX_N]
+    outputs = _read(entries)
+    if not outputs and not is_error and (found := entries_anywhere(value)[:MAX_N]):
+        entries, outputs = found, _read(found)
     if not entries:
         raise NoPicture
-    outputs = [output for entry in entries if (output := read_picture(entry))]
     return finished(outputs, ask, vendor_request_id, given=len(entries), value=value)
+
+
+def _read(entries: Sequence[Any]) -> list[Output]:
+    return [output for entry in entries if (output := read_picture(entry))]
 
 
 def finished(
