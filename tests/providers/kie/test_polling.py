@@ -161,6 +161,8 @@ async def test_a_state_may_go_backwards(
         ({"resultUrls": {"url": URL}}, [URL]),
         ({"resultUrls": ["https://files.example/图.png"]}, ["https://files.example/图.png"]),
         ({"resultUrls": ["/files/结果 1.png"]}, ["/files/结果 1.png"]),
+        ({"resultUrls": {"0": URL}}, [URL]),
+        ({"made": {"file": URL}, "input_urls": [f"{URL}?sent"]}, [URL]),
     ],
     ids=[
         *("string", "object", "two", "one of many is a URL", "a thousand", "the same thrice", "one text"),
@@ -174,6 +176,8 @@ async def test_a_state_may_go_backwards(
             "one object",
             "not ASCII",
             "no host",
+            "by number",
+            "a name that nobody knows",
         ),
     ],
 )
@@ -196,7 +200,7 @@ NO_RESULTS: list[object] = [
     "[" * 10_000,
     {"resultUrls": []},
     {"resultUrls": None},
-    {"resultUrls": {"0": URL}},
+    {"input_urls": [URL], "callBackUrl": URL},
     {"resultObject": {}},
     7,
 ]

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from imageedit_server.outbound.client import BadBody, read_json
+from imageedit_server.providers.echoes import is_echo
 from imageedit_server.providers.kie.envelope import is_number
 from imageedit_server.providers.origins import address_in
 
@@ -27,7 +28,8 @@ _MAX_DEPTH = 8
 def result_urls(record: dict[str, Any]) -> list[str]:
     """Return the addresses in a record: JSON inside a string, once or twice, an object, a list, one text.
 
-    Empty or null until there is a result. Each address comes once, in its order.
+    Empty or null until there is a result. Each address comes once, in its order. Where no member has a known
+    name, any but those of what was sent may hold it.
     """
     found = [url for name in _PLACES for url in _urls(record.get(name), _MAX_DEPTH)]
     named = [url for name in (*_LISTS, *_SINGLE) for url in _urls(record.get(name), _MAX_DEPTH)]
@@ -52,8 +54,9 @@ def _urls(value: Any, depth: int) -> Iterator[str]:
             for each in value:
                 yield from _urls(each, depth - 1)
         case dict():
-            for name in (*_LISTS, *_SINGLE):
-                yield from _urls(value.get(name), depth - 1)
+            named = [url for name in (*_LISTS, *_SINGLE) for url in _urls(value.get(name), depth - 1)]
+            others = (each for name, each in value.items() if not is_echo(name))
+            yield from named or (url for each in others for url in _urls(each, depth - 1))
 
 
 def _inner(text: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 from imageedit_server.outbound.client import BadBody, read_json
 from imageedit_server.providers.base import Output
+from imageedit_server.providers.echoes import is_echo
 from imageedit_server.providers.openai.decoding import decode_base64, holds_picture, is_data_url
 
 PLACES = (
@@ -33,11 +34,6 @@ _MARKDOWN = re.compile(r"!\[[^\]]{0,200}\]\(\s*(https?://[^)\s]+|data:[^)\s]+)")
 _PICTURE_URL = re.compile(r"https?://[^)\s?#]+\.(?:png|jpe?g|webp)(?:[?#][^)\s]*)?", re.IGNORECASE)
 _MARKDOWN_LINK = re.compile(rf"\[[^\]]{{0,200}}\]\(\s*({_PICTURE_URL.pattern})", re.IGNORECASE)
 _QUOTED = re.compile(r"""\s*b?(["'])(.*)\1\s*""", re.DOTALL)
-_OF_OTHERS = re.compile(
-    "input|mask|init|source|reference|thumb|preview|logo|icon|avatar|error|prompt|doc|request|original",
-    re.IGNORECASE,
-)
-"""Members whose pictures are not what was made: what was sent, and what stands around it."""
 _URL = re.compile(r"(https?:)?//[^\s]|/[^\s/]", re.IGNORECASE)
 _LISTS = ("data", "images")
 _MEANT = ("b64_json", "url", "image_url")
@@ -98,7 +94,7 @@ def entries_anywhere(value: Any, depth: int = MAX_DEPTH) -> list[str]:
         case list() if depth:
             return [found for entry in value for found in entries_anywhere(entry, depth - 1)]
         case dict() if depth:
-            inner = (each for name, each in value.items() if not _OF_OTHERS.search(name))
+            inner = (each for name, each in value.items() if not is_echo(name))
             return [found for each in inner for found in entries_anywhere(each, depth - 1)]
     return []
 
