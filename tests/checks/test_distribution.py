@@ -1,8 +1,11 @@
 """What is built for others to install holds what its metadata names, and names no place on a network."""
 
+import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 import zipfile
 from email.message import Message
 from email.parser import Parser
@@ -12,6 +15,38 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+# As a first user writes them, with both faces, the messages and the stubs.
+RIGHT = """\
+import grpc
+from pathlib import Path
+from imageedit.v1 import image_edit_service_pb2, image_edit_service_pb2_grpc, task_pb2
+from imageedit_client import AsyncClient, Client, Image, Task, succeeded
+
+def edited(client: Client, photo: Path) -> list[str]:
+    task: task_pb2.Task = client.edit_image("warmer", [photo, b"", ("task_1", 0)], n=1, timeout=60)
+    return [image.image_id for image in succeeded(client.wait(task.task_id)).images]
+
+async def followed(client: AsyncClient, task: Task) -> Image | None:
+    seqs: list[int] = [event.seq async for event in client.watch(task.task_id)]
+    return (await client.get(task.task_id)).images[0] if seqs else None
+
+def models(channel: grpc.Channel) -> list[str]:
+    stub = image_edit_service_pb2_grpc.ImageEditServiceStub(channel)
+    return [model.name for model in stub.ListModels(image_edit_service_pb2.ListModelsRequest()).models]
+"""
+# Each line with the code of what is wrong with it.
+WRONG = (
+    ("from imageedit.v1 import image_pb2, task_pb2\n", ""),
+    ("from imageedit_client import Client, Task\n", ""),
+    ("def slips(client: Client, task: Task) -> None:\n", ""),
+    ("    task.pictures\n", "attr-defined"),
+    ("    task_pb2.Task(promt='')\n", "call-arg"),
+    ("    client.edit_image('x', [1.5])\n", "list-item"),
+    ("    client.edit_image('x', [], sise='4:3')\n", "call-arg"),
+    ("    image_pb2.Picture()\n", "attr-defined"),
+    ("    number: int = client.get('task_1').task_id\n", "assignment"),
+)
 PACKAGES = {"imageedit", "imageedit_client", "imageedit_server", "imageedit_testing"}
 
 
@@ -55,4 +90,31 @@ def test_the_page_of_the_wheel_is_the_readme(wheel: zipfile.ZipFile) -> None:
 def test_the_wheel_holds_the_packages_and_what_they_read(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == PACKAGES
-    assert {"imageedit_client/py.typed", "imageedit_client/service_config.json"} <= set(names)
+    typed = {f"{package}/py.typed" for package in ("imageedit/v1", "imageedit_client", "imageedit_testing")}
+    assert typed | {"imageedit_client/service_config.json"} <= set(names)
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a fresh environment with the wheel, beside the packages that the wheel asks for."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=True)
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
+    wheel.extractall(site)
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))  # which holds no tree of ours
+    return folder / "bin/python"
+
+
+def test_whoever_installs_it_has_its_types(installed: Path, tmp_path: Path) -> None:
+    """A strict check takes a program that is right, and finds each slip of one that is not."""
+    right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
+    right.write_text(RIGHT)
+    wrong.write_text("".join(line for line, _ in WRONG))
+    command = [sys.executable, "-m", "mypy", "--strict", f"--python-executable={installed}"]
+    command += [f"--cache-dir={tmp_path / 'cache'}", "--no-error-summary", "--hide-error-context"]
+    checked = subprocess.run(
+        [*command, str(right), str(wrong)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    found = re.findall(r"error: .*\[([a-z-]+)\]$", checked.stdout, re.MULTILINE)
+    assert found == [code for _, code in WRONG if code], checked.stdout + checked.stderr
+    assert "right.py" not in checked.stdout

@@ -37,6 +37,8 @@ def generate(folder: Path) -> None:
     status = subprocess.run(command, check=False).returncode
     if status:
         sys.exit(status)
+    for package in {path.parent for path in folder.rglob("*.pyi")}:
+        (package / "py.typed").touch()  # or the types are nobody's who installs them (PEP 561)
 
 
 def replace(folder: Path, fresh: Path) -> None:

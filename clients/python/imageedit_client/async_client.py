@@ -5,15 +5,15 @@ import io
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar, Unpack
 
 import grpc
 
 from imageedit.v1 import image_edit_service_pb2 as service_pb2
 from imageedit.v1 import image_pb2, model_pb2, task_pb2
-from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 
 from . import requests
+from .channels import GivenChannel, LoopChannels
 from .connection import DEFAULT_ADDRESS, Connection
 from .downloads import DownloadCursor, PartialFile, Saved
 from .errors import ImageEditError, InvalidArgument, translated
@@ -23,12 +23,18 @@ from .streams import Cursor, StreamRetry
 from .uploads import ImageInput, Upload, source_or_upload
 from .watching import WatchCursor
 
+if TYPE_CHECKING:
+    from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceAsyncStub
+
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 
 
 class AsyncClient:
-    """A connection to an imageedit service. Make it inside the event loop that uses it, best by `async with`.
+    """A connection to an imageedit service, which may be made anywhere and used in any event loop.
+
+    Each loop that calls has a connection of its own, made at its first call. Close the client in the loop
+    that used it, best by `async with`; a call after that connects anew.
 
     Every method raises ImageEditError. UNAVAILABLE is retried, for 60 seconds unless `pace` says otherwise.
     """
@@ -46,7 +52,10 @@ class AsyncClient:
         pace: Pace | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`address` is HOST:PORT; a `channel` is used instead of it and stays the caller's to close."""
+        """`address` is HOST:PORT; a `channel` is used instead of it and stays the caller's to close.
+
+        A channel works in the one loop that it was made in.
+        """
         connection = Connection(
             address=address,
             tls=tls,
@@ -55,12 +64,10 @@ class AsyncClient:
             key_file=key_file,
             api_key=api_key,
         )
-        self._owns_channel = channel is None
         if channel is None:
             connection.warn()
         self._hint = connection.hint if channel is None else None
-        self._channel = _open(connection) if channel is None else channel
-        self._stub = ImageEditServiceStub(self._channel)
+        self._channels = LoopChannels(_connect_to(connection)) if channel is None else GivenChannel(channel)
         self._metadata = connection.metadata()
         self._pace = pace or Pace()
         self._sleep = sleep
@@ -72,9 +79,8 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Ends all calls. Does nothing to a channel that was handed in."""
-        if self._owns_channel:
-            await self._channel.close()
+        """Ends all calls of the running loop. Does nothing to a channel that was handed in."""
+        await self._channels.close()
 
     async def edit_image(
         self,
@@ -173,6 +179,10 @@ class AsyncClient:
         with PartialFile(path) as partial:
             return partial.keep(await self._download(image_id, partial.sink))
 
+    @property
+    def _stub(self) -> "ImageEditServiceAsyncStub":
+        return self._channels.stub
+
     async def _source(self, image: ImageInput) -> image_pb2.ImageSource:
         source = await asyncio.to_thread(source_or_upload, image)
         if isinstance(source, Upload):
@@ -181,10 +191,9 @@ class AsyncClient:
 
     async def _upload(self, upload: Upload) -> image_pb2.Image:
         tries = StreamRetry(self._pace, try_seconds=self._pace.call_seconds + upload.extra_seconds())
+        method = self._stub.UploadImage
         try:
-            return (
-                await self._try(lambda **how: self._stub.UploadImage(upload.messages(), **how), tries)
-            ).image
+            return (await self._try(lambda **how: method(upload.messages(), **how), tries)).image
         except InvalidArgument as refusal:
             upload.name_in(refusal)
             raise
@@ -223,8 +232,10 @@ class AsyncClient:
                 stream.cancel()
 
 
-def _open(connection: Connection) -> grpc.aio.Channel:
+def _connect_to(connection: Connection) -> Callable[[], grpc.aio.Channel]:
+    # What the files hold is read now, so that one that is missing is told where the client is made.
     credentials = connection.credentials()
+    where, options = connection.address, connection.options()
     if credentials is None:
-        return grpc.aio.insecure_channel(connection.address, options=connection.options())
-    return grpc.aio.secure_channel(connection.address, credentials, options=connection.options())
+        return lambda: grpc.aio.insecure_channel(where, options=options)
+    return lambda: grpc.aio.secure_channel(where, credentials, options=options)
