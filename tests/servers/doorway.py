@@ -1,11 +1,11 @@
-"""A doorway before the HTTP door: one address for vendors to call, whatever server stands behind it just now.
+"""A doorway before a door: one address for vendors to call, whatever server stands behind it just now.
 
 A vendor is told its callback URL long before a test knows which port a server will get, and a server that was
 killed comes back on another one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from tests.vendors.serving import HOST, let_in
@@ -19,6 +19,16 @@ class Doorway:
         self.target = ""
         self.passed = 0
         """How many connections were passed on."""
+        self._swallowed = 0
+
+    @property
+    def address(self) -> str:
+        """``HOST:PORT`` of the doorway."""
+        return self.url.removeprefix("http://")
+
+    def swallow(self) -> None:
+        """Pass nothing on any more of the connections that there are, and close none: a cable is cut."""
+        self._swallowed = self.passed
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one caller."""
@@ -35,9 +45,14 @@ class Doorway:
         host, _, port = self.target.rpartition(":")
         inner_reader, inner_writer = await asyncio.open_connection(host, int(port))
         self.passed += 1
-        there = asyncio.create_task(_copy(reader, inner_writer))
+        number = self.passed
+
+        def passes() -> bool:
+            return number > self._swallowed
+
+        there = asyncio.create_task(_copy(reader, inner_writer, passes))
         try:
-            await _copy(inner_reader, writer)
+            await _copy(inner_reader, writer, passes)
         finally:
             there.cancel()
             inner_writer.transport.abort()
@@ -47,10 +62,13 @@ class Doorway:
         await writer.wait_closed()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: Callable[[], bool]
+) -> None:
     while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
+        if passes():
+            writer.write(data)
+            await writer.drain()
 
 
 @asynccontextmanager
