@@ -1,4 +1,4 @@
-"""Health and reflection, and a stranger with ``buf curl`` who knows nothing but the address."""
+"""Health, and a stranger with ``buf curl`` who knows nothing but the address."""
 
 import asyncio
 import base64
@@ -6,13 +6,13 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
 from tests.rpc.calls import METHODS
 from tests.rpc.pictures import PNG
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CURL = ("curl", "--http2-prior-knowledge", "--protocol", "grpc")
 BUF = Path(sys.executable).with_name("buf")
+MESSAGES: Any = health_pb2  # its stubs know nothing of List
 SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
 
 
@@ -42,6 +43,18 @@ async def test_health_of_an_unknown_service_is_not_found(served: Served) -> None
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await _check(served, "nobody")
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_health_lists_what_it_knows(served: Served) -> None:
+    """grpc.health.v1 List, for status pages: the server and the service."""
+    call = served.channel.unary_unary(
+        "/grpc.health.v1.Health/List", bytes, MESSAGES.HealthListResponse.FromString
+    )
+    answer = await call(b"")
+    assert {name: each.status for name, each in answer.statuses.items()} == {
+        "": SERVING,
+        SERVICE.full_name: SERVING,
+    }
 
 
 async def test_a_health_watch_learns_of_the_drain_at_once(tmp_path: Path) -> None:
@@ -65,34 +78,6 @@ async def test_a_health_watch_learns_of_the_drain_at_once(tmp_path: Path) -> Non
 async def _check(served: Served, name: str) -> HealthCheckResponse:
     call = served.channel.unary_unary("/grpc.health.v1.Health/Check", bytes, HealthCheckResponse.FromString)
     return await call(HealthCheckRequest(service=name).SerializeToString())
-
-
-# Reflection
-
-
-async def test_reflection_lists_the_services(served: Served) -> None:
-    """Ours, health and reflection itself."""
-    (answer,) = await _reflect(served, ServerReflectionRequest(list_services=""))
-    assert {service.name for service in answer.list_services_response.service} == {
-        SERVICE.full_name,
-        "grpc.health.v1.Health",
-        "grpc.reflection.v1alpha.ServerReflection",
-    }
-
-
-async def test_reflection_describes_every_rpc(served: Served) -> None:
-    """The descriptors that a client gets are the ones that we were built from."""
-    symbol = ServerReflectionRequest(file_containing_symbol=SERVICE.full_name)
-    (answer,) = await _reflect(served, symbol)
-    files = map(FileDescriptorProto.FromString, answer.file_descriptor_response.file_descriptor_proto)
-    methods = [method.name for file in files for service in file.service for method in service.method]
-    assert methods == list(METHODS)
-
-
-async def _reflect(served: Served, request: ServerReflectionRequest) -> list[ServerReflectionResponse]:
-    path = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-    stream = served.channel.stream_stream(path, bytes, ServerReflectionResponse.FromString)
-    return [answer async for answer in stream(iter([request.SerializeToString()]))]
 
 
 # buf curl

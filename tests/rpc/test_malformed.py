@@ -38,6 +38,7 @@ LIBRARY = (
     "grpc.health.v1.Health/Check",
     "grpc.health.v1.Health/Watch",
     "grpc.health.v1.Health/List",
+    "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 )
 

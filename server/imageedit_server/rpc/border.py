@@ -98,7 +98,7 @@ def _unary(behaviour: Behaviour) -> Behaviour:
 def _uploading(behaviour: Behaviour) -> Behaviour:
     async def call(requests: AsyncIterator[Any], context: Context) -> Any:
         try:
-            return await behaviour((_well_formed(request) async for request in requests), context)
+            return await behaviour(_each_well_formed(requests), context)
         except Exception as error:  # noqa: BLE001  the border is where every error ends
             await _refuse(context, error)
 
@@ -118,7 +118,7 @@ def _streaming(behaviour: Behaviour) -> Behaviour:
 def _conversing(behaviour: Behaviour) -> Behaviour:
     async def call(requests: AsyncIterator[Any], context: Context) -> None:
         try:
-            async for response in behaviour((_well_formed(request) async for request in requests), context):
+            async for response in behaviour(_each_well_formed(requests), context):
                 await context.write(response)
         except Exception as error:  # noqa: BLE001  the border is where every error ends
             await _refuse(context, error)
@@ -132,11 +132,19 @@ def _well_formed(request: Any) -> Any:
     return request
 
 
+async def _each_well_formed(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:  # not touched before the first is wanted: some behaviours want none
+        yield _well_formed(request)
+
+
 async def _refuse(context: Context, error: Exception) -> None:
     if isinstance(error, grpc.aio.AbortError):
         raise error
     if isinstance(error, Refusal):
         await abort(context, error)
+    if isinstance(error, NotImplementedError) and context.code() is grpc.StatusCode.UNIMPLEMENTED:
+        # What the generated base class does with a method that its service does not have.
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "This method is not implemented here.")
     if context.done():  # the client went away: there is nobody to tell, and nothing wrong
         raise asyncio.CancelledError
     await abort(context, defect(error))

@@ -3,7 +3,7 @@
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health
+from grpc_health.v1 import health, health_pb2
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from imageedit_server.access.watches import WatchBudget
@@ -13,6 +13,7 @@ UNKNOWN = "unknown"
 MAX_PER_CONNECTION = 10
 MAX_PER_SERVER = 1000
 
+messages: Any = health_pb2  # its stubs know nothing of List
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -31,6 +32,11 @@ class Health(health.aio.HealthServicer):
         """Tell whether traffic is wanted; after ``enter_graceful_shutdown`` nothing more is heard."""
         for name in self._names:
             await self.set(name, SERVING if ready else NOT_SERVING)
+
+    async def List(self, _: Any, context: Context) -> Any:
+        """Answer the status of everything that ``Check`` knows, by name."""
+        checks = {name: await self.Check(HealthCheckRequest(service=name), context) for name in self._names}
+        return messages.HealthListResponse(statuses=checks)
 
     async def Watch(self, request: HealthCheckRequest, context: Context) -> None:
         """Send the status, and each new one. Raises WATCH_LIMIT."""

@@ -22,6 +22,7 @@ RULES = {
     "/grpc.health.v1.Health/Check": Rule.ANYONE,
     "/grpc.health.v1.Health/List": Rule.ANYONE,
     "/grpc.health.v1.Health/Watch": Rule.ANYONE,
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Rule.TENANT,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Rule.TENANT,
 }
 """Rules by the full name of the method."""

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 
-from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
 from imageedit_server.access.admission import Admission
 from imageedit_server.access.certificates import Certificates
 from imageedit_server.access.rules import require_rules
 from imageedit_server.access.watches import LIFE_SECONDS
 from imageedit_server.editing import UseCases
-from imageedit_server.rpc import grpcio_patch
+from imageedit_server.rpc import grpcio_patch, reflection
 from imageedit_server.rpc.authentication import MAX_METADATA_BYTES, Authentication
 from imageedit_server.rpc.border import Border
 from imageedit_server.rpc.health import Health
@@ -25,11 +23,6 @@ from imageedit_server.rpc.service import ImageEditService
 from imageedit_server.rpc.tls import server_credentials
 from imageedit_server.runtime.listening import CannotListen, listen_on
 
-SERVED = (
-    pb.DESCRIPTOR.services_by_name["ImageEditService"],
-    health_pb2.DESCRIPTOR.services_by_name["Health"],
-    reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"],
-)
 SETTING = "server.listen"
 MIB = 1024 * 1024
 
@@ -89,15 +82,15 @@ async def grpc_door(
     )
     service = ImageEditService(use_cases, admission.watches, admission.uploads, admission.tenant)
     status = Health(("", SERVICE))
-    descriptions = reflection.aio.ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
     border: Any = Border(server)  # the generated code asks for a server, of which it uses two methods
     pb_grpc.add_ImageEditServiceServicer_to_server(service, border)
     health_pb2_grpc.add_HealthServicer_to_server(status, border)
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(descriptions, border)  # type: ignore[no-untyped-call]
+    for name in (reflection.V1, reflection.V1ALPHA):
+        border.add_registered_method_handlers(name, reflection.handlers())
     bound = _bind(server, host, port, certificates)
+    await status.announce(True)
     await server.start()
     door = GrpcDoor(server, status, bound)
-    await status.announce(True)
     try:
         yield door
     finally:
@@ -118,4 +111,5 @@ def _bind(server: grpc.aio.Server, host: str, port: int, certificates: Certifica
 
 
 def _served() -> set[str]:
-    return {f"/{service.full_name}/{method.name}" for service in SERVED for method in service.methods}
+    services = reflection.SERVED.items()
+    return {f"/{name}/{method.name}" for name, service in services for method in service.method}
