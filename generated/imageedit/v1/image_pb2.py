@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18imageedit/v1/image.proto\x12\x0cimageedit.v1\"\x8c\x01\n\x05Image\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\x05\x12\x0e\n\x06height\x18\x04 \x01(\x05\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x12\n\nsource_url\x18\x06 \x01(\t\x12\x16\n\x0erevised_prompt\x18\x07 \x01(\t\"~\n\x0bImageSource\x12\x11\n\x07\x63ontent\x18\x01 \x01(\x0cH\x00\x12\r\n\x03url\x18\x02 \x01(\tH\x00\x12\x12\n\x08image_id\x18\x03 \x01(\tH\x00\x12/\n\x0btask_output\x18\x04 \x01(\x0b\x32\x18.imageedit.v1.TaskOutputH\x00\x42\x08\n\x06source\",\n\nTaskOutput\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x05\"!\n\x0fUploadImageInfo\x12\x0e\n\x06sha256\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18imageedit/v1/image.proto\x12\x0cimageedit.v1\"\x8c\x01\n\x05Image\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\x05\x12\x0e\n\x06height\x18\x04 \x01(\x05\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x12\n\nsource_url\x18\x06 \x01(\t\x12\x16\n\x0erevised_prompt\x18\x07 \x01(\t\"~\n\x0bImageSource\x12\x11\n\x07\x63ontent\x18\x01 \x01(\x0cH\x00\x12\r\n\x03url\x18\x02 \x01(\tH\x00\x12\x12\n\x08image_id\x18\x03 \x01(\tH\x00\x12/\n\x0btask_output\x18\x04 \x01(\x0b\x32\x18.imageedit.v1.TaskOutputH\x00\x42\x08\n\x06source\",\n\nTaskOutput\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x05\"!\n\x0fUploadImageInfo\x12\x0e\n\x06sha256\x18\x01 \x01(\tBA\n\x0cimageedit.v1P\x01Z imageedit/clients/go/imageeditv1\xaa\x02\x0cImageEdit.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imageedit.v1.image_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\014imageedit.v1P\001Z imageedit/clients/go/imageeditv1\252\002\014ImageEdit.V1'
   _globals['_IMAGE']._serialized_start=43
   _globals['_IMAGE']._serialized_end=183
   _globals['_IMAGESOURCE']._serialized_start=185

@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from imageedit.v1 import task_pb2 as imageedit_dot_v1_dot_task__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18imageedit/v1/model.proto\x12\x0cimageedit.v1\x1a\x17imageedit/v1/task.proto\"\xea\x04\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12&\n\x05kinds\x18\x03 \x03(\x0e\x32\x17.imageedit.v1.Task.Kind\x12\x15\n\roption_family\x18\x04 \x01(\t\x12\x18\n\x10max_prompt_chars\x18\x05 \x01(\x05\x12\x12\n\nmin_images\x18\x06 \x01(\x05\x12\x12\n\nmax_images\x18\x07 \x01(\x05\x12\x1c\n\x14max_reference_images\x18\x08 \x01(\x05\x12&\n\x04mask\x18\t \x01(\x0e\x32\x18.imageedit.v1.Model.Mask\x12\r\n\x05sizes\x18\n \x03(\t\x12\r\n\x05max_n\x18\x0b \x01(\x05\x12\x17\n\x0fmax_image_bytes\x18\x0c \x01(\x03\x12\x13\n\x0bmedia_types\x18\r \x03(\t\x12\x37\n\rsubmit_safety\x18\x0e \x01(\x0e\x32 .imageedit.v1.Model.SubmitSafety\x12\x15\n\rshutdown_date\x18\x0f \x01(\t\"Q\n\x04Mask\x12\x14\n\x10MASK_UNSPECIFIED\x10\x00\x12\r\n\tMASK_NONE\x10\x01\x12\x11\n\rMASK_OPTIONAL\x10\x02\x12\x11\n\rMASK_REQUIRED\x10\x03\"\x8a\x01\n\x0cSubmitSafety\x12\x1d\n\x19SUBMIT_SAFETY_UNSPECIFIED\x10\x00\x12\x1c\n\x18SUBMIT_SAFETY_NATIVE_KEY\x10\x01\x12%\n!SUBMIT_SAFETY_CALLBACK_CORRELATED\x10\x02\x12\x16\n\x12SUBMIT_SAFETY_NONE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18imageedit/v1/model.proto\x12\x0cimageedit.v1\x1a\x17imageedit/v1/task.proto\"\xea\x04\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12&\n\x05kinds\x18\x03 \x03(\x0e\x32\x17.imageedit.v1.Task.Kind\x12\x15\n\roption_family\x18\x04 \x01(\t\x12\x18\n\x10max_prompt_chars\x18\x05 \x01(\x05\x12\x12\n\nmin_images\x18\x06 \x01(\x05\x12\x12\n\nmax_images\x18\x07 \x01(\x05\x12\x1c\n\x14max_reference_images\x18\x08 \x01(\x05\x12&\n\x04mask\x18\t \x01(\x0e\x32\x18.imageedit.v1.Model.Mask\x12\r\n\x05sizes\x18\n \x03(\t\x12\r\n\x05max_n\x18\x0b \x01(\x05\x12\x17\n\x0fmax_image_bytes\x18\x0c \x01(\x03\x12\x13\n\x0bmedia_types\x18\r \x03(\t\x12\x37\n\rsubmit_safety\x18\x0e \x01(\x0e\x32 .imageedit.v1.Model.SubmitSafety\x12\x15\n\rshutdown_date\x18\x0f \x01(\t\"Q\n\x04Mask\x12\x14\n\x10MASK_UNSPECIFIED\x10\x00\x12\r\n\tMASK_NONE\x10\x01\x12\x11\n\rMASK_OPTIONAL\x10\x02\x12\x11\n\rMASK_REQUIRED\x10\x03\"\x8a\x01\n\x0cSubmitSafety\x12\x1d\n\x19SUBMIT_SAFETY_UNSPECIFIED\x10\x00\x12\x1c\n\x18SUBMIT_SAFETY_NATIVE_KEY\x10\x01\x12%\n!SUBMIT_SAFETY_CALLBACK_CORRELATED\x10\x02\x12\x16\n\x12SUBMIT_SAFETY_NONE\x10\x03\x42\x41\n\x0cimageedit.v1P\x01Z imageedit/clients/go/imageeditv1\xaa\x02\x0cImageEdit.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imageedit.v1.model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\014imageedit.v1P\001Z imageedit/clients/go/imageeditv1\252\002\014ImageEdit.V1'
   _globals['_MODEL']._serialized_start=68
   _globals['_MODEL']._serialized_end=686
   _globals['_MODEL_MASK']._serialized_start=464
