@@ -59,7 +59,7 @@ def test_the_texts_are_looked_through(references: References) -> None:
     """A walk that finds no files finds no problems."""
     seen = {str(path.relative_to(ROOT)) for path in references.files()}
     assert {"README.md", "Makefile", "pyproject.toml", "docs/promises.md", "tests/conftest.py"} <= seen
-    assert {"server/imageedit_server/cli.py", "protos/imageedit/v1/task.proto"} <= seen
+    assert {"server/imageedit_server/cli/app.py", "protos/imageedit/v1/task.proto"} <= seen
     assert "clients/python/imageedit_client/client.py" in seen
 
 

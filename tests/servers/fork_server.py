@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-import imageedit_server.cli
+import imageedit_server.cli.app
 from imageedit_server.runtime import failpoints
 
 PR_SET_PDEATHSIG = 1

@@ -34,6 +34,7 @@ COMMANDED = (str(COMMAND),)
 
 HELD = """
 import sys
+import imageedit_server.cli.app
 from imageedit_server import cli
 sys.argv[1:] = sys.stdin.readline().split()
 cli.main()

@@ -1,4 +1,4 @@
-"""The command ``imageedit-server``."""
+"""What ``imageedit-server`` can be asked to do."""
 
 import asyncio
 import gc
@@ -16,6 +16,7 @@ import imageedit_server
 from imageedit_server import vendor_answers
 from imageedit_server.access.keys import add_key
 from imageedit_server.access.reload import Unusable
+from imageedit_server.cli import EXIT_CANNOT_START
 from imageedit_server.engine.restoring import Said
 from imageedit_server.maintenance import Finding, backup, check
 from imageedit_server.outbound.redaction import redact
@@ -36,7 +37,6 @@ from imageedit_server.vendor_answers import NoAnswer
 
 EXIT_BROKEN = 1
 EXIT_UNSOUND = 1
-EXIT_CANNOT_START = 2
 COLLECT_AFTER = (10_000, 20, 20)
 """So many more objects than before are there when garbage is looked for; Python's own 700 are one edit's."""
 PRIVATE = 0o077
@@ -256,8 +256,3 @@ def announce(line: str) -> None:
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
     print(line, flush=True)
-
-
-def main() -> None:
-    """Run the command."""
-    app()

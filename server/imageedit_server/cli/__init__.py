@@ -1,0 +1,38 @@
+"""The command ``imageedit-server``. Needs the extra [server]; that it is missing is said in a sentence."""
+
+import sys
+
+EXIT_CANNOT_START = 2
+EXTRA = frozenset(
+    {
+        "PIL",
+        "grpc_health",
+        "grpc_reflection",
+        "httpcore",
+        "httpx",
+        "prometheus_client",
+        "pydantic",
+        "sqlalchemy",
+        "sqlmodel",
+        "starlette",
+        "tomlkit",
+        "typer",
+        "uvicorn",
+    }
+)
+"""What the extra brings, by the names under which it is imported."""
+
+
+def main() -> None:
+    """Run the command."""
+    try:
+        from imageedit_server.cli.app import app  # noqa: PLC0415  to say so when the extra is missing
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] not in EXTRA:
+            raise
+        print(
+            "imageedit-server: the command needs more packages: pip install 'imageedit[server]'",
+            file=sys.stderr,
+        )
+        sys.exit(EXIT_CANNOT_START)
+    app()

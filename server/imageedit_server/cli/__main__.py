@@ -1,0 +1,5 @@
+"""Runs the command as ``python -m imageedit_server.cli``."""
+
+from imageedit_server.cli import main
+
+main()
