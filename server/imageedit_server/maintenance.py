@@ -16,7 +16,7 @@ from imageedit_server.core.model import Model
 from imageedit_server.providers.base import AccountRefused
 from imageedit_server.providers.catalog import Catalog, ModelClash
 from imageedit_server.runtime.clock import SystemClock
-from imageedit_server.settings import AuthSettings, ServerSettings, Settings, SettingsError, TlsSettings
+from imageedit_server.settings import AuthSettings, Settings, SettingsError, TlsSettings
 from imageedit_server.store.database import StoreRefused
 
 REFUSALS = (SettingsError, ModelClash, Unusable)
@@ -45,13 +45,15 @@ async def check(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     yield _looked("keys", partial(_look_at_keys, settings.auth))
     yield _looked("certificate", partial(_look_at_certificate, settings.tls))
+    for unused in settings.unused_keys:
+        yield Finding("unused key", f"{unused}.")
     async with AsyncExitStack() as stack:
         try:
             catalog = open_catalog(settings, stack)
         except REFUSALS as refused:
             yield Finding("providers", str(refused), ok=False)
             return
-        yield _looked("default models", partial(_look_at_defaults, settings.server, catalog))
+        yield _looked("default models", partial(_look_at_defaults, settings, catalog))
         yield Finding("models", endings(catalog.models(), SystemClock().now().date()))
         for name, provider in catalog.providers.items():
             try:
@@ -77,8 +79,8 @@ def _look_at_certificate(tls: TlsSettings) -> str:
     return "None is needed without TLS." if found is None else f"It is valid until {found.valid_until()}."
 
 
-def _look_at_defaults(server: ServerSettings, catalog: Catalog) -> str:
-    defaults = defaults_of(server, catalog)
+def _look_at_defaults(settings: Settings, catalog: Catalog) -> str:
+    defaults = defaults_of(settings, catalog)
     return f"{defaults.edit_model}, and {defaults.model_edit_model} for model edits."
 
 

@@ -1,8 +1,10 @@
 """What ``imageedit-server check`` finds before a start or a caller does: by opening what a start opens."""
 
 import shutil
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -13,6 +15,8 @@ from imageedit_server.maintenance import Finding, check, endings
 from imageedit_server.settings import load_settings
 from tests.outbound.servers import CERTS
 
+CANARY = "canary-5d2e80"
+NOTHING_SET: Mapping[str, str] = MappingProxyType({})
 KEYS = '[auth]\nmode = "api_key"\n'
 TLS = '[tls]\ncert_file = "cert.pem"\nkey_file = "key.pem"\n'
 MODEL = '[server]\ndefault_model = "{}"\n'
@@ -20,11 +24,11 @@ SCRIPTED = '[providers.scripted]\nadapter = "scripted"\n'
 SUITME = '[providers.suitme]\nadapter = "suitme"\nbase_url = "http://127.0.0.1:1"\napi_key = "k"\n'
 
 
-async def found(folder: Path, toml: str) -> dict[str, Finding]:
+async def found(folder: Path, toml: str, environment: Mapping[str, str] = NOTHING_SET) -> dict[str, Finding]:
     """Check a configuration in this folder; return the findings by subject."""
     config = folder / "config.toml"
     config.write_text(toml)
-    settings = load_settings(config, {}, {"data_dir": folder / "data"})
+    settings = load_settings(config, environment, {"data_dir": folder / "data"})
     return {finding.subject: finding async for finding in check(settings)}
 
 
@@ -115,6 +119,24 @@ async def test_files_of_tls_that_are_missing(tmp_path: Path, missing: str, setti
 async def test_default_models_that_nobody_serves(tmp_path: Path, toml: str, sentence: str) -> None:
     """In the words that a start would use."""
     assert (await found(tmp_path, toml))["default models"] == Finding("default models", sentence, ok=False)
+
+
+OPENAI_UNUSED = (
+    'OPENAI_API_KEY is set, and no provider uses it: add [providers.openai] with adapter = "openai" and'
+    ' api_key_env = "OPENAI_API_KEY"'
+)
+
+
+async def test_a_key_that_no_provider_uses_is_named(tmp_path: Path) -> None:
+    """Beside a file a variable adds nothing: the likeliest reason why a vendor's model is missing."""
+    findings = await found(tmp_path, MODEL.format("gpt-image-2"), {"OPENAI_API_KEY": CANARY})
+    assert findings["unused key"] == Finding("unused key", f"{OPENAI_UNUSED}.")
+    assert findings["default models"].sentence == (
+        "server.default_model: 'gpt-image-2' is served by no provider here; set it to one of local/basic; "
+        + OPENAI_UNUSED
+    )
+    assert CANARY not in str(findings)
+    assert "unused key" not in await found(tmp_path, "", {"OPENAI_API_KEY": ""})
 
 
 async def test_models_that_clash(tmp_path: Path) -> None:

@@ -529,6 +529,36 @@ def test_no_vendor_is_added_beside_a_file(tmp_path: Path) -> None:
     assert list(load(tmp_path, "", {"KIE_API_KEY": CANARY}).providers) == ["local"]
 
 
+@pytest.mark.parametrize(
+    ("toml", "remedy"),
+    [
+        ("", 'add [providers.kie] with adapter = "kie" and api_key_env = "KIE_API_KEY"'),
+        ('[providers.kie]\nadapter = "kie"\napi_key = "k"\n', "[providers.kie] has another key"),
+        ('[providers.kie]\nadapter = "kie"\nenabled = false\n', "[providers.kie] is not enabled"),
+        ('[providers.kie]\nadapter = "kie"\napi_key_env = "KIE_API_KEY"\n', None),
+        ('[providers.mine]\nadapter = "kie"\napi_key_file = "DIR/key"\n', None),
+    ],
+    ids=["no provider", "another key", "not enabled", "used", "used from a file"],
+)
+def test_a_usual_variable_that_nothing_uses_is_named(tmp_path: Path, toml: str, remedy: str | None) -> None:
+    """And what would use it. A key is used wherever it was taken from."""
+    (tmp_path / "key").write_text(f"{CANARY}\n")
+    settings = load(tmp_path, toml, {"KIE_API_KEY": CANARY})
+    expected = [f"KIE_API_KEY is set, and no provider uses it: {remedy}"] if remedy else []
+    assert [str(unused) for unused in settings.unused_keys] == expected
+    assert settings.model_copy(update={"providers": {}}).unused_keys == settings.unused_keys
+
+
+def test_a_vendor_whose_address_must_be_given_is_not_added_by_its_key() -> None:
+    """Without a file neither; so its key is named."""
+    settings = load_settings(None, {"SUITME_API_KEY": CANARY, "OPENAI_API_KEY": "used"}, {})
+    assert set(settings.providers) == {"local", "openai"}
+    assert [str(unused) for unused in settings.unused_keys] == [
+        'SUITME_API_KEY is set, and no provider uses it: add [providers.suitme] with adapter = "suitme",'
+        ' base_url and api_key_env = "SUITME_API_KEY"'
+    ]
+
+
 def test_a_vendor_that_is_no_table_is_named() -> None:
     """Also where its usual variable is set."""
     with pytest.raises(SettingsError) as caught:

@@ -1,5 +1,6 @@
 """What only the whole wiring can find wrong: models that clash or are missing, places that cannot be used."""
 
+import logging
 import socket
 from pathlib import Path
 
@@ -13,16 +14,30 @@ from imageedit_server.settings import SettingsError, load_settings
 from imageedit_server.store.database import StoreRefused
 from tests.rpc.serving import NarrowAdapter
 
+CANARY = "canary-90b1f7"
 SERVER = '[server]\nlisten = "127.0.0.1:0"\nhttp_listen = "127.0.0.1:0"\ndata_dir = "DIR/data"\n'
 SCRIPTED = '[providers.scripted]\nadapter = "scripted"\n'
 
 
-async def start(tmp_path: Path, toml: str) -> None:
+async def start(tmp_path: Path, toml: str, **environment: str) -> None:
     """Start a server and stop it."""
     config = tmp_path / "config.toml"
     config.write_text(toml.replace("DIR", str(tmp_path)))
-    async with running(load_settings(config, {}, {})) as server:
+    async with running(load_settings(config, environment, {})) as server:
         await server.drain()
+
+
+async def test_the_start_log_lists_the_models_and_the_keys_that_nothing_uses(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever starts it sees what can be asked for, and why a vendor that was meant is not there."""
+    caplog.set_level(logging.INFO, "imageedit_server")
+    await start(tmp_path, SERVER + SCRIPTED, OPENAI_API_KEY=CANARY)
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert ("INFO", "serving the models local/basic, scripted/fail, scripted/never, scripted/ok") in said
+    assert CANARY not in str(said)
+    unused = "OPENAI_API_KEY is set, and no provider uses it: add [providers.openai] with adapter"
+    assert [level for level, words in said if words.startswith(unused)] == ["WARNING"]
 
 
 @pytest.mark.parametrize(

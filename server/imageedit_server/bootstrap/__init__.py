@@ -18,7 +18,7 @@ from imageedit_server.answers.archive import AnswerArchive
 from imageedit_server.answers.files import ANSWERS_FOLDER, Answers
 from imageedit_server.answers.requests import Requests
 from imageedit_server.bootstrap.access import Access, look_again, open_access
-from imageedit_server.bootstrap.providers import catalog_of, connector, defaults_of
+from imageedit_server.bootstrap.providers import catalog_of, connector, defaults_of, tell_what_is_served
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Refusal
 from imageedit_server.editing import Callbacks, Creating, Erasing, Pictures, Tasks, UseCases, Watching
@@ -114,6 +114,7 @@ async def running(
         for service in services:
             stack.push_async_callback(cancel, service)
         settle_when_one_ends(storage.database.broken, *services)
+        tell_what_is_served(settings, work.catalog)
         yield Server(
             grpc_address=doors.grpc_address,
             http_address=doors.http_address,
@@ -180,6 +181,7 @@ class _Work:
 
     use_cases: UseCases
     dispatcher: Dispatcher
+    catalog: Catalog
 
 
 def _build_work(
@@ -214,6 +216,7 @@ def _build_work(
             lease_seconds=settings.engine.lease_seconds,
             restored=restored,
         ),
+        catalog=catalog,
     )
 
 
@@ -370,7 +373,7 @@ def _use_cases(settings: Settings, storage: _Storage, library: ImageLibrary, cat
         tasks=tasks,
         pictures=pictures,
         clock=clock,
-        defaults=defaults_of(settings.server, catalog),
+        defaults=defaults_of(settings, catalog),
         refuse_url=partial(refuse_url, allow=parse_allow(settings.fetch.allow)),
         draining=draining,
         quota=quota,

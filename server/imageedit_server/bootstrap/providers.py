@@ -1,6 +1,7 @@
 """The configured providers, and the models for requests that name none."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 
 from imageedit_server.core.request import Kind
@@ -11,11 +12,9 @@ from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.providers.registry import adapter_named
 from imageedit_server.runtime.clock import Clock, SystemClock
 from imageedit_server.sandbox.pool import WorkerPool
-from imageedit_server.settings import (
-    ServerSettings,
-    Settings,
-    SettingsError,
-)
+from imageedit_server.settings import Settings, SettingsError, UnusedKey
+
+_log = logging.getLogger(__name__)
 
 
 def open_catalog(settings: Settings, stack: AsyncExitStack) -> Catalog:
@@ -51,23 +50,35 @@ def connector(stack: AsyncExitStack, clock: Clock) -> Connect:
     return connect
 
 
-def defaults_of(server: ServerSettings, catalog: Catalog) -> Defaults:
+def defaults_of(settings: Settings, catalog: Catalog) -> Defaults:
     """Find the models for requests that name none. Raises ``SettingsError`` when nobody serves them."""
-    return Defaults(
-        edit_model=_served("server.default_model", server.default_model, Kind.EDIT_IMAGE, catalog),
-        model_edit_model=_served(
-            "server.default_model_edit_model", server.default_model_edit_model, Kind.MODEL_EDIT, catalog
-        ),
+    server = settings.server
+    wanted = (
+        ("server.default_model", server.default_model, Kind.EDIT_IMAGE),
+        ("server.default_model_edit_model", server.default_model_edit_model, Kind.MODEL_EDIT),
     )
+    for setting, name, kind in wanted:
+        if trouble := _trouble_with(name, kind, catalog, settings.unused_keys):
+            raise SettingsError(f"{setting}: {name!r} {trouble}")
+    return Defaults(edit_model=server.default_model, model_edit_model=server.default_model_edit_model)
 
 
-def _served(setting: str, name: str, kind: Kind, catalog: Catalog) -> str:
+def _trouble_with(name: str, kind: Kind, catalog: Catalog, unused: Iterable[UnusedKey]) -> str:
+    """Say why tasks of a kind cannot go to a model, and what helps; empty when they can."""
     offer = catalog.find(name)
     if offer is not None and kind in offer.model.kinds:
-        return name
-    trouble = (
-        f"does not serve {kind} tasks" if offer else f"is served by no provider here{catalog.near(name)}"
-    )
+        return ""
     others = ", ".join(model.name for model in catalog.models() if kind in model.kinds)
     remedy = f"set it to one of {others}" if others else "enable a provider that has a model for such tasks"
-    raise SettingsError(f"{setting}: {name!r} {trouble}; {remedy}")
+    if offer is not None:
+        return f"does not serve {kind} tasks; {remedy}"
+    nobodys = f"is served by no provider here{catalog.near(name)}"
+    return "; ".join((nobodys, remedy, *map(str, unused)))
+
+
+def tell_what_is_served(settings: Settings, catalog: Catalog) -> None:
+    """Log which models can be asked for, and which keys are there for nothing."""
+    models = ", ".join(model.name for model in catalog.models())
+    _log.info("serving the models %s", models)
+    for unused in settings.unused_keys:
+        _log.warning("%s", unused)

@@ -278,7 +278,8 @@ class Adapter(ABC):
     usual_key_variable: ClassVar[str] = ""
     """The environment variable that usually holds this vendor's key; set, it adds the provider unasked.
 
-    Read of the adapters that ship alone, since those of other distributions are imported when asked for.
+    Not where the vendor's address must be given, nor beside a file: there it is named as unused. Read of
+    the adapters that ship alone, since those of other distributions are imported when asked for.
     """
     edits_own_bases_only: ClassVar[bool] = False
     """Whether model edits name the base by the vendor's id, so that only this provider's bases will do."""

@@ -19,6 +19,7 @@ from imageedit_server.settings.sections import (
     Settings,
     TlsSettings,
 )
+from imageedit_server.settings.unused_keys import UnusedKey
 
 __all__ = [
     "AuthSettings",
@@ -28,6 +29,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "TlsSettings",
+    "UnusedKey",
     "keys_file_from_environment",
     "load_settings",
     "parse_address",

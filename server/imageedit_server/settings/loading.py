@@ -14,6 +14,7 @@ from imageedit_server.settings.addresses import parse_address
 from imageedit_server.settings.complaints import SettingsError, validated
 from imageedit_server.settings.providers import add_usual_vendors, check_url, provider_options
 from imageedit_server.settings.sections import AuthSettings, Settings, TlsSettings
+from imageedit_server.settings.unused_keys import unused_keys
 
 ENV_PREFIX = "IMAGEEDIT_"
 
@@ -42,7 +43,7 @@ def load_settings(
     _check_exposure(settings)
     check_url("server.public_url", settings.server.public_url, settings.fetch.allow)
     providers = provider_options(settings.providers, environment, settings.fetch.allow)
-    return settings.model_copy(update={"providers": providers})
+    return settings.with_providers(providers, unused_keys(settings.providers, providers, environment))
 
 
 def load_keys_file(config: Path | None, environment: Mapping[str, str]) -> Path:

@@ -19,10 +19,12 @@ _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 def add_usual_vendors(raw: dict[str, Any], environment: Mapping[str, str]) -> None:
     """Add every vendor whose usual variable holds a key, for a server that was given no file.
 
-    Of the adapters that ship: to ask the others for their variables would import what nobody asked for.
+    One whose address must be given cannot be added by a key alone. Of the adapters that ship: to ask the
+    others for their variables would import what nobody asked for.
     """
     for name, adapter in ADAPTERS.items():
-        if environment.get(adapter.usual_key_variable):
+        has_address = adapter.Options.model_fields["base_url"].default
+        if has_address and environment.get(adapter.usual_key_variable):
             table = raw.setdefault("providers", {}).setdefault(name, {})
             if isinstance(table, dict):
                 table |= {"adapter": name, "api_key_env": adapter.usual_key_variable, **table}

@@ -1,15 +1,17 @@
 """The sections of the settings: every name, its default and its range (DESIGN §6)."""
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
 from imageedit_server.core.task import State
 from imageedit_server.outbound.addresses import parse_allow
-from imageedit_server.providers.base import DAY
+from imageedit_server.providers.base import DAY, ProviderOptions
 from imageedit_server.settings.addresses import ADDRESS_FORM, parse_address
+from imageedit_server.settings.unused_keys import UnusedKey
 
 HOUR = 3600
 MIN_KEPT_DAYS = 7
@@ -146,3 +148,15 @@ class Settings(_Section):
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
     providers: dict[str, Any] = {}
+    _unused_keys: tuple[UnusedKey, ...] = PrivateAttr(())
+
+    @property
+    def unused_keys(self) -> tuple[UnusedKey, ...]:
+        """The vendors' usual variables that are set and that no provider uses."""
+        return self._unused_keys
+
+    def with_providers(self, providers: Mapping[str, ProviderOptions], unused: Iterable[UnusedKey]) -> Self:
+        """Return the same settings with what the adapters made of ``providers``."""
+        settings = self.model_copy(update={"providers": dict(providers)})
+        settings._unused_keys = tuple(unused)
+        return settings

@@ -83,6 +83,7 @@ class SuitmeAdapter(Adapter):
 
     Options = SuitmeOptions
     submit_safety: ClassVar[SubmitSafety] = SubmitSafety.NONE
+    usual_key_variable: ClassVar[str] = "SUITME_API_KEY"
     edits_own_bases_only: ClassVar[bool] = True
 
     def __init__(self, options: SuitmeOptions, context: Context) -> None:
