@@ -19,6 +19,8 @@ from tests.servers.preloading import compiled
 
 SHIM = Path(__file__).with_name("shim.c")
 PLACES = 4
+ROUNDS_A_LINE = 250
+"""After so many rounds the loop says how far it is."""
 GOOD = (HOME, IN_DOUBT)
 
 Plan = Callable[[Trace], Iterable[Fault]]
@@ -122,3 +124,5 @@ async def _work(place: Place, rows: Rows, report: Report, end: float, told: Told
         report.add(ended)
         if ended.seen.failed and ended.verdict not in GOOD:
             told(str(ended))
+        if (rounds := len(report.tried) + report.not_reached) % ROUNDS_A_LINE == 0:
+            told(f"{rounds} rounds")
