@@ -59,15 +59,17 @@ NO_RESULTS: Mapping[str, bytes] = {
 }
 """F52: what looks a little like a picture and is none that is taken."""
 
-MENDED: Mapping[str, bytes] = {
+REFUSED: Mapping[str, bytes] = {
     "animated PNG": encoded(noise(), "PNG", save_all=True, append_images=[Image.new("RGB", (32, 32))]),
-    "PNG and HTML": PNG + b"<html><script>1</script></html>",
     "PNG without its end": PNG[:-12],
 }
 """P19: what a caller may not bring, and is made good when it is a result, of which every pixel is there."""
 
+MENDED: Mapping[str, bytes] = {**REFUSED, "PNG and HTML": PNG + b"<html><script>1</script></html>"}
+"""P19: what is made good when it is a result."""
+
 MORE_THAN_A_JPEG = JPEG + b"PK\x03\x04" + bytes(64)
-"""JPEG alone may go on after its end: cameras and phones put more there."""
+"""A JPEG may go on after its end: cameras and phones put more there."""
 
 SHARES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 """F52: how much of a picture there is."""

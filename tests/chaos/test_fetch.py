@@ -14,7 +14,7 @@ from imageedit_client import AsyncClient, ImageSource, InvalidArgument, Task
 from imageedit_server.outbound.errors import NameUnresolved
 from imageedit_server.outbound.network import Network
 from tests.chaos.limits import shorten
-from tests.chaos.pictures import HUGE_PNG, JPEG, MENDED, NO_RESULTS, PNG, SHARES, encoded, noise, photo
+from tests.chaos.pictures import HUGE_PNG, JPEG, NO_RESULTS, PNG, REFUSED, SHARES, encoded, noise, photo
 from tests.chaos.service import Connects, Service, serving
 from tests.chaos.words import billing_of, state_of
 from tests.outbound.corpus import URLS
@@ -190,7 +190,7 @@ BAD_ANSWERS: Sequence[tuple[str, Answer, str]] = (
     ("too large", Response(body=encoded(noise((400, 400)), "PNG")), "INPUT_FETCH_FAILED"),
     *(
         (name, Response(body=content), "IMAGE_UNDECODABLE")
-        for name, content in {**NO_RESULTS, **MENDED}.items()
+        for name, content in {**NO_RESULTS, **REFUSED}.items()
         if content is not HUGE_PNG
     ),
     *(

@@ -15,6 +15,7 @@ SOURCES = ("server", "clients/python", "generated", "tests/tools")
 
 PLANTED = {
     "server/imageedit_server/core/planted.py": "import google, httpx, uvicorn, sqlmodel, grpc, typer",
+    "server/imageedit_server/providers/planted.py": "import imageedit_server.images.library",
     "server/imageedit_server/runtime/planted.py": "import httpx",
     "server/imageedit_server/store/planted.py": "import imageedit_server.engine, prometheus_client, sqlite3",
     "server/imageedit_server/web/planted.py": "import imageedit_testing",

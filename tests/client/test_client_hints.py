@@ -225,4 +225,4 @@ async def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
         with pytest.raises(InvalidArgument) as synchronous:
             await asyncio.to_thread(ask)
     for error in (asynchronous.value, synchronous.value):
-        assert str(error) == f"{path}: is not a PNG, JPEG or WebP picture"
+        assert str(error) == f"{path}: is text, not a PNG, JPEG or WebP picture"

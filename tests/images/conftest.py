@@ -38,8 +38,9 @@ def blobs(tmp_path: Path) -> FileBlobStore:
 @pytest.fixture
 def library(blobs: FileBlobStore, pool: WorkerPool) -> ImageLibrary:
     """A library with the limits of DESIGN §6."""
-    patient = replace(INSPECTION, wall_seconds=90)
-    return ImageLibrary(blobs, pool.within(patient), max_bytes=20 * 1024 * 1024, max_pixels=50_000_000)
+    most = 20 * 1024 * 1024
+    patient = replace(INSPECTION, wall_seconds=90, content_bytes=most)
+    return ImageLibrary(blobs, pool.within(patient), max_bytes=most, max_pixels=50_000_000)
 
 
 @pytest.fixture
@@ -47,4 +48,4 @@ def results(blobs: FileBlobStore, pool: WorkerPool) -> ImageLibrary:
     """A library of what is paid for."""
     most = 20 * 1024 * 1024
     workers = pool.within(replace(INSPECTION, wall_seconds=90, content_bytes=most))
-    return ImageLibrary(blobs, workers, max_bytes=most, max_pixels=50_000_000, mends=True)
+    return ImageLibrary(blobs, workers, max_bytes=most, max_pixels=50_000_000, paid=True)

@@ -16,7 +16,8 @@ from PIL import Image
 
 from imageedit_server.core.errors import Reason
 from imageedit_server.core.image import Transparency
-from imageedit_server.images.inspection import Inspection, InspectionFailed, inspect
+from imageedit_server.images.inspection import Inspection, InspectionFailed
+from imageedit_server.images.mending import make_good
 from tests.images.pictures import PHOTO, PNG_SIGNATURE, chunk, encoded, png
 
 Look = Callable[[bytes], Inspection]
@@ -24,12 +25,12 @@ Look = Callable[[bytes], Inspection]
 
 @pytest.fixture(scope="module")
 def look(tmp_path_factory: pytest.TempPathFactory) -> Look:
-    """Inspect bytes, with room for a megapixel."""
+    """Look at what a caller brings, with room for a megapixel."""
     path = tmp_path_factory.mktemp("look") / "picture"
 
     def look(data: bytes) -> Inspection:
         path.write_bytes(data)
-        return inspect(path, max_pixels=1_000_000)
+        return make_good(path, max_pixels=1_000_000).inspection
 
     return look
 
@@ -67,9 +68,6 @@ SOUND = {
     "webp": encoded(small(), "WEBP"),
     "lossless webp": encoded(small("RGBA"), "WEBP", lossless=True, exif=turned(1)),
 }
-CLOSED = {name: data for name, data in SOUND.items() if "jpeg" not in name and name != "photo"}
-"""The formats whose end is the file's end."""
-
 names = st.sampled_from(sorted(SOUND))
 many = settings(max_examples=150)
 
@@ -101,8 +99,9 @@ def test_a_picture_cut_at_any_percentage_is_refused(look: Look, name: str) -> No
 def test_a_picture_cut_anywhere_is_refused(look: Look, name: str, data: st.DataObject) -> None:
     """P19. Pillow's ``verify`` passes half a JPEG, its ``load`` a PNG without IEND."""
     length = data.draw(st.integers(0, len(SOUND[name]) - 1))
-    expected = "is empty" if not length else "is not a PNG, JPEG or WebP picture" if length < 12 else None
-    assert refused(look, SOUND[name][:length]) in {expected, "is cut short"}
+    description = refused(look, SOUND[name][:length])
+    unknown = length < 12 and "not a PNG, JPEG or WebP picture" in description
+    assert description == "is empty" if not length else unknown or description == "is cut short"
 
 
 @pytest.mark.parametrize("name", SOUND)
@@ -112,18 +111,13 @@ def test_the_last_bytes_are_missed(look: Look, name: str) -> None:
 
 
 @many
-@given(name=st.sampled_from(sorted(CLOSED)), tail=st.binary(min_size=1))
+@given(name=names, tail=st.binary(min_size=1))
 @example(name="png", tail=b"<html>")
 @example(name="webp", tail=b"\0")
-def test_bytes_after_the_end_of_png_and_webp_are_refused(look: Look, name: str, tail: bytes) -> None:
-    assert refused(look, CLOSED[name] + tail) == "has bytes after its end"
-
-
-@many
-@given(tail=st.binary())
-def test_bytes_after_the_end_of_a_jpeg_are_allowed(look: Look, tail: bytes) -> None:
-    """Cameras put them there."""
-    assert look(SOUND["gray jpeg"] + tail) == look(SOUND["gray jpeg"])
+@example(name="photo", tail=PHOTO)
+def test_bytes_after_the_end_are_no_fault_of_the_picture(look: Look, name: str, tail: bytes) -> None:
+    """Cameras, editors and databases put them there, and every viewer shows it."""
+    assert look(SOUND[name] + tail) == look(SOUND[name])
 
 
 @many
@@ -146,42 +140,51 @@ def test_a_damaged_picture_passes_or_gets_the_refusal(look: Look, name: str, dat
         look(bytes(damaged))
 
 
-FRAMES = " frames; give a picture of one"
+OTHER = ", not a PNG, JPEG or WebP picture"
+APNG = encoded(small(), "PNG", save_all=True, append_images=[small("L")] * 2)
+MOVING_WEBP = encoded(small(), "WEBP", save_all=True, append_images=[small("L")])
 
 
 @pytest.mark.parametrize(
     ("data", "description"),
     [
         (b"", "is empty"),
-        (b"hello", "is not a PNG, JPEG or WebP picture"),
-        (encoded(small(), "GIF"), "is not a PNG, JPEG or WebP picture"),
-        (encoded(small(), "TIFF"), "is not a PNG, JPEG or WebP picture"),
-        (encoded(small(), "BMP"), "is not a PNG, JPEG or WebP picture"),
-        (encoded(small(), "ICO"), "is not a PNG, JPEG or WebP picture"),
-        (encoded(small(), "PDF"), "is not a PNG, JPEG or WebP picture"),
-        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "is not a PNG, JPEG or WebP picture"),
-        (b"GIF89a" + SOUND["png"], "is not a PNG, JPEG or WebP picture"),
-        (SOUND["png"] + b"<html><script>", "has bytes after its end"),
+        (b"\0\1\2", "is not a PNG, JPEG or WebP picture"),
+        (b"hello", f"is text{OTHER}"),
+        (b"<html><title>Sign in</title>", f"is a web page{OTHER}: send the picture itself, not the page"),
+        (encoded(small(), "GIF"), f"is a GIF picture{OTHER}: save it, or one frame of it, as PNG"),
+        (encoded(small(), "TIFF"), f"is a TIFF picture{OTHER}: save it as PNG or JPEG"),
+        (encoded(small(), "BMP"), f"is a BMP picture{OTHER}: save it as PNG or JPEG"),
+        (encoded(small(), "ICO"), f"is an icon{OTHER}: save it as PNG or JPEG"),
+        (encoded(small(), "PDF"), f"is a PDF document{OTHER}: export the page"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', f"is an SVG drawing{OTHER}: export it as PNG"),
+        (b"GIF89a" + SOUND["png"], f"is a GIF picture{OTHER}"),
+        (
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+            f"is an HEIC picture{OTHER}: convert it to JPEG, or let the phone make JPEGs "
+            "(on an iPhone: Settings, Camera, Formats, Most Compatible)",
+        ),
+        (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf", f"is an AVIF picture{OTHER}: convert it to PNG or JPEG"),
         (SOUND["png"][:8] + SOUND["gray jpeg"], "is cut short"),
         (rows(b"\0" * 9, size=(9, 9)), "is a broken PNG picture"),
         (rows(b"\0\1\2", size=(0, 1)), "is a broken PNG picture"),
         (SOUND["png"].replace(b"IDAT", b"IDAX"), "is a broken PNG picture"),
         (SOUND["gray jpeg"].replace(b"\xff\xc0", b"\xff\xc3"), "is a broken JPEG picture"),
         (b"RIFF\x0c\0\0\0WEBPVP8 \0\0\0\0", "is a broken WebP picture"),
-        (encoded(small(), "PNG", save_all=True, append_images=[small("L")] * 2), "has 3" + FRAMES),
-        (encoded(small(), "WEBP", save_all=True, append_images=[small("L")]), "has 2" + FRAMES),
-        (encoded(small(), "MPO", save_all=True, append_images=[small("L")]), "has 2" + FRAMES),
+        (APNG, "is an animated PNG picture, which is not taken; send one frame of it"),
+        (MOVING_WEBP, "is an animated WebP picture, which is not taken; send one frame of it"),
     ],
 )
 def test_a_refusal_says_what_is_wrong(look: Look, data: bytes, description: str) -> None:
-    assert refused(look, data) == description
+    assert refused(look, data).startswith(description)
 
 
 def test_pillow_must_verify_what_it_would_load(look: Look) -> None:
-    """A chunk after the pixels is checked by ``verify`` alone."""
-    broken = SOUND["png"].replace(chunk(b"IEND"), chunk(b"tEXt", b"a\0b")[:-1] + b"!" + chunk(b"IEND"))
+    """The pixels' checksums are checked by ``verify`` alone."""
+    broken = bytearray(SOUND["png"])
+    broken[broken.index(b"IEND") - 5] ^= 1
     Image.open(io.BytesIO(broken)).load()
-    assert refused(look, broken) == "is a broken PNG picture"
+    assert refused(look, bytes(broken)) == "is a broken PNG picture"
 
 
 def test_size_is_judged_by_the_header(look: Look) -> None:

@@ -66,7 +66,7 @@ async def test_a_refusal_names_the_field(library: ImageLibrary, tmp_path: Path) 
     with pytest.raises(Refusal) as refused:
         await library.add_bytes(b"text", field="images[0].content")
     assert refused.value.reason is Reason.IMAGE_UNDECODABLE
-    assert refused.value.message == "images[0].content is not a PNG, JPEG or WebP picture"
+    assert refused.value.message == "images[0].content is text, not a PNG, JPEG or WebP picture"
     assert [violation.field for violation in refused.value.violations] == ["images[0].content"]
     assert files(tmp_path) == []
 
@@ -165,7 +165,8 @@ async def test_a_client_that_leaves_while_the_disk_works_leaves_nothing_half_don
     stored: int,
 ) -> None:
     """Once the commit has begun, the whole file may stay, as after a crash there (F4)."""
-    large = photo + bytes(CHUNK_BYTES)
+    comment = b"\xff\xfe\xff\xff" + bytes(0xFFFD)
+    large = photo[:2] + comment * (CHUNK_BYTES // len(comment) + 1) + photo[2:]
     steps = iter(["write", "rest", "commit", "discard"])
     to_the_end = disk_calls.to_the_end
 
@@ -252,22 +253,37 @@ async def test_a_crash_leaves_what_is_promised(
     assert [path.read_bytes() for path in files(tmp_path)] == [photo] * stored
 
 
-# Results are made good (P19)
+# What is around the pixels is made good (P19)
 
 
+@pytest.mark.parametrize("paid", [True, False], ids=["a result", "an upload"])
 @pytest.mark.parametrize("tail", [b"\n\n", bytes(400_000)], ids=["in memory", "in a file"])
-async def test_what_is_made_of_a_result_is_what_is_stored(
-    results: ImageLibrary, library: ImageLibrary, blobs: FileBlobStore, tmp_path: Path, tail: bytes
+async def test_what_is_made_of_a_picture_is_what_is_stored(
+    results: ImageLibrary,
+    library: ImageLibrary,
+    blobs: FileBlobStore,
+    tmp_path: Path,
+    tail: bytes,
+    paid: bool,
 ) -> None:
+    """Its id, its size and its bytes are those of the picture, not of the file that came."""
     with Pillow.open(io.BytesIO(PHOTO)) as image:
         whole = encoded(image, "PNG")
-    with pytest.raises(Refusal):
-        await library.add_bytes(whole + tail, field="images[0]")
-    kept = await results.add_bytes(whole + tail, field="result")
+    taking = results if paid else library
+    kept = await taking.add_bytes(whole + tail, field="result")
     assert kept.image_id == image_id_of(hashlib.sha256(whole).hexdigest())
     assert (kept.size_bytes, kept.width, kept.height) == (len(whole), 512, 600)
-    assert await results.content(kept) == whole
+    assert await taking.content(kept) == whole
     assert files(tmp_path / "blobs") == [blobs.path(kept.image_id)]
+
+
+async def test_the_expected_digest_is_that_of_the_bytes_that_came(
+    library: ImageLibrary, photo: bytes
+) -> None:
+    came = photo + bytes(400)
+    digest = hashlib.sha256(came).hexdigest()
+    kept = await library.add(one(came), field="chunk", expected_sha256=digest)
+    assert kept == await library.add_bytes(photo, field="chunk")
 
 
 async def test_a_sound_result_is_stored_as_it_came(results: ImageLibrary) -> None:

@@ -1,7 +1,6 @@
 """Results that are made good: what is around the pixels must not cost a picture that is paid for (P19)."""
 
 import io
-import os
 import zlib
 
 import pytest
@@ -10,12 +9,16 @@ from PIL import ImageCms
 
 from imageedit_server.core.errors import Reason
 from imageedit_server.images.inspection import InspectionFailed, inspect
-from imageedit_server.images.mending import make_good
+from imageedit_server.images.mending import Mended, make_good
 from imageedit_server.images.naming import HEAD_BYTES, named
-from tests.images.pictures import PHOTO, chunk, encoded, png, zeros
+from tests.images.pictures import MIB, PHOTO, chunk, encoded, png, zeros
 
 MAX_PIXELS = 1_000_000
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def good(came: bytes) -> Mended:
+    return make_good(came, max_pixels=MAX_PIXELS, paid=True)
 
 
 def photo() -> Pillow.Image:
@@ -73,23 +76,33 @@ MENDED: dict[str, tuple[bytes, bytes]] = {
 def test_what_is_around_the_pixels_is_made_good(name: str) -> None:
     """Without the loss of one, and into a file that is taken everywhere."""
     came, meant = MENDED[name]
-    mended = make_good(came, max_pixels=MAX_PIXELS)
+    mended = good(came)
     assert pixels(mended.content) == pixels(meant)
     assert inspect(mended.content, max_pixels=MAX_PIXELS) == mended.inspection
-    assert make_good(mended.content, max_pixels=MAX_PIXELS).content == b""
+    assert good(mended.content).content == b""
     assert not mended.content.endswith((b"\n", b"\0", b">"))
 
 
 @pytest.mark.parametrize("name", ["a long text", "a broken EXIF in a PNG", "a phone's JPEG"])
 def test_the_profile_is_kept(name: str) -> None:
     came, _ = MENDED[name]
-    assert profile(make_good(came, max_pixels=MAX_PIXELS).content) == PROFILE
+    assert profile(good(came).content) == PROFILE
+
+
+@pytest.mark.parametrize("length", [1_200_000, 16 * MIB])
+def test_a_long_profile_is_kept(length: int) -> None:
+    """Those of printers and scanners have some megabytes."""
+    body = bytes(length - 4) + b"last"
+    whole = encoded(photo(), "PNG")
+    long = whole[:33] + chunk(b"iCCP", b"x\0\0" + zlib.compress(body)) + whole[33:]
+    assert good(long).content == b""
+    assert profile(long) == body
 
 
 def test_a_profile_that_is_too_long_costs_only_itself() -> None:
     whole = encoded(photo(), "PNG")
-    long = whole[:33] + chunk(b"iCCP", b"x\0\0" + zlib.compress(os.urandom(1_200_000))) + whole[33:]
-    assert make_good(long, max_pixels=MAX_PIXELS).content == whole
+    long = whole[:33] + chunk(b"iCCP", b"x\0\0" + zeros(16 * MIB + 1)) + whole[33:]
+    assert good(long).content == whole
 
 
 def test_orientation_is_lost_only_where_it_cannot_be_read() -> None:
@@ -97,14 +110,14 @@ def test_orientation_is_lost_only_where_it_cannot_be_read() -> None:
     exif[0x0112] = 6
     turned = encoded(photo(), "PNG", exif=exif)
     long = turned[:33] + chunk(b"iTXt", LONG_TEXT) + turned[33:]
-    mended = make_good(long, max_pixels=MAX_PIXELS)
+    mended = make_good(long, max_pixels=MAX_PIXELS, paid=True)
     assert not mended.inspection.upright
     assert mended.content == turned
 
 
 @pytest.mark.parametrize("came", [PNG, JPEG, PROGRESSIVE, WEBP, with_chunks()], ids=range(5))
 def test_a_sound_picture_stays_byte_for_byte(came: bytes) -> None:
-    mended = make_good(came, max_pixels=MAX_PIXELS)
+    mended = good(came)
     assert mended.content == b""
     assert mended.inspection == inspect(came, max_pixels=MAX_PIXELS)
 
@@ -125,12 +138,12 @@ BROKEN: dict[str, bytes] = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_nothing_is_made_up_for_pixels_that_are_missing(name: str) -> None:
     with pytest.raises(InspectionFailed, match="is cut short"):
-        make_good(BROKEN[name], max_pixels=MAX_PIXELS)
+        make_good(BROKEN[name], max_pixels=MAX_PIXELS, paid=True)
 
 
 def test_what_the_decoder_reads_over_stays() -> None:
     came = JPEG[:2] + b"\xff\xe1\0\x09Exif\0\0?" + JPEG[2:]
-    mended = make_good(came, max_pixels=MAX_PIXELS)
+    mended = good(came)
     assert mended.content == b""
     assert pixels(came) == pixels(JPEG)
 
@@ -141,14 +154,14 @@ def test_what_the_decoder_reads_over_stays() -> None:
 @pytest.mark.parametrize("tail", [b"", b"\n"], ids=["whole", "and a line"])
 def test_too_many_pixels_are_too_many(tail: bytes) -> None:
     with pytest.raises(InspectionFailed) as failed:
-        make_good(PNG + tail, max_pixels=512 * 600 - 1)
+        make_good(PNG + tail, max_pixels=512 * 600 - 1, paid=True)
     assert failed.value.reason in (Reason.IMAGE_TOO_LARGE, Reason.IMAGE_UNDECODABLE)
 
 
 def test_a_bomb_that_lacks_its_end_is_not_decoded() -> None:
     bomb = png(zeros(50_000 * 50), (50_000, 50_000))
     with pytest.raises(InspectionFailed):
-        make_good(bomb[:-12], max_pixels=MAX_PIXELS)
+        make_good(bomb[:-12], max_pixels=MAX_PIXELS, paid=True)
 
 
 @pytest.mark.parametrize("data", [PNG, JPEG, WEBP], ids=["PNG", "JPEG", "WebP"])
@@ -158,7 +171,7 @@ def test_any_damage_is_mended_or_refused(data: bytes) -> None:
     for position in range(0, len(small), 7):
         damaged = small[:position] + bytes([small[position] ^ 0xFF]) + small[position + 1 :]
         with pytest.raises(InspectionFailed):
-            make_good(damaged, max_pixels=MAX_PIXELS)
+            make_good(damaged, max_pixels=MAX_PIXELS, paid=True)
 
 
 # What is not taken is named
@@ -167,7 +180,7 @@ def test_any_damage_is_mended_or_refused(data: bytes) -> None:
 def test_an_animation_of_another_format_is_named() -> None:
     moving = encoded(photo(), "WEBP", save_all=True, append_images=[photo().rotate(180)])
     with pytest.raises(InspectionFailed, match="is an animated WebP picture, which is not taken"):
-        make_good(moving, max_pixels=MAX_PIXELS)
+        make_good(moving, max_pixels=MAX_PIXELS, paid=True)
 
 
 @pytest.mark.parametrize(
@@ -206,5 +219,5 @@ def test_an_animation_of_another_format_is_named() -> None:
 def test_a_file_is_named_for_what_it_is(content: bytes, name: str) -> None:
     assert named(content[:HEAD_BYTES]) == name
     with pytest.raises(InspectionFailed) as failed:
-        make_good(content, max_pixels=MAX_PIXELS)
+        make_good(content, max_pixels=MAX_PIXELS, paid=True)
     assert failed.value.description == f"is {name}, not a PNG, JPEG or WebP picture"

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2, task_pb2
-from tests.rpc.pictures import JPEG, PHOTO_FILE, PNG, WEBP, bomb, mask, noise, picture
+from tests.rpc.pictures import JPEG, PHOTO_FILE, PNG, WEBP, bomb, chunk, mask, noise, picture
 from tests.rpc.serving import MAX_IMAGE_BYTES, MIB
 from tests.rpc.world import USER, World, edit
 
@@ -363,13 +363,12 @@ def _pictures() -> Iterator[Bad]:
         "only a PNG signature": PNG[:8],
         "PNG cut in half": PNG[: len(PNG) // 2],
         "PNG without IEND": PNG[:-12],
-        "PNG with bytes after its end": PNG + b"<script>",
         "PNG with a wrong checksum": PNG[:-20] + b"\0" + PNG[-19:],
+        "animated PNG": PNG[:33] + chunk(b"acTL", bytes([0, 0, 0, 2, 0, 0, 0, 0])) + PNG[33:],
         "JPEG cut at 50 %": photo[: len(photo) // 2],
         "JPEG cut at 99 %": photo[: len(photo) * 99 // 100],
         "only a JPEG signature": JPEG[:3],
         "WebP cut short": WEBP[:-4],
-        "WebP with bytes after its end": WEBP + b"x",
         "GIF": picture(mode="P", name="GIF"),
         "BMP": picture(name="BMP"),
         "TIFF": picture(name="TIFF"),

@@ -35,12 +35,13 @@ def noise(size: int) -> bytes:
     return file.getvalue()
 
 
+def chunk(letters: bytes, data: bytes = b"") -> bytes:
+    """One chunk of a PNG."""
+    return struct.pack(">I", len(data)) + letters + data + struct.pack(">I", zlib.crc32(letters + data))
+
+
 def bomb(width: int, height: int) -> bytes:
     """A PNG whose header promises ``width`` x ``height`` grey pixels; its data is a few bytes."""
-
-    def chunk(letters: bytes, data: bytes = b"") -> bytes:
-        return struct.pack(">I", len(data)) + letters + data + struct.pack(">I", zlib.crc32(letters + data))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     pixels = zlib.compress(bytes(1000))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND")

@@ -43,6 +43,7 @@ from imageedit_server.rpc.server import GrpcDoor, grpc_door
 from imageedit_server.runtime.clock import Clock, SystemClock
 from imageedit_server.runtime.files import secret_in
 from imageedit_server.runtime.tasks import cancel, settle, settle_when_one_ends
+from imageedit_server.sandbox.confinement import KIB
 from imageedit_server.sandbox.places import Lane
 from imageedit_server.sandbox.pool import INSPECTION, WorkerPool
 from imageedit_server.settings import (
@@ -194,16 +195,16 @@ def _build_work(
     library, results_library = (
         ImageLibrary(
             storage.blobs,
-            pool.within(replace(INSPECTION, content_bytes=max_content_bytes), lane),
+            pool.within(replace(INSPECTION, content_bytes=max_bytes + KIB), lane),
             max_bytes=max_bytes,
             max_pixels=settings.images.max_pixels,
-            mends=lane is Lane.RESULTS,
+            paid=lane is Lane.RESULTS,
             in_hand=in_hand,
             on_broken=partial(settle, storage.database.broken),
         )
-        for max_bytes, max_content_bytes, lane in (
-            (settings.images.max_bytes, 0, Lane.OTHERS),
-            (RESULT_MAX_BYTES, RESULT_MAX_BYTES, Lane.RESULTS),
+        for max_bytes, lane in (
+            (settings.images.max_bytes, Lane.OTHERS),
+            (RESULT_MAX_BYTES, Lane.RESULTS),
         )
     )
     use_cases = _use_cases(settings, storage, library, catalog)

@@ -1,46 +1,24 @@
 """What a file's bytes are: the rule that every picture meets before it is stored (P18, P19, F52, F80).
 
 Pure functions for a worker process; Pillow sees nothing that is not PNG, JPEG or WebP by its first bytes
-and whole by its structure. Pillow alone would take a PNG or WebP with bytes after its end, and its
-``verify`` and its ``load`` each let something pass that the other refuses.
+and whole by its structure. Its ``verify`` and its ``load`` each let something pass that the other refuses.
 """
 
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import IO, cast
 
-from PIL import (
-    Image,
-    ImageFile,
-    WebPImagePlugin,  # noqa: F401  registers WebP, for which Pillow would otherwise load all its formats
-)
-from PIL.ExifTags import Base as ExifTag
+from PIL import Image, ImageFile
 
 from imageedit_server.core.errors import Reason
 from imageedit_server.core.image import Transparency
+from imageedit_server.images.decoding import opened
+from imageedit_server.images.orientation import QUARTER_TURNS, UPRIGHT, orientation_of
+from imageedit_server.images.structure import Data, end_of, format_of
 from imageedit_server.runtime.workers import JobRefused
-
-Data = bytes | mmap
-
-Image.preinit()  # else each new worker would load the other formats for itself
-
-_SIGNATURES = {
-    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
-    "JPEG": re.compile(rb"\xff\xd8\xff"),
-    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
-}
-_PNG_SIGNATURE_BYTES = 8
-_JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # FF 00 is data, FF D0 to D7 stand inside it
-_JPEG_EOI = b"\xd9"
-_JPEG_WITHOUT_LENGTH = (b"\x01", b"\xd8")
-_UPRIGHT = 1
-_QUARTER_TURNS = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +59,8 @@ def inspect_data(data: Data, *, max_pixels: int) -> Inspection:
     name = format_of(data)
     if name is None:
         raise undecodable("is not a PNG, JPEG or WebP picture" if data else "is empty")
-    _check_whole(name, data)
+    if end_of(name, data) is None:
+        raise undecodable("is cut short")
     try:
         return _decode(name, data, max_pixels)
     except (InspectionFailed, MemoryError):
@@ -100,54 +79,6 @@ def bytes_of(picture: Path | bytes) -> Iterator[Data]:
     else:
         with picture.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
             yield data
-
-
-def format_of(data: Data) -> str | None:
-    """Return what a file begins as, PNG, JPEG or WEBP; None for anything else."""
-    return next((name for name, signature in _SIGNATURES.items() if signature.match(data)), None)
-
-
-def _check_whole(name: str, data: Data) -> None:
-    """Find the end that the format's own structure gives; JPEG alone may go on after it."""
-    end = end_of(name, data)
-    if end is None:
-        raise undecodable("is cut short")
-    if end < len(data) and name != "JPEG":
-        raise undecodable("has bytes after its end")
-
-
-def end_of(name: str, data: Data) -> int | None:
-    """Return where the picture ends by its format's own structure, None when that is beyond the file."""
-    end = {"PNG": _png_end, "JPEG": _jpeg_end, "WEBP": _webp_end}[name](data)
-    return None if end is None or end > len(data) else end
-
-
-def _png_end(data: Data) -> int | None:
-    """Return where IEND ends: chunks are a length, four letters, the data and a checksum."""
-    position = _PNG_SIGNATURE_BYTES
-    while position + 12 <= len(data):
-        letters = data[position + 4 : position + 8]
-        position += 12 + int.from_bytes(data[position : position + 4])
-        if letters == b"IEND":
-            return position
-    return None
-
-
-def _jpeg_end(data: Data) -> int | None:
-    """Return where EOI ends, stepping over segments, so that a thumbnail's EOI is not taken for it."""
-    position = 2
-    while found := _JPEG_MARKER.search(data, position):
-        position = found.end()
-        if found[1] == _JPEG_EOI:
-            return position
-        if found[1] not in _JPEG_WITHOUT_LENGTH:
-            position += int.from_bytes(data[position : position + 2])
-    return None
-
-
-def _webp_end(data: Data) -> int:
-    """Return where the RIFF container says that it ends."""
-    return 8 + int.from_bytes(data[4:8], "little")
 
 
 def _webp_pixels(data: Data) -> int:
@@ -172,11 +103,11 @@ def _decode(name: str, data: Data, max_pixels: int) -> Inspection:
     if name == "WEBP":
         _check_pixels(_webp_pixels(data), max_pixels)
     with _strict_pillow():
-        with _opened(name, data) as image:
+        with opened(data, name) as image:
             _check_header(image, max_pixels)
             Image.MAX_IMAGE_PIXELS = max_pixels
             image.verify()
-        with _opened(name, data) as image:
+        with opened(data, name) as image:
             image.load()
             return _facts(name, image)
 
@@ -198,11 +129,6 @@ def _strict_pillow() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
-def _opened(name: str, data: Data) -> Image.Image:
-    file = BytesIO(data) if isinstance(data, bytes) else cast(IO[bytes], data)  # an mmap reads like a file
-    return Image.open(file, formats=[name])
-
-
 def _check_header(image: Image.Image, max_pixels: int) -> None:
     _check_pixels(image.width * image.height, max_pixels)
     frames = getattr(image, "n_frames", 1)
@@ -217,14 +143,14 @@ def _check_pixels(pixels: int, max_pixels: int) -> None:
 
 
 def _facts(name: str, image: Image.Image) -> Inspection:
-    orientation = image.getexif().get(ExifTag.Orientation, _UPRIGHT)
-    width, height = reversed(image.size) if orientation in _QUARTER_TURNS else image.size
+    orientation = orientation_of(image)
+    width, height = reversed(image.size) if orientation in QUARTER_TURNS else image.size
     return Inspection(
         media_type=Image.MIME[name],
         width=width,
         height=height,
         transparency=_transparency(image),
-        upright=orientation == _UPRIGHT,
+        upright=orientation == UPRIGHT,
     )
 
 

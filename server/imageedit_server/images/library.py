@@ -12,7 +12,7 @@ from imageedit_server.images.blobs.base import BlobStore
 from imageedit_server.images.blobs.disk_calls import StorageBroken
 from imageedit_server.images.blobs.staging import CHUNK_BYTES, Staged
 from imageedit_server.images.in_hand import Held, InHand
-from imageedit_server.images.inspection import Inspection, InspectionFailed, inspect
+from imageedit_server.images.inspection import Inspection, InspectionFailed
 from imageedit_server.images.mending import Mended, make_good
 from imageedit_server.runtime.workers import Overran, WorkerDied, Workers, WorkersBroken
 
@@ -30,8 +30,9 @@ class Pending:
 class ImageLibrary:
     """Takes pictures of at most ``max_bytes`` and ``max_pixels``.
 
-    ``workers`` is where pictures are decoded, within what one may take (P18). With ``mends`` what is wrong
-    around the pixels is put right (P19), for which ``workers`` must be able to return ``max_bytes``.
+    ``workers`` is where pictures are decoded, within what one may take (P18). What is wrong around the
+    pixels is put right, more of it where the pictures are ``paid`` for (P19); so ``workers`` must be able to
+    return a little more than ``max_bytes``.
     ``in_hand`` knows what is stored and has no row yet.
     ``on_broken`` is told when the disk lost something, after which the process must end (F22).
     """
@@ -43,7 +44,7 @@ class ImageLibrary:
         *,
         max_bytes: int,
         max_pixels: int,
-        mends: bool = False,
+        paid: bool = False,
         in_hand: InHand | None = None,
         on_broken: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
@@ -51,7 +52,7 @@ class ImageLibrary:
         self._workers = workers
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
-        self._mends = mends
+        self._paid = paid
         self._in_hand = in_hand or InHand()
         self._on_broken = on_broken
 
@@ -148,9 +149,7 @@ class ImageLibrary:
 
     async def _examined(self, picture: Path | bytes, field: str) -> Mended:
         try:
-            if self._mends:
-                return await self._workers.run(make_good, picture, max_pixels=self._max_pixels)
-            return Mended(inspection=await self._workers.run(inspect, picture, max_pixels=self._max_pixels))
+            return await self._workers.run(make_good, picture, max_pixels=self._max_pixels, paid=self._paid)
         except InspectionFailed as failed:
             raise invalid(field, failed.description, failed.reason) from failed
         except (WorkerDied, Overran, MemoryError) as died:

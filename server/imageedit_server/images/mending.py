@@ -1,39 +1,38 @@
-"""Results made good: what is wrong with a file around its pixels must not cost a picture that is paid for.
+"""Files made good: what is around a picture's pixels never makes it a broken one (P19).
 
-Pure functions for a worker process. The pixels decide, and they are never touched: bytes after the picture's
-end are cut, a missing end is added, further pictures and metadata that cannot be read are left out; what
-tells the colours stays. What comes of it must pass the rule that every picture meets (``inspection``), so
-nothing gets through that is cut short or too large. For results alone: what callers bring is taken as it is
-or refused (P18, P19).
+Pure functions for a worker process. The pixels decide, and they are never touched; what tells their colours
+and which way up they are stays. Left out is what stands behind the picture's end, such as a second picture
+or a video, and metadata that is too long or cannot be read; a sound file stays byte for byte. Of what is
+paid for, a missing end is added too, and the still picture of an animated PNG is taken. What comes of it must
+pass the rule that every picture meets (``inspection``).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from zlib import crc32
 
-from PIL import Image
-
 from imageedit_server.core.errors import Reason
+from imageedit_server.images.decoding import opened
 from imageedit_server.images.inspection import (
-    Data,
     Inspection,
     InspectionFailed,
     bytes_of,
-    end_of,
-    format_of,
     inspect_data,
     undecodable,
 )
-from imageedit_server.images.naming import HEAD_BYTES, named
-from imageedit_server.images.stripping import (
+from imageedit_server.images.naming import HEAD_BYTES, advised, named
+from imageedit_server.images.structure import (
     JPEG_END,
-    jpeg_variants,
-    png_variants,
-    webp_chunks,
-    webp_variants,
+    JPEG_SCAN,
+    Data,
+    end_of,
+    first_parts,
+    format_of,
+    is_animated,
+    with_png_end,
 )
+from imageedit_server.images.trimming import bare, trimmed
 
 _PADDING = bytes(range(1, 255)) * 4
 """Bytes that are no marker and, where pixels are missing, make others than zeros do."""
@@ -47,74 +46,77 @@ class Mended:
     content: bytes = b""
 
 
-def make_good(picture: Path | bytes, *, max_pixels: int) -> Mended:
-    """Return what a result is, and where it is not one sound picture and no more, what was made of it.
+def make_good(picture: Path | bytes, *, max_pixels: int, paid: bool = False) -> Mended:
+    """Return what a picture is, and where there is more in the file, or less, what was made of it.
 
-    Raises as ``inspect`` does, with what is wrong with the file as it came; what is no PNG, JPEG or WebP is
-    named for what it is.
+    Raises as ``inspect`` does, with what is wrong with the file as it came. What is not taken is named for
+    what it is and, unless it is ``paid`` for, with what to do.
     """
     with bytes_of(picture) as data:
         name = format_of(data)
         if name is None:
-            raise undecodable(f"is {named(data[:HEAD_BYTES])}, not a PNG, JPEG or WebP picture")
-        try:
-            found = inspect_data(data, max_pixels=max_pixels)
-        except InspectionFailed as failed:
-            return _mended(name, data, max_pixels, failed)
-        end = end_of(name, data)
-        return Mended(inspection=found, content=data[:end] if end != len(data) else b"")
+            head = data[:HEAD_BYTES]
+            raise undecodable(f"is {named(head)}, not a PNG, JPEG or WebP picture" if paid else advised(head))
+        if is_animated(name, data) and not (paid and name == "PNG"):
+            raise undecodable(_animated(name, paid=paid))
+        return _mended(name, data, max_pixels, paid=paid)
 
 
-def _mended(name: str, data: Data, max_pixels: int, failed: InspectionFailed) -> Mended:
-    if failed.reason is Reason.IMAGE_TOO_LARGE:
-        raise failed
-    for content in _variants(name, data):
+def _animated(name: str, *, paid: bool) -> str:
+    shown = "WebP" if name == "WEBP" else name
+    return f"is an animated {shown} picture, which is not taken{'' if paid else '; send one frame of it'}"
+
+
+def _mended(name: str, data: Data, max_pixels: int, *, paid: bool) -> Mended:
+    failed: Exception = undecodable("is cut short")
+    is_cut = end_of(name, data) is None
+    for content in _variants(name, data) if not is_cut else _ended(name, data) if paid else ():
         try:
             found = inspect_data(content, max_pixels=max_pixels)
-        except InspectionFailed:
+        except (InspectionFailed, MemoryError) as error:
+            if isinstance(error, InspectionFailed) and error.reason is Reason.IMAGE_TOO_LARGE:
+                raise
+            failed = failed if is_cut else error
             continue
-        if not _is_complete(content, data):
+        if is_cut and name == "JPEG" and not _is_complete(content):
             break
-        return Mended(inspection=found, content=content)
-    raise (
-        undecodable("is an animated WebP picture, which is not taken") if _is_animated(name, data) else failed
-    )
+        return Mended(inspection=found, content=b"" if content is data else bytes(content))
+    raise failed
 
 
-def _is_animated(name: str, data: Data) -> bool:
-    return name == "WEBP" and any(kind == b"ANIM" for kind, _ in webp_chunks(data))
+def _variants(name: str, data: Data) -> Iterator[Data]:
+    """Yield the picture and no more of the file; then, unless that is the same, its looks alone."""
+    content = trimmed(name, data)
+    yield content
+    looks = bare(name, content)
+    if looks is not content:
+        yield looks
 
 
-def _variants(name: str, data: Data) -> Iterator[bytes]:
-    end = end_of(name, data)
-    match name:
-        case "PNG":
-            yield from png_variants(data)
-        case "WEBP" if end is not None:
-            yield from webp_variants(data)
-        case "JPEG" if end is not None:
-            yield from jpeg_variants(data[:end])
-        case "JPEG":
-            yield from jpeg_variants(data[:] + JPEG_END)
+def _ended(name: str, data: Data) -> Iterator[Data]:
+    """Yield the variants of a picture that lacks its end, with one."""
+    kinds = {part.kind for part in first_parts(name, data) or ()}
+    if name == "PNG" and b"IDAT" in kinds:
+        yield from _variants(name, with_png_end(data))
+    elif name == "JPEG" and JPEG_SCAN in kinds:
+        yield from _variants(name, data[:] + JPEG_END)
 
 
-def _is_complete(content: bytes, data: Data) -> bool:
+def _is_complete(content: Data) -> bool:
     """Whether no pixel is missing of a JPEG whose end was added.
 
     The decoder makes up what is missing and does not say so; but where nothing is, it does not matter what
     stands behind the pixels.
     """
-    if format_of(data) != "JPEG" or end_of("JPEG", data) is not None:
-        return True
     try:
-        return _checksum(content) == _checksum(content.removesuffix(JPEG_END) + _PADDING + JPEG_END)
+        return _checksum(content) == _checksum(content[: -len(JPEG_END)] + _PADDING + JPEG_END)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001  what else Pillow says of the padding says that it was read
         return False
 
 
-def _checksum(content: bytes) -> int:
+def _checksum(content: Data) -> int:
     """Return that of the pixels; two pictures at once would be too much memory."""
-    with Image.open(BytesIO(content), formats=["JPEG"]) as image:
+    with opened(content, "JPEG") as image:
         return crc32(image.tobytes())

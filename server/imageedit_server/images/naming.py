@@ -1,4 +1,4 @@
-"""What a file is, in words, when it is no picture that is taken: told to whoever paid for it."""
+"""What a file is, in words, when it is no picture that is taken, and what its owner can do."""
 
 import re
 
@@ -34,6 +34,40 @@ _TEXTS = (
     (r"[{\[]", "JSON text"),
     (r"data:image/", "a data URL"),
 )
+
+_SAVED_AS = "save it as PNG or JPEG"
+_ON_A_PHONE = (
+    "convert it to JPEG, or let the phone make JPEGs "
+    "(on an iPhone: Settings, Camera, Formats, Most Compatible)"
+)
+_ADVICE = {
+    "an HEIC picture": _ON_A_PHONE,
+    "an HEIF picture": _ON_A_PHONE,
+    "an HEIF animation": _ON_A_PHONE,
+    "an AVIF picture": "convert it to PNG or JPEG",
+    "an AVIF animation": "send one frame of it as PNG or JPEG",
+    "a raw photograph": "develop it to JPEG",
+    "a GIF picture": "save it, or one frame of it, as PNG",
+    "an SVG drawing": "export it as PNG",
+    "a PDF document": "export the page as PNG or JPEG",
+    "a Photoshop file": "export it as PNG or JPEG",
+    "a video": "send one frame of it as PNG or JPEG",
+    "a compressed file": "unpack it",
+    "a web page": "send the picture itself, not the page that shows it",
+    "an XML document": "",
+    "JSON text": "",
+    "text": "",
+    "a data URL": "send the bytes that it holds",
+}
+
+
+def advised(head: bytes) -> str:
+    """Say what a file is and what to do, as the rest of a sentence: "is an AVIF picture, not a PNG, …"."""
+    name = named(head)
+    if name in ("empty", "no picture"):
+        return "is empty" if name == "empty" else "is not a PNG, JPEG or WebP picture"
+    advice = _ADVICE.get(name, _SAVED_AS)
+    return f"is {name}, not a PNG, JPEG or WebP picture{f': {advice}' if advice else ''}"
 
 
 def named(head: bytes) -> str:

@@ -24,8 +24,9 @@ _WAYS_UP = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-_EXIF_IN_TEXT = "Raw profile type exif"
-_METADATA = ("exif", _EXIF_IN_TEXT, "xmp", "XML:com.adobe.xmp")
+EXIF_IN_TEXT = "Raw profile type exif"
+"""The keyword of a PNG's text that holds EXIF, from before PNG had a chunk for it."""
+_METADATA = ("exif", EXIF_IN_TEXT, "xmp", "XML:com.adobe.xmp")
 
 _PREFIX = b"Exif\0\0"
 _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
@@ -37,10 +38,10 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
 def orientation_of(image: Image) -> int:
     """Return 2 to 8 where the picture's EXIF says so, 1 (upright) for all else; decodes the picture.
 
-    A PNG may have its EXIF behind its pixels, or in a text.
+    A PNG may have its EXIF behind its pixels, or, where it has no other, in a text.
     """
     image.load()
-    return next((found for exif in _exif_of(image) if (found := orientation_in(exif)) != UPRIGHT), UPRIGHT)
+    return orientation_in(image.info.get("exif") or unhexed(image.info.get(EXIF_IN_TEXT) or ""))
 
 
 def upright(image: Image) -> Image:
@@ -68,23 +69,38 @@ def orientation_in(exif: bytes) -> int:
     return value if value in _WAYS_UP else UPRIGHT
 
 
+def is_exif(exif: bytes) -> bool:
+    """Whether there is a first directory, without which most readers fail."""
+    tiff = exif.removeprefix(_PREFIX)
+    order = _BYTE_ORDERS.get(tiff[:4])
+    return order is not None and 8 <= _number(order, "I", tiff, 4) <= len(tiff) - 2
+
+
+def unhexed(text: str) -> bytes:
+    """Return the EXIF in a PNG's text: a newline, "exif", its length, then hexadecimal lines."""
+    digits = "".join(text.split("\n")[3:])
+    try:
+        return unhexlify(digits[: len(digits) // 2 * 2])
+    except ValueError:
+        return b""
+
+
+def exif_with(orientation: int) -> bytes:
+    """Return EXIF, without its prefix, that says nothing else."""
+    return b"MM\0*" + Struct(">IHHHIHHI").pack(8, 1, _ORIENTATION, 3, 1, orientation, 0, 0)
+
+
 def _orientations(tiff: bytes, order: str) -> Iterator[int]:
     """Yield the whole numbers that the first directory has for the tag, as far as it goes."""
-    entry, count = Struct(order + "HHI4s"), Struct(order + "H")
-    (start,) = Struct(order + "I").unpack(tiff[4:8].ljust(4, b"\0"))
-    (entries,) = count.unpack(tiff[start : start + count.size].ljust(count.size, b"\0"))
-    found = tiff[start + count.size :][: entries * entry.size]
+    entry, start = Struct(order + "HHI4s"), _number(order, "I", tiff, 4)
+    found = tiff[start + 2 :][: _number(order, "H", tiff, start) * entry.size]
     for tag, kind, values, value in entry.iter_unpack(found[: len(found) // entry.size * entry.size]):
         if tag == _ORIENTATION and kind in _INTEGERS and values == 1:
-            number = Struct(order + _INTEGERS[kind])
-            yield number.unpack(value[: number.size])[0]
+            yield _number(order, _INTEGERS[kind], value, 0)
 
 
-def _exif_of(image: Image) -> Iterator[bytes]:
-    if exif := image.info.get("exif"):
-        yield exif
-    if text := image.info.get(_EXIF_IN_TEXT):  # a newline, "exif", its length, then hexadecimal lines
-        try:
-            yield unhexlify("".join(text.split("\n")[3:]))
-        except ValueError:
-            return
+def _number(order: str, kind: str, data: bytes, start: int) -> int:
+    """Return one number, of zeros where ``data`` ends."""
+    number = Struct(order + kind)
+    value: int = number.unpack(data[start : start + number.size].ljust(number.size, b"\0"))[0]
+    return value
