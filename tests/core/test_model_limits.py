@@ -86,6 +86,8 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ),
     ({"images": (given_image(size_bytes=1001), PICTURE)}, {}, "images[0]", "has 1001 bytes"),
     ({"reference_images": (given_image(size_bytes=1001),)}, {}, "reference_images[0]", "has 1001 bytes"),
+    ({"images": (given_image(size_bytes=1001), PICTURE)}, {"makes_fit": True}, "images[0]", "has 1001 bytes"),
+    ({"images": (given_image(size_bytes=1001, upright=False), PICTURE)}, {}, "images[0]", "has 1001 bytes"),
     ({"mask": mask(media_type="image/jpeg")}, {}, "mask", "no alpha channel"),
     ({"mask": mask(transparency=Transparency.NONE)}, {}, "mask", "no alpha channel"),
     ({"mask": mask(transparency=Transparency.OPAQUE)}, {}, "mask", "opaque everywhere"),
@@ -118,6 +120,7 @@ ALLOWED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"size": "8192x1"}, {"sizes": (ANY_PIXELS,)}),
     ({"mask": mask()}, {}),
     ({"mask": mask(media_type="image/webp")}, {}),
+    ({"images": (given_image(size_bytes=1001, upright=False), PICTURE)}, {"makes_fit": True}),
     ({"images": (Input(url="https://h/a"),) * 2, "mask": Input(url="https://h/m")}, {}),
     ({"images": (Input(url="https://h/a"), PICTURE), "mask": mask(width=1)}, {}),
 ]

@@ -22,7 +22,7 @@ import pytest
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.image import Transparency
 from imageedit_server.images.inspection import InspectionFailed, inspect
-from imageedit_server.providers.openai.pictures import make_ready
+from imageedit_server.pictures.ready import Taken, make_ready
 from imageedit_server.runtime.workers import JobFailed, Overran, WorkerDied, Workers, WorkersBroken
 from imageedit_server.sandbox import fork_server
 from imageedit_server.sandbox import pool as pool_module
@@ -104,8 +104,8 @@ async def test_a_result_is_of_the_kind_that_the_job_says(pool: WorkerPool) -> No
     found = await pool.run(inspect, PHOTO, max_pixels=10**6)
     assert found == inspect(PHOTO, max_pixels=10**6)
     assert isinstance(found.transparency, Transparency)
-    ready = await pool.run(make_ready, PHOTO, ("image/png",))
-    assert ready == make_ready(PHOTO, ("image/png",))
+    taken = Taken(media_types=("image/png",), max_bytes=MIB)
+    assert await pool.run(make_ready, PHOTO, taken) == make_ready(PHOTO, taken)
 
 
 @pytest.mark.parametrize(

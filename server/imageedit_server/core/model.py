@@ -34,9 +34,10 @@ class Model:
     ``name`` is public, ``vendor_name`` is what the vendor is told (the same unless configured).
     ``max_prompt_chars`` counts Unicode code points; ``sizes`` holds exact words, ``auto`` and the patterns
     ``WxH`` and ``W:H``, and is empty when no size can be chosen; ``default_size`` is what a request without a
-    size gets, empty for the nearest to its first image. ``shutdown_date`` is when the vendor says that it
-    will serve the model no more, None where it does not say. ``submit_safety`` is that of the
-    adapter, which the catalog fills in.
+    size gets, empty for the nearest to its first image. ``makes_fit`` says that a picture that is turned
+    before it is sent is brought within ``max_image_bytes``, which then counts for what is sent alone.
+    ``shutdown_date`` is when the vendor says that it will serve the model no more, None where it does not
+    say. ``submit_safety`` is that of the adapter, which the catalog fills in.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Model:
     default_size: str = ""
     max_n: int = 1
     max_image_bytes: int
+    makes_fit: bool = False
     media_types: tuple[str, ...] = tuple(EXTENSIONS)
     shutdown_date: date | None = None
     submit_safety: SubmitSafety = SubmitSafety.NONE

@@ -78,7 +78,7 @@ def _check_images(request: Request, model: Model) -> Iterator[Violation]:
             yield _violation(
                 field, f"is {image.media_type}; {model.name} takes {' '.join(model.media_types)}"
             )
-        if image.size_bytes > model.max_image_bytes:
+        if image.size_bytes > model.max_image_bytes and (image.upright or not model.makes_fit):
             yield _violation(
                 field, f"has {image.size_bytes} bytes; {model.name} takes at most {model.max_image_bytes}"
             )

@@ -37,6 +37,7 @@ def test_the_models_are_those_of_the_pages(adapter: KieAdapter) -> None:
             max_images=14,
             sizes=("1:1", "4:3", "3:4", "16:9", "9:16", "2:3", "3:2", "21:9"),
             max_image_bytes=10 * MIB,
+            makes_fit=True,
             media_types=MEDIA_TYPES,
         ),
         Model(
@@ -52,6 +53,7 @@ def test_the_models_are_those_of_the_pages(adapter: KieAdapter) -> None:
             mask=MaskUse.REQUIRED,
             max_n=4,
             max_image_bytes=10 * MIB,
+            makes_fit=True,
             media_types=MEDIA_TYPES,
         ),
     ]

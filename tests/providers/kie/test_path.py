@@ -10,9 +10,9 @@ from PIL import Image
 
 from imageedit_server.core.options import IdeogramOptions
 from imageedit_server.outbound.client import ApiClient
+from imageedit_server.pictures.ready import EditColor
 from imageedit_server.providers.base import Context, Finished, InProgress, Job
 from imageedit_server.providers.kie import KieAdapter
-from imageedit_server.providers.kie.pictures import EditColor
 from imageedit_server.sandbox.pool import WorkerPool
 from tests.providers.adapters import TRUST, Connect, Reports, StandingClock, accepted_by
 from tests.providers.kie.conftest import MakeAdapter

@@ -11,9 +11,9 @@ from PIL import Image
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.outbound.client import ApiClient
+from imageedit_server.pictures.ready import EditColor, black_and_white
 from imageedit_server.providers.base import NotProcessed, PrepareError
 from imageedit_server.providers.kie import KieAdapter, uploads
-from imageedit_server.providers.kie.pictures import EditColor, black_and_white
 from imageedit_server.runtime.workers import WorkerDied
 from tests.providers.adapters import ThreadWorkers, accepted_by, holding
 from tests.providers.kie.conftest import MakeAdapter

@@ -30,6 +30,7 @@ def test_the_model_is_that_of_the_page(adapter: SuitmeAdapter) -> None:
             default_size="4:3",
             max_n=1,
             max_image_bytes=20 * MIB,
+            makes_fit=True,
             media_types=("image/png", "image/jpeg", "image/webp"),
         )
     ]

@@ -54,6 +54,7 @@ class Form:
     fields: Mapping[str, Check]
     max_images: int = 16
     formats: frozenset[str] = frozenset(MEDIA_TYPES)
+    modes: tuple[str, ...] = ("L", "LA", "RGB", "RGBA")
     max_image_bytes: int = 50 * MB
     square: bool = False
     alpha_or_mask: bool = False
@@ -204,6 +205,7 @@ DALL_E_2 = Form(
     },
     max_images=1,
     formats=frozenset({"PNG"}),
+    modes=("RGBA", "LA", "L"),
     max_image_bytes=4 * MB - 1,
     square=True,
     alpha_or_mask=True,
@@ -253,6 +255,7 @@ def _images(parts: Sequence[FormPart], form: Form) -> list[Image.Image]:
 def _image(part: FormPart, form: Form) -> Image.Image:
     image = _open(part)
     _require(image.format in form.formats, f"unsupported format {image.format}", part.name)
+    _require(image.mode in form.modes, f"format must be in {form.modes}, got {image.mode}.", part.name)
     _require(len(part.content) <= form.max_image_bytes, f"{len(part.content)} bytes are too many", part.name)
     if form.square:
         _require(image.width == image.height, "Uploaded image must be square.", part.name)

@@ -122,4 +122,5 @@ def _model(provider: str, public: str, vendor_name: str) -> Model:
         sizes=family.sizes,
         max_n=family.max_n,
         max_image_bytes=MAX_FILE_BYTES,
+        makes_fit=True,
     )

@@ -7,18 +7,18 @@ own: the vendor overwrites a name that comes twice and serves the old content fo
 import asyncio
 import uuid
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.image import EXTENSIONS
 from imageedit_server.outbound.client import ApiClient, OutboundError, Part
-from imageedit_server.providers.base import InputImage, Job, PrepareError
+from imageedit_server.pictures.ready import EditColor, Ready, Taken, black_and_white
+from imageedit_server.providers.base import InputImage, Job
 from imageedit_server.providers.kie.answers import UPLOAD_RETRY_SECONDS, Answers
 from imageedit_server.providers.kie.inputs import Uploaded
-from imageedit_server.providers.kie.models import MAX_FILE_BYTES, MIB
-from imageedit_server.providers.kie.pictures import EditColor, black_and_white, upright
+from imageedit_server.providers.kie.models import MAX_FILE_BYTES
 from imageedit_server.providers.outcomes import made_ready, not_processed
+from imageedit_server.providers.sending import TURNED, losses, picture_for, refuse_too_large
 from imageedit_server.runtime.workers import Workers
 
 UPLOAD_PATH = "/api/file-stream-upload"
@@ -27,16 +27,6 @@ AT_ONCE = 8
 UPLOAD_SECONDS = 60.0
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class File:
-    """Bytes to upload. ``field`` is the input's proto path, ``warning`` what was changed, if anything."""
-
-    field: str
-    content: bytes
-    media_type: str
-    warning: str = ""
 
 
 class Uploads:
@@ -67,31 +57,22 @@ class Uploads:
             references=urls[len(images) : len(images) + len(references)],
             mask=urls[-1] if masks else "",
         )
-        return uploaded, tuple(warning for _, warning in done if warning)
+        return uploaded, tuple(warning for _, warnings in done for warning in warnings)
 
-    async def _picture(self, field: str, given: InputImage) -> tuple[str, str]:
+    async def _picture(self, field: str, given: InputImage) -> tuple[str, list[str]]:
         async with self._places:
-            return await self._send(await self._upright(field, given))
+            ready = await picture_for(self._workers, given, Taken(max_bytes=MAX_FILE_BYTES))
+            turned = [TURNED.format(name=field)] if ready.turned else []
+            return await self._send(field, ready), [*turned, *losses(field, ready)]
 
-    async def _mask(self, given: InputImage) -> tuple[str, str]:
+    async def _mask(self, given: InputImage) -> tuple[str, list[str]]:
         async with self._places:
             content = await made_ready(self._workers, given, black_and_white, self._edit_color)
             warning = f"The mask was sent in black and white; {self._edit_color} marks what is edited."
-            return await self._send(
-                File(field="mask", content=content, media_type="image/png", warning=warning)
-            )
+            return await self._send("mask", Ready(content=content, media_type="image/png")), [warning]
 
-    async def _upright(self, field: str, given: InputImage) -> File:
-        if given.image.upright:
-            return File(field=field, content=await given.read(), media_type=given.image.media_type)
-        turned = await made_ready(self._workers, given, upright)
-        warning = f"{field} was turned upright for the provider, without its metadata."
-        return File(field=field, content=turned, media_type=given.image.media_type, warning=warning)
-
-    async def _send(self, file: File) -> tuple[str, str]:
-        if len(file.content) > MAX_FILE_BYTES:
-            size = f"{len(file.content)} bytes; the provider takes at most {MAX_FILE_BYTES // MIB} MiB"
-            raise PrepareError(FailureReason.IMAGE_TOO_LARGE, f"{file.field} has {size}.")
+    async def _send(self, field: str, file: Ready) -> str:
+        refuse_too_large(field, file, MAX_FILE_BYTES)
         name = f"{uuid.uuid4().hex}.{EXTENSIONS[file.media_type]}"
         parts = [
             Part("file", file.content, name, file.media_type),
@@ -105,7 +86,7 @@ class Uploads:
             raise not_processed(
                 FailureReason.PROVIDER_UNAVAILABLE, message, retry_after=UPLOAD_RETRY_SECONDS
             ) from error
-        return self._answers.upload_url(reply), file.warning
+        return self._answers.upload_url(reply)
 
 
 async def _all(work: Sequence[Coroutine[object, object, T]]) -> list[T]:

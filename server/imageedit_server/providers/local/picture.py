@@ -1,18 +1,19 @@
 """Pictures in memory: from bytes to colors and alpha, and back to bytes. Runs in a worker process."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from io import BytesIO
+from typing import TypeVar
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
+from imageedit_server.pictures.colors import in_color, is_of, to_srgb
+from imageedit_server.pictures.encoding import JPEG_BEST, WEBP_BEST, saved
+from imageedit_server.pictures.reading import alpha_of, plain, read
 from imageedit_server.providers.local.plan import PictureError
 
-FORMATS = ("PNG", "JPEG", "WEBP")
-_DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-_GRAY = ("1", "L", "LA", "La", *_DEEP)
-_JPEG_QUALITY = 95
-_WEBP_QUALITY = 95
-_PNG_LEVEL = 3
+T = TypeVar("T")
+
+_ENCODINGS = {"PNG": {"compress_level": 3}, "JPEG": JPEG_BEST, "WEBP": WEBP_BEST}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +29,7 @@ class Picture:
     format: str
     gray: bool = False
     deep: bool = False
+    lossless: bool = False
     profile: bytes = b""
 
     @property
@@ -56,52 +58,43 @@ class Picture:
 def load(content: bytes, *, exact: bool) -> Picture:
     """Read a picture upright, as its owner sees it.
 
-    Colors become sRGB; with ``exact`` an RGB picture keeps its values and its profile instead, for pixels
-    that have to stay as they are. Raises ``PictureError``.
+    Colors become sRGB; with ``exact`` they keep their values and their profile instead, for pixels that have
+    to stay as they are, unless they are printing colors. Raises ``PictureError``.
     """
-    image = _open(content)
-    form, deep, gray, cmyk = (
-        image.format or "PNG",
-        image.mode in _DEEP,
-        image.mode in _GRAY,
-        image.mode == "CMYK",
+    source = _read(read, content)
+    image = plain(source.image)
+    alpha = image.getchannel("A") if "A" in image.getbands() else None
+    colors, profile = image.convert(image.mode.removesuffix("A")), source.profile
+    kept = exact and colors.mode != "CMYK"
+    return Picture(
+        colors=colors.convert("RGB") if kept else to_srgb(colors, profile),
+        alpha=alpha,
+        format=source.form,
+        lossless=source.lossless,
+        gray=colors.mode == "L",
+        deep=source.deep,
+        profile=profile if kept and is_of(profile, colors.mode) else b"",
     )
-    profile = image.info.get("icc_profile") or b""
-    image = _eight_bits(ImageOps.exif_transpose(image))
-    alpha = None
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        alpha = image.getchannel("A")
-    keeps = exact and not cmyk
-    colors = image.convert("RGB") if keeps or not profile else _to_srgb(image, profile)
-    kept = profile if keeps and not gray and profile[16:20] == b"RGB " else b""
-    return Picture(colors=colors, alpha=alpha, format=form, gray=gray, deep=deep, profile=kept)
 
 
 def load_mask(content: bytes, size: tuple[int, int]) -> Image.Image:
     """Read a mask upright; return how much each pixel is edited (255: wholly). Raises ``PictureError``."""
-    image = ImageOps.exif_transpose(_open(content))
-    if image.size != size:
-        raise PictureError(f"The mask is {image.width}x{image.height}, the image {size[0]}x{size[1]}.")
-    return ImageOps.invert(image.convert("RGBA").getchannel("A"))
+    alpha = _read(alpha_of, content)
+    if alpha.size != size:
+        raise PictureError(f"The mask is {alpha.width}x{alpha.height}, the image {size[0]}x{size[1]}.")
+    return ImageOps.invert(alpha)
 
 
 def encode(picture: Picture, *, lossless: bool) -> bytes:
     """Return the bytes: PNG where ``lossless`` or with alpha, else in the picture's own format."""
-    image = picture.flattened()
-    image.info = {"icc_profile": picture.profile} if picture.profile else {}
-    if lossless or picture.alpha is not None or picture.format == "PNG":
-        return _encode_png(image, picture)
-    if picture.format == "WEBP":
-        return _saved(image, "WEBP", quality=_WEBP_QUALITY, method=2)
-    plain = image.convert("L") if _is_gray(picture) else image
-    return _saved(plain, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
-
-
-def _encode_png(image: Image.Image, picture: Picture) -> bytes:
+    image, profile = picture.flattened(), picture.profile
     if _is_gray(picture):
         image = image.convert("L" if picture.alpha is None else "LA")
-    return _saved(image, "PNG", compress_level=_PNG_LEVEL)
+    elif is_of(profile, "L"):
+        image, profile = in_color(image, profile), b""
+    form = "PNG" if lossless or picture.alpha is not None else picture.format
+    options = {"lossless": True} if form == "WEBP" and picture.lossless else _ENCODINGS[form]
+    return saved(image, form, profile=profile, **options)
 
 
 def _is_gray(picture: Picture) -> bool:
@@ -112,40 +105,8 @@ def _is_gray(picture: Picture) -> bool:
     return red.tobytes() == green.tobytes() == blue.tobytes()
 
 
-def _saved(image: Image.Image, form: str, **options: int) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, form, icc_profile=image.info.get("icc_profile"), **options)
-    return buffer.getvalue()
-
-
-def _open(content: bytes) -> Image.Image:
+def _read(reader: Callable[[bytes], T], content: bytes) -> T:
     try:
-        with Image.open(BytesIO(content), formats=FORMATS) as image:
-            image.load()
-            return image
+        return reader(content)
     except Exception as error:  # Pillow raises many kinds for broken files, SyntaxError too
         raise PictureError("The picture cannot be read.") from error
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return a picture of 16 bits a channel with 8: Pillow's own ``convert`` would clip it."""
-    if image.mode not in _DEEP:
-        return image
-    image.info.pop("transparency", None)  # a tone in 16 bits, which would hit many tones in 8
-    return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-
-
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Return ``image`` in sRGB, by its profile where that can be read and fits."""
-    if image.mode not in ("RGB", "CMYK", "L"):
-        image = image.convert("RGB")
-    try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(source) and image.mode == "RGB":
-            return image
-        target = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image.convert("RGB")
-    assert converted is not None
-    return converted

@@ -100,5 +100,6 @@ def _model(public: str, vendor: str, provider: str, rules: Rules) -> Model:
         sizes=rules.sizes,
         max_n=MAX_N,
         max_image_bytes=rules.max_image_bytes,
+        makes_fit=True,
         shutdown_date=rules.shutdown_date,
     )

@@ -7,13 +7,14 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.core.request import Input
 from imageedit_server.outbound.client import Part
-from imageedit_server.providers.base import InputImage, Job, Prepared, PrepareError
+from imageedit_server.pictures.ready import Ready, Taken, make_mask_ready
+from imageedit_server.providers.base import Job, Prepared, PrepareError
 from imageedit_server.providers.openai.asks import COMPARED, Ask
 from imageedit_server.providers.openai.checking import check_pictures, picture_field
 from imageedit_server.providers.openai.form import fields_of, parts_of, size_of
-from imageedit_server.providers.openai.pictures import Ready, make_mask_ready, make_ready
 from imageedit_server.providers.openai.rules import Rules
 from imageedit_server.providers.outcomes import made_ready
+from imageedit_server.providers.sending import losses, picture_for
 from imageedit_server.runtime.workers import Workers
 
 MASK = "mask"
@@ -38,9 +39,10 @@ class _Files:
 async def prepare_call(job: Job, rules: Rules, workers: Workers, response_format: str) -> Prepared:
     """Return what the paid call sends. Raises ``PrepareError``, ``NotProcessed`` when a worker was lost."""
     _refuse_pictures(job, rules)
+    taken = Taken(media_types=rules.media_types, modes=rules.modes, max_bytes=rules.max_image_bytes)
     files = _Files(
-        images=tuple([await _ready(workers, given, rules.media_types) for given in job.images]),
-        mask=await made_ready(workers, job.mask, make_mask_ready) if job.mask else None,
+        images=tuple([await picture_for(workers, given, taken) for given in job.images]),
+        mask=await made_ready(workers, job.mask, make_mask_ready, rules.max_mask_bytes) if job.mask else None,
     )
     _refuse_files(job, rules, files)
     fields = fields_of(job, rules, response_format)
@@ -52,14 +54,6 @@ async def prepare_call(job: Job, rules: Rules, workers: Workers, response_format
     )
     form = Form(parts=parts_of(fields, files.images, files.mask), ask=ask)
     return Prepared(payload=form, warnings=tuple(_warnings(job, rules, files)))
-
-
-async def _ready(workers: Workers, given: InputImage, media_types: tuple[str, ...]) -> Ready:
-    """Return the picture as it is, where it need not be decoded to be made ready."""
-    image = given.image
-    if image.upright and image.media_type in media_types:
-        return Ready(content=await given.read(), media_type=image.media_type)
-    return await made_ready(workers, given, make_ready, media_types)
 
 
 def _refuse_pictures(job: Job, rules: Rules) -> None:
@@ -89,8 +83,9 @@ def _warnings(job: Job, rules: Rules, files: _Files) -> Iterator[str]:
     for name, ready in _named(job, files):
         if ready.turned:
             yield f"{_shown(name)} was turned upright before it was sent."
-        if ready.converted:
+        if ready.converted and not ready.lowered:
             yield f"{_shown(name)} was converted to {ready.media_type}, which {job.model.name} needs."
+        yield from losses(_shown(name), ready)
     size = size_of(job, rules)
     if size != job.size:
         yield f"The size {job.size} was sent as {size}."

@@ -27,8 +27,6 @@ def check_pictures(request: Request, rules: Rules, model: str) -> list[Violation
         if given.image is not None:
             field = picture_field(request.kind, index)
             found += _check_image(field, given.image, rules, model, masked=request.mask is not None)
-    if request.mask is not None and request.mask.image is not None:
-        found += _check_mask(request.mask.image, rules, model)
     return found
 
 
@@ -54,14 +52,6 @@ def _check_image(field: str, image: Image, rules: Rules, model: str, *, masked: 
         yield Violation(
             field=field,
             description=f"is transparent nowhere; {model} needs a mask, or transparency where to edit",
-        )
-
-
-def _check_mask(mask: Image, rules: Rules, model: str) -> Iterator[Violation]:
-    if mask.size_bytes > rules.max_mask_bytes:
-        yield Violation(
-            field="mask",
-            description=f"has {mask.size_bytes} bytes; {model} takes at most {rules.max_mask_bytes}",
         )
 
 

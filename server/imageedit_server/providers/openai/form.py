@@ -10,8 +10,8 @@ from imageedit_server.core.image import EXTENSIONS
 from imageedit_server.core.options import OpenaiOptions
 from imageedit_server.core.sizes import parse_size
 from imageedit_server.outbound.client import Part
+from imageedit_server.pictures.ready import Ready
 from imageedit_server.providers.base import Job
-from imageedit_server.providers.openai.pictures import Ready
 from imageedit_server.providers.openai.rules import Rules
 from imageedit_server.providers.openai.sizes import pixels_of
 

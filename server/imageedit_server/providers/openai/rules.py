@@ -45,6 +45,8 @@ class Rules:
     max_mask_bytes: int = 4 * MIB - 1
     media_types: tuple[str, ...] = tuple(EXTENSIONS)
     """What the vendor takes. Another format of ours is converted to the first of them."""
+    modes: tuple[str, ...] = ("L", "LA", "RGB", "RGBA")
+    """How pixels may be, in Pillow's words; another mode is converted to one of these."""
     square: bool = False
     """The image must be as wide as it is high."""
     alpha_or_mask: bool = False
@@ -70,6 +72,7 @@ _DALL_E_2 = Rules(
     max_images=1,
     max_image_bytes=4 * MIB - 1,
     media_types=("image/png",),
+    modes=("L", "LA", "RGBA"),
     square=True,
     alpha_or_mask=True,
     sizes=("256x256", "512x512", "1024x1024"),

@@ -14,6 +14,7 @@ from imageedit_server.core.failure import Failure
 from imageedit_server.core.model import Model
 from imageedit_server.core.request import Kind
 from imageedit_server.outbound.answers import Answer, PaidCall
+from imageedit_server.pictures.ready import Taken
 from imageedit_server.providers.accounts import ask_account
 from imageedit_server.providers.base import (
     Accepted,
@@ -29,7 +30,7 @@ from imageedit_server.providers.base import (
     SubmitSafety,
 )
 from imageedit_server.providers.origins import at_origin
-from imageedit_server.providers.outcomes import made_ready
+from imageedit_server.providers.sending import picture_for, refuse_too_large
 from imageedit_server.providers.suitme.answers import Answers
 from imageedit_server.providers.suitme.requests import (
     DEFAULT_MODEL_PATH,
@@ -38,7 +39,6 @@ from imageedit_server.providers.suitme.requests import (
     data_uri,
     default_model_body,
     edit_body,
-    upright,
     warnings_of,
 )
 from imageedit_server.providers.suitme.standings import Standings
@@ -91,6 +91,7 @@ class SuitmeAdapter(Adapter):
         self._base_url = options.base_url
         self._submit_seconds = options.submit_seconds
         self._workers = context.workers
+        self._max_image_bytes = options.max_image_bytes
         self._client = self.payer = context.connect(options.base_url, {"Authorization": f"Bearer {key}"})
         self._answers = Answers((key,))
         self._standings = Standings((key,))
@@ -103,6 +104,7 @@ class SuitmeAdapter(Adapter):
                 sizes=SIZES,
                 default_size=DEFAULT_SIZE,
                 max_image_bytes=options.max_image_bytes,
+                makes_fit=True,
             )
         ]
 
@@ -111,14 +113,11 @@ class SuitmeAdapter(Adapter):
         if job.request.kind is Kind.MODEL_EDIT:
             return Prepared(payload=Form(EDIT_PATH, edit_body(job)))
         [given] = job.images
-        image = given.image
-        if image.upright:
-            content = await given.read()
-        else:
-            content = await made_ready(self._workers, given, upright, image.media_type)
-        picture = await work_on(len(content), data_uri, content, image.media_type)
+        ready = await picture_for(self._workers, given, Taken(max_bytes=self._max_image_bytes))
+        refuse_too_large("image", ready, self._max_image_bytes)
+        picture = await work_on(len(ready.content), data_uri, ready.content, ready.media_type)
         form = Form(DEFAULT_MODEL_PATH, default_model_body(job, picture))
-        return Prepared(payload=form, warnings=warnings_of(job.request, turned=not image.upright))
+        return Prepared(payload=form, warnings=warnings_of(job.request, ready))
 
     def paid_call(self, prepared: Prepared, report: Report) -> PaidCall:
         """Describe the creation of the job."""

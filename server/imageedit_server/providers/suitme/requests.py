@@ -1,23 +1,19 @@
 """What is sent to Suitme (VENDORS §1.2, §1.3)."""
 
 import base64
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image, ImageOps
-
 from imageedit_server.core.request import BodyProfile, Request
+from imageedit_server.pictures.ready import Ready
 from imageedit_server.providers.base import Job
+from imageedit_server.providers.sending import TURNED, losses
 
 DEFAULT_MODEL_PATH = "/models/default"
 EDIT_PATH = "/models/edit"
 
 GENDERS = {"男": "男", "女": "女", "male": "男", "female": "女"}
-
-_FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}, "PNG": {}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +56,9 @@ def _body_profile(profile: BodyProfile) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value}
 
 
-def warnings_of(request: Request, *, turned: bool) -> tuple[str, ...]:
+def warnings_of(request: Request, ready: Ready) -> tuple[str, ...]:
     """Say what was changed, and what the vendor's call for default models has no field for."""
-    warnings = []
-    if turned:
-        warnings.append("image was turned upright for the provider, without its metadata.")
+    warnings = [*([TURNED.format(name="image")] if ready.turned else []), *losses("image", ready)]
     if request.angle not in ("", "front"):
         warnings.append(f"angle {request.angle} was recorded and not sent: the provider does not take it.")
     return tuple(warnings)
@@ -73,16 +67,3 @@ def warnings_of(request: Request, *, turned: bool) -> tuple[str, ...]:
 def data_uri(content: bytes, media_type: str) -> str:
     """Return a picture as a data URI."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def upright(content: bytes, media_type: str) -> bytes:
-    """Return a turned picture as people see it, in its own format. Runs in a worker process.
-
-    The vendor's provider may ignore the EXIF orientation.
-    """
-    name = _FORMATS[media_type]
-    with Image.open(io.BytesIO(content), formats=(name,)) as image:
-        out = io.BytesIO()
-        turned = ImageOps.exif_transpose(image)
-        turned.save(out, name, icc_profile=image.info.get("icc_profile"), **_SAVE_OPTIONS[name])
-        return out.getvalue()

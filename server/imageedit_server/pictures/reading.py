@@ -1,0 +1,125 @@
+"""Files read for the eye: decoded, upright, with all that tells how their pixels are meant.
+
+Runs in a worker process, as all of this room that looks at pixels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+from PIL import Image, ImageMath
+from PIL.JpegImagePlugin import JpegImageFile, get_sampling
+
+from imageedit_server.images.orientation import UPRIGHT, orientation_of, upright
+from imageedit_server.images.stripping import webp_chunks
+from imageedit_server.pictures.headers import png_header
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+
+_DEEP_BITS = 16
+_GRAY_WITH_ALPHA = 4
+_MOST_IN_A_TABLE = 255
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A picture as its file has it, but upright: ``image`` is in the mode in which Pillow reads it.
+
+    ``profile`` is empty where there is none. ``deep`` says that the file has 16 bits for each channel; of
+    color Pillow keeps 8. ``jpeg`` is how a JPEG was encoded, in the words of Pillow's ``save``. Nothing else
+    that the file tells is kept.
+    """
+
+    image: Image.Image
+    form: str
+    size_bytes: int
+    profile: bytes = b""
+    deep: bool = False
+    turned: bool = False
+    lossless: bool = True
+    jpeg: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read(content: bytes) -> Source:
+    """Read a PNG, JPEG or WebP. What Pillow raises for one that is broken is of many kinds."""
+    with Image.open(BytesIO(content), formats=FORMATS) as stored:
+        form = "JPEG" if isinstance(stored, JpegImageFile) else str(stored.format)
+        depth, color = png_header(content) if form == "PNG" else (8, 0)
+        source = Source(
+            image=_meant(upright(stored), depth, color),
+            form=form,
+            size_bytes=len(content),
+            profile=stored.info.get("icc_profile") or b"",
+            deep=depth == _DEEP_BITS,
+            turned=orientation_of(stored) != UPRIGHT,
+            lossless=form == "PNG" or (form == "WEBP" and _is_lossless(content)),
+            jpeg=_encoding(stored) if isinstance(stored, JpegImageFile) else {},
+        )
+    source.image.info = {key: value for key, value in source.image.info.items() if key == "transparency"}
+    return source
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """Return a picture that was read with 8 bits and, if it has transparency, with a channel for it.
+
+    The mode is L, LA, RGB, RGBA or CMYK.
+    """
+    if image.mode in DEEP:
+        return _eight_bits(image)
+    gray = image.mode in ("1", "L", "LA")
+    if image.has_transparency_data:
+        return image.convert("LA" if gray else "RGBA")
+    return image.convert("L" if gray else image.mode if image.mode == "CMYK" else "RGB")
+
+
+def alpha_of(content: bytes) -> Image.Image:
+    """Return the alpha channel of an upright picture, 255 everywhere if it has none."""
+    image = plain(read(content).image)
+    return image.getchannel("A") if "A" in image.getbands() else Image.new("L", image.size, 255)
+
+
+def _meant(image: Image.Image, depth: int, color: int) -> Image.Image:
+    """Mend what Pillow makes of a PNG whose samples have other than 8 bits.
+
+    It reads 16 bits of gray with alpha as color, and leaves the transparent color as the file has it, whose
+    samples it scales to 8 bits.
+    """
+    if color == _GRAY_WITH_ALPHA and image.mode == "RGBA":
+        return image.convert("LA")
+    key = image.info.get("transparency")
+    if isinstance(key, int) and image.mode == "L":
+        image.info["transparency"] = key * 255 // (2**depth - 1)
+    elif isinstance(key, tuple) and depth == _DEEP_BITS:
+        image.info["transparency"] = tuple(sample >> 8 for sample in key)
+    return image
+
+
+def _is_lossless(webp: bytes) -> bool:
+    return any(kind == b"VP8L" for kind, _ in webp_chunks(webp))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return 16 bits of gray as 8, its transparent tone as alpha; Pillow's own ``convert`` would clip it."""
+    tones = image.convert("I")
+    gray = tones.point(lambda tone: tone * (1 / 257) + 0.5).convert("L")
+    key = image.info.get("transparency")
+    if key is not None:
+        gray.putalpha(
+            ImageMath.lambda_eval(lambda of: of["convert"]((of["tones"] != key) * 255, "L"), tones=tones)
+        )
+    return gray
+
+
+def _encoding(image: JpegImageFile) -> dict[str, Any]:
+    """Return how a JPEG was encoded: its quantisation by component, its subsampling, whether in passes."""
+    first, *others = [image.quantization[layer[3]] for layer in image.layer[:3]]
+    tables = [first, *(others[:1] if others[1:] == others[:1] else others)]
+    if max(map(max, tables)) > _MOST_IN_A_TABLE:
+        return {}
+    return {
+        "qtables": tables,
+        "subsampling": 0 if image.mode == "CMYK" else get_sampling(image),
+        "progressive": bool(image.info.get("progressive")),
+    }
