@@ -3,8 +3,11 @@
 import asyncio
 import shutil
 import socket
+import ssl
+import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,10 @@ from imageedit_client import (
     AsyncClient,
     Client,
     ImageEditError,
+    ImageSource,
     InvalidArgument,
     Pace,
+    ResourceExhausted,
     Unavailable,
     UnencryptedKeyWarning,
 )
@@ -42,11 +47,17 @@ class Case:
     how: dict[str, Any]
     words: str
     options: str
+    # Asking again is no use, and is not done.
+    lasting: bool = True
 
 
 CASES = {
     "plaintext to TLS": Case(
-        toml=TLS, how={}, words="speaks TLS; give ca_file, or tls=True", options="give --ca-file, or --tls"
+        toml=TLS,
+        how={},
+        words="speaks TLS; give ca_file, or tls=True",
+        options="give --ca-file, or --tls",
+        lasting=False,  # a doorway whose server is being started hangs up as well
     ),
     "TLS to plaintext": Case(
         how={"ca_file": CA},
@@ -58,6 +69,7 @@ CASES = {
         how={"ca_file": CA},
         words="asks for a client certificate",
         options="--cert-file and --key-file",
+        lasting=False,
     ),
     "a stranger's authority": Case(
         toml=TLS, how={"tls": True}, words="not trusted here; give ca_file", options="give --ca-file"
@@ -74,6 +86,16 @@ CASES = {
     ),
     "the HTTP door": Case(
         door="http_address", how={}, words="that is an HTTP port", options="prints after grpc="
+    ),
+    "a pair that is none": Case(
+        toml=TLS,
+        how={
+            "ca_file": CA,
+            "cert_file": CERTS / "test-only-good.example.pem",
+            "key_file": CERTS / "test-only-localhost.key",
+        },
+        words="that belong together",
+        options="--cert-file and --key-file",
     ),
     "no PEM": Case(how={"ca_file": Path(__file__)}, words="give PEM files", options="--ca-file"),
 }
@@ -117,8 +139,78 @@ async def test_what_does_not_fit_is_named(tmp_path: Path, case: Case) -> None:
     async with serving(tmp_path, case.toml) as served:
         for error in await refused(getattr(served.server, case.door), **case.how):
             assert case.words in error.hint
+            assert error.lasting is case.lasting
             assert str(error) == f"{error.message} ({error.hint})"
             assert case.options in sentence(error, "somewhere:1")
+
+
+async def test_a_verdict_of_the_handshake_ends_the_call_at_once(tmp_path: Path, fake_time: Any) -> None:
+    """The first try is the last one, also of a watch."""
+    install(tmp_path, "localhost")
+    async with serving(tmp_path, TLS) as served:
+        address = served.server.grpc_address
+        async with AsyncClient(address, tls=True, sleep=fake_time.sleep_async) as client:
+            for asking in (client.list_models(), client.wait("task_1"), client.upload(b"x")):
+                with pytest.raises(Unavailable, match="not trusted here"):
+                    await asking
+    assert fake_time.slept == []
+
+
+def in_tls(listener: socket.socket, context: ssl.SSLContext) -> None:
+    """Take one caller after the other into a handshake, which is all there is."""
+    with suppress(OSError):
+        while True:
+            caller, _ = listener.accept()
+            with suppress(OSError), context.wrap_socket(caller, server_side=True) as inside:
+                inside.recv(1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({}, "speaks TLS and no HTTP/2"),
+        ({"verify_mode": ssl.CERT_REQUIRED, "maximum_version": ssl.TLSVersion.TLSv1_2}, "client certificate"),
+    ],
+    ids=["no HTTP/2", "an alert"],
+)
+async def test_what_strange_servers_say_in_the_handshake_is_understood(
+    setting: dict[str, Any], words: str
+) -> None:
+    """Web servers and proxies; ours says none of it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTS / "test-only-localhost.pem", CERTS / "test-only-localhost.key")
+    for name, value in setting.items():
+        setattr(context, name, value)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=in_tls, args=(listener, context), daemon=True).start()
+        for error in await refused(f"127.0.0.1:{listener.getsockname()[1]}", ca_file=CA):
+            assert words in error.hint
+            assert error.lasting
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+async def test_of_localhost_the_cause_is_named_that_explains_most(tmp_path: Path) -> None:
+    """It is two addresses. The server is at one, and the other refuses; gRPC tells of one of them."""
+    install(tmp_path, "localhost")
+
+    def ask(address: str) -> str:
+        with Client(address, pace=Pace(call_seconds=2.0)) as client, pytest.raises(Unavailable) as caught:
+            client.list_models()
+        return caught.value.hint
+
+    async with serving(tmp_path, TLS) as served:
+        address = served.server.grpc_address.replace("127.0.0.1", "localhost")
+        hints = await asyncio.gather(*(asyncio.to_thread(ask, address) for _ in range(6)))
+    assert all("speaks TLS" in hint for hint in hints), hints
+
+
+async def test_a_message_that_is_too_large_is_told_of_uploads(tmp_path: Path) -> None:
+    """In the library's words and on the command line."""
+    async with serving(tmp_path, SCRIPTED) as served, AsyncClient(served.server.grpc_address) as client:
+        with pytest.raises(ResourceExhausted, match="use UploadImage") as caught:
+            await client.edit_image("x", [ImageSource(content=bytes(4 * 1024 * 1024))])
+    assert caught.value.lasting
+    assert "use UploadImage" in sentence(caught.value, "somewhere:1")
 
 
 async def test_nobody_there_is_told_how_to_start_one() -> None:

@@ -6,6 +6,7 @@ import pytest
 from imageedit.v1 import image_edit_service_pb2 as service_pb2
 from imageedit_client import AsyncClient, Client, ResourceExhausted, Unavailable
 from imageedit_client.errors import DeadlineExceeded, ImageEditError, SlowConsumer
+from imageedit_client.hints import CONNECTIONS
 from imageedit_client.retry import Retry, is_transient
 from imageedit_client.streams import StreamRetry
 
@@ -65,11 +66,58 @@ def test_a_deadline_does_not_hide_why_the_tries_before_it_failed(fake_time):
         (DeadlineExceeded("late", code=grpc.StatusCode.DEADLINE_EXCEEDED), False),
         (ImageEditError("Internal error from Core", code=grpc.StatusCode.INTERNAL), True),
         (ImageEditError("bug", code=grpc.StatusCode.INTERNAL, reason="INTERNAL_ERROR"), False),
+        (ImageEditError("Stream removed", code=grpc.StatusCode.UNKNOWN), True),
+        (ImageEditError("unheard of", code=grpc.StatusCode.UNKNOWN, reason="OF_TOMORROW"), False),
+        (ImageEditError("a proxy's 413", code=grpc.StatusCode.UNKNOWN, lasting=True), False),
+        (Unavailable("WRONG_VERSION_NUMBER", code=grpc.StatusCode.UNAVAILABLE, lasting=True), False),
     ],
 )
 def test_only_what_may_pass_by_itself_is_tried_again(error, transient):
     """Everything else is the caller's to decide."""
     assert is_transient(error) is transient
+
+
+def told_by(address: str, hint: str) -> Unavailable:
+    """A try at one of the addresses of a name."""
+    message = f"failed to connect to all addresses; last error: UNKNOWN: {address}: {hint}"
+    return Unavailable(message, code=grpc.StatusCode.UNAVAILABLE, hint=hint)
+
+
+V4, V6 = "ipv4:127.0.0.1:50051", "ipv6:%5B::1%5D:50051"
+TLS, REFUSAL = CONNECTIONS[-3].remedy, CONNECTIONS[-1].remedy
+
+
+@pytest.mark.parametrize(
+    ("tries", "named"),
+    [
+        ([(V4, TLS), (V6, REFUSAL)], TLS),
+        ([(V6, REFUSAL), (V4, TLS), (V6, REFUSAL), (V6, REFUSAL)], TLS),
+        ([(V6, REFUSAL), (V4, "")], REFUSAL),
+        ([(V4, TLS), (V4, REFUSAL)], REFUSAL),
+        ([(V4, TLS), (V6, TLS), (V6, REFUSAL), (V4, REFUSAL)], REFUSAL),
+    ],
+)
+def test_of_the_addresses_of_a_name_the_one_that_explains_most_is_heard(fake_time, tries, named):
+    """Each by what it said last: a server that was stopped meanwhile refuses at all of them."""
+    told = []
+    retry = Retry(fake_time.pace(on_retry=lambda error, delay: told.append(error.hint)), 60.0)
+    for address, hint in tries:
+        fake_time.sleep(retry.delay_after(told_by(address, hint)))
+    assert told[-1] == named
+    with pytest.raises(Unavailable) as given_up:
+        retry.delay_after(DeadlineExceeded("cut", code=grpc.StatusCode.DEADLINE_EXCEEDED))
+    assert given_up.value.hint == named
+
+
+def test_an_answer_is_news_whatever_the_connection_was_before(fake_time):
+    """And so is a connection that is lost again."""
+    told = []
+    retry = Retry(fake_time.pace(on_retry=lambda error, delay: told.append(error)), 60.0)
+    busy = Unavailable("busy", code=grpc.StatusCode.UNAVAILABLE, reason="STORE_BUSY")
+    tries = [told_by(V4, TLS), busy, told_by(V6, REFUSAL)]
+    for each in tries:
+        retry.delay_after(each)
+    assert told == tries
 
 
 def test_a_stream_is_given_up_only_after_its_patience_without_a_message(fake_time):

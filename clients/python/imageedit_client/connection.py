@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grpc
 
-from .hints import hint_for
+from .hints import Hint, connection_hint
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 MIB = 1024 * 1024
@@ -78,9 +78,9 @@ class Connection:
         # A proxy from the environment cannot reach this machine's own loopback.
         return [*OPTIONS.items(), *([("grpc.enable_http_proxy", 0)] if self.is_loopback() else [])]
 
-    def hint(self, message: str) -> str:
-        """What mends a connection of which gRPC says this; empty when nobody knows."""
-        return hint_for(message, plaintext=self.is_plaintext())
+    def hint(self, message: str) -> Hint | None:
+        """What keeps a connection of which gRPC says this from being made; None when nobody knows."""
+        return connection_hint(message, plaintext=self.is_plaintext())
 
     def shows_key(self) -> bool:
         """Whether the API key can be read on its way to another machine."""

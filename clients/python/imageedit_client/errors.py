@@ -28,6 +28,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from imageedit.v1 import task_pb2
 
+from .hints import Hint, answer_hint
+
 M = TypeVar("M", bound=Message)
 DETAILS_KEY = "grpc-status-details-bin"
 
@@ -47,7 +49,8 @@ class ImageEditError(Exception):
 
     `code` is the gRPC status, None when no call failed; `reason` the stable word of ErrorInfo, empty when
     the error is the library's own; `retry_after` is in seconds, None when the service named no time;
-    `hint` says what most likely keeps the connection from being made and mends it, empty when nobody knows.
+    `hint` says what most likely keeps the call from the service and mends it, empty when nobody knows;
+    `lasting` that whoever tries again hears the same, so that the client gives up at once.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class ImageEditError(Exception):
         field_violations: tuple[FieldViolation, ...] = (),
         retry_after: float | None = None,
         hint: str = "",
+        lasting: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -67,6 +71,7 @@ class ImageEditError(Exception):
         self.field_violations = field_violations
         self.retry_after = retry_after
         self.hint = hint
+        self.lasting = lasting
 
     def __str__(self) -> str:
         fields = "; ".join(f"{each.field}: {each.description}" for each in self.field_violations)
@@ -160,11 +165,11 @@ TABLE: dict[tuple[grpc.StatusCode, str], type[ImageEditError]] = {
 
 
 def translated(
-    error: grpc.RpcError | ImageEditError, hint: Callable[[str], str] | None = None
+    error: grpc.RpcError | ImageEditError, connection_hint: Callable[[str], Hint | None] | None = None
 ) -> ImageEditError:
     """Translates what a stub of either face raised. Never raises: odd details are left out.
 
-    `hint` knows what mends a connection that cannot be made, by gRPC's message.
+    `connection_hint` knows what mends a connection that cannot be made, by gRPC's message.
     """
     if isinstance(error, ImageEditError):
         return error
@@ -173,7 +178,6 @@ def translated(
     details = _details(call)
     reason = _detail(details, error_details_pb2.ErrorInfo).reason
     message = call.details() or ""
-    ours = code is not grpc.StatusCode.UNAVAILABLE or reason
     kind = TABLE.get((code, reason)) or TABLE.get((code, "")) or ImageEditError
     failure = kind(
         message,
@@ -181,10 +185,20 @@ def translated(
         reason=reason,
         field_violations=_violations(details),
         retry_after=_retry_after(details),
-        hint="" if ours or hint is None else hint(message),
     )
+    if not reason:
+        _explain(failure, connection_hint)
     failure.__cause__ = error
     return failure
+
+
+def _explain(failure: ImageEditError, connection_hint: Callable[[str], Hint | None] | None) -> None:
+    """Adds what is known of an answer that is not the service's, which has a reason."""
+    found = answer_hint(failure.message)
+    if found is None and connection_hint is not None and failure.code is grpc.StatusCode.UNAVAILABLE:
+        found = connection_hint(failure.message)
+    if found is not None:
+        failure.hint, failure.lasting = found.remedy, found.lasting
 
 
 def succeeded(task: task_pb2.Task) -> task_pb2.Task:

@@ -1,6 +1,7 @@
 """When to try again, without doing it: both faces ask here for the next delay and sleep by themselves."""
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Protocol
 import grpc
 
 from .errors import DeadlineExceeded, ImageEditError, SlowConsumer
+from .hints import rank
 from .service_config import retry_policy, seconds
 
 _POLICY = retry_policy()
@@ -16,6 +18,10 @@ FIRST_BACKOFF_SECONDS = seconds(_POLICY["initialBackoff"])
 LONGEST_BACKOFF_SECONDS = seconds(_POLICY["maxBackoff"])
 BACKOFF_MULTIPLIER = _POLICY["backoffMultiplier"]
 RETRYABLE = frozenset(grpc.StatusCode[name] for name in _POLICY["retryableStatusCodes"])
+BROKEN = frozenset({grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
+"""What a call that was cut off ends with, if nobody gives a reason."""
+ADDRESS = re.compile(r"\b((?:ipv[46]|unix):\S+?): ")
+"""The address that gRPC tells of when it could not connect."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +57,7 @@ class Retry:
         self._pace = pace
         self._ends = pace.clock() + budget_seconds
         self._longest_delay = FIRST_BACKOFF_SECONDS
-        self._last: ImageEditError | None = None
+        self._causes = Causes()
 
     @property
     def try_seconds(self) -> float:
@@ -64,15 +70,15 @@ class Retry:
         A deadline that cuts the last try short hides why the tries before it failed, so the earlier
         error is the one that is raised.
         """
-        if isinstance(error, DeadlineExceeded) and self._last is not None:
-            raise self._last from error
+        if isinstance(error, DeadlineExceeded) and (earlier := self._causes.best()) is not None:
+            raise earlier from error
         if not is_transient(error):
             raise error
-        self._last = error
+        cause = self._causes.best_with(error)
         delay = max(self._backoff(), error.retry_after or 0.0)
         if delay >= self.try_seconds:
-            raise error
-        self._pace.on_retry(error, delay)
+            raise cause
+        self._pace.on_retry(cause, delay)
         return delay
 
     def _backoff(self) -> float:
@@ -82,12 +88,41 @@ class Retry:
         return longest * (0.5 + 0.5 * self._pace.dice())
 
 
+class Causes:
+    """Why the tries of a call failed: what each address of the server's name said last.
+
+    gRPC tells of one address a try, and not of the one that says most: `localhost` is two, of which one
+    often refuses, since the server listens at the other.
+    """
+
+    def __init__(self) -> None:
+        self._latest: dict[str, ImageEditError] = {}
+
+    def best_with(self, error: ImageEditError) -> ImageEditError:
+        """Takes in the error of a try, and answers the one that explains most."""
+        tried = ADDRESS.search(error.message)
+        if tried is None or error.reason:
+            self._latest = {"": error}  # an answer is news, whatever was wrong with the connection before
+            return error
+        self._latest.pop("", None)
+        self._latest[tried[1]] = error
+        return self.best() or error
+
+    def best(self) -> ImageEditError | None:
+        """The error that explains most; None before any."""
+        return min(self._latest.values(), key=lambda each: rank(each.hint), default=None)
+
+
 def is_transient(error: ImageEditError) -> bool:
     """Whether the same call may be repeated and may succeed.
 
     CANCELLED without a reason is a server that was stopped under the call: our own cancelling never
     comes back as an error. INTERNAL without one is the gRPC library's own word for a server that died while
-    a message was being sent to it; the service's own INTERNAL has a reason.
+    a message was being sent to it, and UNKNOWN for a proxy that lost the server or died itself in the middle
+    of an answer; the service's own errors have a reason. Every call of a client can be repeated: creates have
+    a request_id.
     """
-    stopped = error.code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL) and not error.reason
-    return error.code in RETRYABLE or isinstance(error, SlowConsumer) or stopped
+    if error.lasting:
+        return False
+    broken = error.code in BROKEN and not error.reason
+    return error.code in RETRYABLE or isinstance(error, SlowConsumer) or broken

@@ -70,6 +70,8 @@ def sentence(error: Exception, address: str) -> str:
             return words.ending(error.task)
         case Unavailable() | DeadlineExceeded():
             return _out_of_reach(error, address)
+        case ImageEditError(hint=str() as hint) if hint:
+            return f"{'refused' if error.lasting else 'the call failed'}: {_as_options(hint)}"
         case ImageEditError():
             return f"{_verdict(error)}: {_words(error)}{_remedy(error)}"
         case OSError(strerror=str(), filename=str() | PathLike()):
