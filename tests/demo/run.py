@@ -6,14 +6,15 @@ Run by `make demo`. What the server keeps goes to a temporary folder; what is to
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from imageedit_client import Client, Task, TaskEvent, succeeded
+from tests.demo.sheet import side_by_side
 from tests.servers.processes import NotReady, Servers
 from tests.servers.programs import ROOT, serve_arguments
 
@@ -21,15 +22,19 @@ PHOTO = ROOT / "tests" / "photos" / "grace_hopper.jpg"
 OUT = ROOT / "demo"
 
 MASKED_EDIT = "make it black and white and blur it"
-MODEL_EDIT = "将肤色调亮一些，加一点暖色"
+MODEL_EDIT = "怀旧，左右翻转"
+"""Sepia, and mirrored."""
+
+CAPTIONS = (
+    "the photograph",
+    f'EditImage, with a mask:\n"{MASKED_EDIT}"',
+    "CreateModelEdit, in Chinese:\nsepia, and mirrored",
+)
 
 HEAD = (0.29, 0.02, 0.75, 0.60)
 """Where her head is: left, top, right and bottom as parts of the width and height."""
 SHOULDERS = [(-0.1, 1.1), (0.02, 0.72), (0.10, 0.61), (0.36, 0.53), (0.40, 0.40)]
 SHOULDERS += [(0.68, 0.40), (0.68, 0.50), (0.88, 0.61), (1.1, 0.76), (1.1, 1.1)]
-
-SHEET_HEIGHT = 480
-GAP = 12
 
 
 def main() -> None:
@@ -51,9 +56,9 @@ def _edit(address: str) -> None:
         print(f"upload  {PHOTO.name}: {photo.width}x{photo.height} {photo.media_type} {photo.image_id[:19]}…")
         masked = edit_with_mask(client, photo.image_id)
         edited = edit_default_model(client, photo.image_id)
-        pictures = [PHOTO, save(client, masked, "masked"), save(client, edited, "model-edit")]
-    sheet = side_by_side(pictures, "before-after.png")
-    for path in (*pictures[1:], sheet):
+        made = [save(client, masked, "masked"), save(client, edited, "model-edit")]
+    sheet = side_by_side(dict(zip(CAPTIONS, (PHOTO, *made), strict=True)), OUT / "before-after.png")
+    for path in (*made, sheet):
         print(f"saved   {path.relative_to(ROOT)}")
 
 
@@ -106,8 +111,8 @@ def line_of(event: TaskEvent) -> str:
     return f"{event.seq:2}  {time}  {state:<9}  {stage:<11}  {task.progress_percent:3}%"
 
 
-def portrait_mask() -> bytes:
-    """Draw a mask that keeps the person: opaque over her, transparent around her, soft between."""
+def portrait_mask(*, keeps_person: bool = True) -> bytes:
+    """Draw a mask: opaque over the person, transparent around her, soft between; or the other way round."""
     with Image.open(PHOTO) as photo:
         width, height = photo.size
     alpha = Image.new("L", (width, height), 0)
@@ -115,6 +120,7 @@ def portrait_mask() -> bytes:
     left, top, right, bottom = HEAD
     draw.ellipse((left * width, top * height, right * width, bottom * height), fill=255)
     draw.polygon([(x * width, y * height) for x, y in SHOULDERS], fill=255)
+    alpha = alpha if keeps_person else ImageChops.invert(alpha)
     mask = Image.new("RGBA", (width, height))
     mask.putalpha(alpha.filter(ImageFilter.GaussianBlur(width / 60)))
     with BytesIO() as content:
@@ -128,27 +134,6 @@ def save(client: Client, task: Task, name: str) -> Path:
     path = OUT / f"{name}.{image.media_type.removeprefix('image/')}"
     client.download_to(image.image_id, path)
     return path
-
-
-def side_by_side(paths: Sequence[Path], name: str) -> Path:
-    """Put pictures side by side into one PNG."""
-    pictures = [fit(path) for path in paths]
-    width = sum(picture.width for picture in pictures) + GAP * (len(pictures) - 1)
-    sheet = Image.new("RGB", (width, SHEET_HEIGHT), "white")
-    x = 0
-    for picture in pictures:
-        sheet.paste(picture, (x, 0))
-        x += picture.width + GAP
-    path = OUT / name
-    sheet.save(path)
-    return path
-
-
-def fit(path: Path) -> Image.Image:
-    """Read a picture at the height of the sheet."""
-    with Image.open(path) as picture:
-        width = round(picture.width * SHEET_HEIGHT / picture.height)
-        return picture.convert("RGB").resize((width, SHEET_HEIGHT), Image.Resampling.LANCZOS)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ async def show_unreadable(folder: Path) -> None:
         await _operator(*NEWER, "answers", task.task_id, *where, "--read-again")
         async with server(folder, config) as address:
             await asyncio.to_thread(_fetch, address, task.task_id)
-        print(f"charges in the relay's ledger: {len(relay.ledger)}")
+        print(f"charges in this relay's ledger: {len(relay.ledger)}, for a picture that is home all the same")
 
 
 def _config(folder: Path, relay: OpenaiVendor) -> Path:

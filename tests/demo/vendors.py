@@ -1,24 +1,25 @@
-"""The demo with vendors: a task per vendor page, through its adapter, over HTTP, to a vendor on loopback.
+"""The demo with vendors: every vendor page gets a task, through its adapter, over HTTP, on loopback.
 
-Run by `make demo-vendors`. The vendors are strict servers of our own that keep a ledger of what they charged;
-no picture leaves this machine. The server knows them by a config file and by keys in its environment, as it
-would know the real ones.
+Run by `make demo-vendors`. The vendors are doubles, strict servers of our own that keep a ledger of what
+they charged; no picture leaves this machine. The server knows them by a config file and by keys in its
+environment, as it would know the real ones.
 """
 
 import asyncio
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from imageedit_client import Client, SeedreamOptions, Task
-from tests.demo.run import OUT, PHOTO, follow, portrait_mask, save, server, side_by_side
+from tests.demo.run import OUT, PHOTO, follow, portrait_mask, save, server
+from tests.demo.sheet import side_by_side
 from tests.demo.unreadable import show_unreadable
 from tests.servers.programs import ROOT
 from tests.vendors.kie.server import KieVendor
@@ -27,6 +28,11 @@ from tests.vendors.suitme.server import SuitmeVendor
 
 WORK_SECONDS = 1.0
 SQUARE = 512
+SUITME = "suitme/model-edit"
+DOUBLES = (
+    "The vendors are doubles on this machine: they check what they are sent as strictly as the real ones,"
+    " and tint or paste where those would paint."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,31 @@ class Vendors:
         return sum(len(vendor.ledger) for vendor in (self.kie, self.relay, self.dalle, self.suitme))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A task that ended, with the page that it was for and what its vendor charged."""
+
+    page: int
+    vendor: str
+    task: Task
+    charges: int
+
+    @property
+    def is_edit(self) -> bool:
+        """Whether its picture is to be shown; of a default model it is the photograph."""
+        return self.task.kind != Task.KIND_DEFAULT_MODEL
+
+    @property
+    def name(self) -> str:
+        """What its picture is called."""
+        return f"page-{self.page}-{self.task.model.replace('/', '-')}"
+
+    @property
+    def caption(self) -> str:
+        """What stands beneath its picture."""
+        return f"page {self.page}: {self.vendor} (double)\n{self.task.model}"
+
+
 def main() -> None:
     """Run the demo."""
     asyncio.run(_main())
@@ -52,8 +83,8 @@ async def _main() -> None:
     OUT.mkdir(exist_ok=True)
     async with vendors() as running:
         with tempfile.TemporaryDirectory() as folder:
+            print(DOUBLES)
             await _edit_with_all(Path(folder), running)
-            print(f"\ncharges in the vendors' ledgers: {running.charges()}")
             await show_unreadable(Path(folder) / "unreadable")
 
 
@@ -81,16 +112,16 @@ async def _edit_with_all(folder: Path, running: Vendors) -> None:
         "SUITME_API_KEY": running.suitme.api_key,
     }
     async with server(folder, config, environment=keys, http_listen=http) as address:
-        await asyncio.to_thread(_show_all, address)
+        await asyncio.to_thread(_show_all, address, running)
 
 
-def _show_all(address: str) -> None:
+def _show_all(address: str, running: Vendors) -> None:
     with Client(address) as client:
-        tasks = dict(_tasks(client))
-        pictures = [save(client, task, page) for page, task in tasks.items()]
-    sheet = side_by_side([PHOTO, *pictures], "vendors.png")
-    _print(tasks)
-    for path in (*pictures, sheet):
+        done = list(_charged(_tasks(client), running))
+        made = {each.caption: save(client, each.task, each.name) for each in done if each.is_edit}
+    sheet = side_by_side({"the photograph": PHOTO, **made}, OUT / "vendors.png", DOUBLES)
+    _print(done)
+    for path in (*made.values(), sheet):
         print(f"saved   {path.relative_to(ROOT)}")
 
 
@@ -143,28 +174,32 @@ def _place(url: str) -> str:
     return url.removeprefix("http://").split("/")[0]
 
 
-def _tasks(client: Client) -> Iterator[tuple[str, Task]]:
-    """Run one task for each page; yield its name and how it ended."""
-    yield "page-0-suitme", _model_edit(client)
-    yield "page-1-relay", _edit(client, "make it warmer", [PHOTO], model="relay/image")
+def _charged(tasks: Iterator[tuple[int, str, Task]], running: Vendors) -> Iterator[Done]:
+    """Run the tasks; yield each with what stands in the ledgers for it."""
+    before = running.charges()
+    for page, vendor, task in tasks:
+        after = running.charges()
+        yield Done(page=page, vendor=vendor, task=task, charges=after - before)
+        before = after
+
+
+def _tasks(client: Client) -> Iterator[tuple[int, str, Task]]:
+    """Run the tasks of every page; yield the page, the vendor and how the task ended."""
+    base = _default_model(client)
+    yield 0, "Suitme", base
+    yield 0, "Suitme", _model_edit(client, base)
+    yield 1, "a relay", _edit(client, "make it warmer", [PHOTO], model="relay/image")
     high = SeedreamOptions(quality=SeedreamOptions.QUALITY_HIGH)
-    yield (
-        "page-2-seedream",
-        _edit(client, "把背景换成海边", [PHOTO], model="seedream/4.5-edit", size="3:4", options=high),
-    )
+    seedream: dict[str, Any] = {"model": "seedream/4.5-edit", "size": "3:4", "options": high}
+    yield 2, "kie.ai", _edit(client, "把背景换成海边", [PHOTO], **seedream)
     square, mask = _square()
-    yield "page-3-dall-e-2", _edit(client, "a garden behind her", [square], mask=mask, model="dalle/dall-e-2")
     yield (
-        "page-4-ideogram",
-        _edit(
-            client,
-            "面带微笑向前看",
-            [PHOTO],
-            mask=portrait_mask(),
-            reference_images=[PHOTO],
-            model="ideogram/character-edit",
-        ),
+        3,
+        "OpenAI's form",
+        _edit(client, "a garden behind her", [square], mask=mask, model="dalle/dall-e-2"),
     )
+    character = {"mask": portrait_mask(keeps_person=False), "reference_images": [_reference()]}
+    yield 4, "kie.ai", _edit(client, "面带微笑向前看", [PHOTO], model="ideogram/character-edit", **character)
 
 
 def _edit(client: Client, prompt: str, images: list[Any], **settings: Any) -> Task:
@@ -172,13 +207,21 @@ def _edit(client: Client, prompt: str, images: list[Any], **settings: Any) -> Ta
     return follow(client, client.edit_image(prompt, images, **settings))
 
 
-def _model_edit(client: Client) -> Task:
-    model = "suitme/model-edit"
-    print(f"\nCreateDefaultModel  {model}")
-    base = follow(client, client.create_default_model(PHOTO, user_id="demo", model=model))
+def _default_model(client: Client) -> Task:
+    print(f"\nCreateDefaultModel  {SUITME}")
+    return follow(client, client.create_default_model(PHOTO, user_id="demo", model=SUITME))
+
+
+def _model_edit(client: Client, base: Task) -> Task:
     instructions = "将发型改为短发，肤色调亮一些"
-    print(f"\nCreateModelEdit  {model}  {instructions!r}")
-    return follow(client, client.create_model_edit(base.task_id, instructions, user_id="demo", model=model))
+    print(f"\nCreateModelEdit  {SUITME}  {instructions!r}")
+    return follow(client, client.create_model_edit(base.task_id, instructions, user_id="demo", model=SUITME))
+
+
+def _reference() -> bytes:
+    """Make another picture of the person: mirrored, in black and white."""
+    with Image.open(PHOTO) as photo:
+        return _png(ImageOps.mirror(photo.convert("L")))
 
 
 def _square() -> tuple[bytes, bytes]:
@@ -193,15 +236,26 @@ def _png(picture: Image.Image) -> bytes:
         return content.getvalue()
 
 
-def _print(tasks: Mapping[str, Task]) -> None:
-    print(f"\n{'page':<16} {'model':<24} {'state':<10} {'picture':<10} {'billing':<12} vendor task id")
-    for page, task in tasks.items():
-        image, attempt = task.images[0], task.attempts[-1]
-        state = Task.State.Name(task.state).removeprefix("STATE_")
-        billing = Task.Billing.Name(task.billing).removeprefix("BILLING_")
-        vendor_task_id = attempt.vendor_task_id or "(answers at once)"
-        size = f"{image.width}x{image.height}"
-        print(f"{page:<16} {task.model:<24} {state:<10} {size:<10} {billing:<12} {vendor_task_id}")
+def _print(done: Sequence[Done]) -> None:
+    row = "{:<5} {:<14} {:<24} {:<14} {:<10} {:<10} {:>8} {:>8}  {}".format
+    print()
+    print(row("page", "vendor", "model", "task", "state", "picture", "billing", "charges", "vendor task id"))
+    for each in done:
+        task, image = each.task, each.task.images[0]
+        print(
+            row(
+                each.page,
+                each.vendor,
+                task.model,
+                "edit" if each.is_edit else "default model",
+                Task.State.Name(task.state).removeprefix("STATE_"),
+                f"{image.width}x{image.height}",
+                Task.Billing.Name(task.billing).removeprefix("BILLING_"),
+                each.charges,
+                task.attempts[-1].vendor_task_id or "(answers at once)",
+            )
+        )
+    print(f"charges in all the vendors' ledgers: {sum(each.charges for each in done)}")
 
 
 def _free_port() -> int:
