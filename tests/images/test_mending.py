@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from base64 import b64encode
 
 import pytest
 from PIL import Image as Pillow
@@ -196,6 +197,16 @@ def test_an_animation_of_another_format_is_named() -> None:
         (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "an AVIF picture"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "an HEIC picture"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1miaf", "an HEIF picture"),
+        (b"\0\0\0\x18ftypmsf1\0\0\0\0msf1hevc", "an HEIF animation"),
+        (b"\0\0\0\x18ftypheix\0\0\0\0mif1heix", "an HEIC picture"),
+        (b"\0\0\0\x18ftypMiHE\0\0\0\0mif1heic", "an HEIC picture"),
+        (b"II*\0\x10\0\0\0CR\2\0", "a raw photograph"),
+        (b"RIFF\4\0\0\0AVI LIST", "a video"),
+        (JPEG[:40].decode("utf-8", "replace").encode(), "a picture that was read as text"),
+        (PNG[:40].decode("utf-8", "replace").encode(), "a picture that was read as text"),
+        (PNG.replace(b"\r\n", b"\n"), "a PNG picture that was sent as text"),
+        (b64encode(JPEG), "a picture in Base64"),
+        (b64encode(WEBP), "a picture in Base64"),
         (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "a video"),
         (b"\x1aE\xdf\xa3\x01\0\0\0", "a video"),
         (b"\xff\x0a\xfa\x7f", "a JPEG XL picture"),

@@ -10,6 +10,10 @@ _ISO_BRANDS = {
     b"avis": "an AVIF animation",
     b"heic": "an HEIC picture",
     b"heix": "an HEIC picture",
+    b"heim": "an HEIC picture",
+    b"heis": "an HEIC picture",
+    b"hevc": "an HEIC animation",
+    b"hevx": "an HEIC animation",
     b"heif": "an HEIF picture",
     b"mif1": "an HEIF picture",
     b"msf1": "an HEIF animation",
@@ -18,6 +22,7 @@ _ISO_BRANDS = {
 _SIGNATURES = (
     (rb"GIF8[79]a", "a GIF picture"),
     (rb"BM.{12}", "a BMP picture"),
+    (rb"II\*\x00.{4}CR|IIRO|IIRS|IIU\x00|FUJIFILMCCD-RAW", "a raw photograph"),
     (rb"II\*\x00|MM\x00\*", "a TIFF picture"),
     (rb"\xff\x0a|\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
     (rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),
@@ -25,7 +30,12 @@ _SIGNATURES = (
     (rb"8BPS", "a Photoshop file"),
     (rb"%PDF-", "a PDF document"),
     (rb"\x1f\x8b|\x28\xb5\x2f\xfd|PK\x03\x04", "a compressed file"),
-    (rb"\x1aE\xdf\xa3|....ftyp", "a video"),
+    (rb"\x1aE\xdf\xa3|....ftyp|RIFF....AVI ", "a video"),
+    (
+        rb"(\xef\xbf\xbd){3,4}..JFIF|(\xef\xbf\xbd){3,4}..Exif|\xef\xbf\xbdPNG",
+        "a picture that was read as text",
+    ),
+    (rb"\x89PNG(\n|\r\r)", "a PNG picture that was sent as text"),
 )
 _TEXTS = (
     (r"<\?xml[^>]*>\s*(<!--.*?-->\s*|<!doctype svg[^>]*>\s*)*<svg[\s>/]|<svg[\s>/]", "an SVG drawing"),
@@ -33,6 +43,7 @@ _TEXTS = (
     (r"<\?xml|<[a-z]", "an XML document"),
     (r"[{\[]", "JSON text"),
     (r"data:image/", "a data URL"),
+    (r"/9j/[A-Za-z0-9+/]|iVBORw0KG|UklGR", "a picture in Base64"),
 )
 
 _SAVED_AS = "save it as PNG or JPEG"
@@ -43,7 +54,8 @@ _ON_A_PHONE = (
 _ADVICE = {
     "an HEIC picture": _ON_A_PHONE,
     "an HEIF picture": _ON_A_PHONE,
-    "an HEIF animation": _ON_A_PHONE,
+    "an HEIC animation": "send one frame of it as PNG or JPEG",
+    "an HEIF animation": "send one frame of it as PNG or JPEG",
     "an AVIF picture": "convert it to PNG or JPEG",
     "an AVIF animation": "send one frame of it as PNG or JPEG",
     "a raw photograph": "develop it to JPEG",
@@ -58,6 +70,9 @@ _ADVICE = {
     "JSON text": "",
     "text": "",
     "a data URL": "send the bytes that it holds",
+    "a picture in Base64": "send the bytes that it holds",
+    "a picture that was read as text": "send the file's bytes as they are",
+    "a PNG picture that was sent as text": "send the file's bytes as they are",
 }
 
 
@@ -81,8 +96,8 @@ def _named_as_iso(head: bytes) -> str:
         return ""
     end = min(int.from_bytes(head[:4]), len(head))
     brands = (head[8:12], *(head[at : at + 4] for at in range(16, end, 4)))
-    telling = [brand for brand in (b"avif", b"heic") if brand in brands] or brands[:1]
-    return _ISO_BRANDS.get(telling[0], "")
+    telling = [brand for brand in (b"avif", b"heic", *brands) if brand in brands and brand in _ISO_BRANDS]
+    return _ISO_BRANDS[telling[0]] if telling else ""
 
 
 def _named_as_binary(head: bytes) -> str:

@@ -29,11 +29,13 @@ _JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # FF 00 is data, FF D
 _JPEG_WITHOUT_LENGTH = (b"\x01", b"\xd8", b"\xd9")
 JPEG_SCAN, JPEG_EOI = b"\xda", b"\xd9"
 JPEG_END = b"\xff" + JPEG_EOI
+_ACTL_BYTES = 8
 _PNG_END = b"\0\0\0\0IEND" + crc32(b"IEND").to_bytes(4)
 
 WEBP_PIXELS = (b"VP8 ", b"VP8L", b"ANMF")
 WEBP_KINDS = (*WEBP_PIXELS, b"VP8X", b"ICCP", b"ANIM", b"ALPH", b"EXIF", b"XMP ")
-_RIFF_UNKNOWN = (0, 0xFFFFFFFF)
+_RIFF_MOST = 0xFFFFFFF6
+"""More than that, as 0, stands for a size that the writer did not know."""
 _RIFF_MISTAKE_BYTES = 8
 """By how much writers mistake the size of a file: a byte of padding, or the header that does not count."""
 
@@ -66,8 +68,8 @@ def is_animated(name: str, data: Data) -> bool:
     match name:
         case "PNG":
             header = takewhile(lambda part: part.kind != b"IDAT", png_parts(data))
-            frames = (data[part.start + 8 : part.start + 12] for part in header if part.kind == b"acTL")
-            return int.from_bytes(next(frames, b"")) > 1
+            body = next((data[part.start + 8 : part.end - 4] for part in header if part.kind == b"acTL"), b"")
+            return len(body) >= _ACTL_BYTES and int.from_bytes(body[:4]) > 1
         case "WEBP":
             return sum(part.kind == b"ANMF" for part in webp_parts(data)) > 1
         case _:
@@ -136,11 +138,12 @@ def webp_parts(data: Data) -> list[Part]:
     count a byte of padding or their own header wrong. Then the chunks tell how far it goes.
     """
     said = int.from_bytes(data[4:8], "little")
-    is_cut = said not in _RIFF_UNKNOWN and 8 + said > len(data)
+    is_unknown = not 0 < said <= _RIFF_MOST
+    is_cut = not is_unknown and 8 + said > len(data)
     if is_cut and 8 + said > len(data) + _RIFF_MISTAKE_BYTES:
         return []
     parts = list(islice(_webp_parts(data, 8 + said), MAX_PARTS + 1))
-    if said in _RIFF_UNKNOWN or not _has_pixels(parts):
+    if is_unknown or not _has_pixels(parts):
         known = takewhile(lambda part: part.kind in WEBP_KINDS, _webp_parts(data, len(data)))
         parts = list(islice(known, MAX_PARTS + 1))
     if not parts or parts[-1].end <= len(data):

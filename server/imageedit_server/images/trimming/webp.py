@@ -1,8 +1,8 @@
 """WebPs with less around the same pixels, in a container that says how long it is."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence, Set
 
-from imageedit_server.images.orientation import exif_with, is_exif, orientation_in
+from imageedit_server.images.orientation import UPRIGHT, exif_with, is_exif, orientation_in
 from imageedit_server.images.structure import WEBP_HEADER_BYTES, Data, Part
 from imageedit_server.images.trimming.limits import short
 
@@ -30,8 +30,8 @@ def rewritten(data: Data, parts: Sequence[Part], kept: Sequence[Part]) -> Data:
         return data
     orientation = _orientation(data, parts)
     exif = b"" if orientation == _orientation(data, kept) else exif_with(orientation)
-    kinds = {part.kind for part in kept} | ({b"EXIF"} if exif else set())
-    pieces = [_told(data[part.start : part.end], kinds) for part in kept]
+    gone = {part.kind for part in parts}.difference(part.kind for part in kept)
+    pieces = [_told(data[part.start : part.end], gone - {b"EXIF"} if exif else gone) for part in kept]
     if exif:
         pieces.append(b"EXIF" + len(exif).to_bytes(4, "little") + exif)
     body = b"WEBP" + b"".join(piece + bytes(len(piece) % 2) for piece in pieces)
@@ -39,8 +39,11 @@ def rewritten(data: Data, parts: Sequence[Part], kept: Sequence[Part]) -> Data:
 
 
 def _orientation(data: Data, parts: Sequence[Part]) -> int:
-    exif = (data[part.start + 8 : part.end] for part in parts if part.kind == b"EXIF")
-    return orientation_in(next(exif, b""))
+    """Return what EXIF says, where the header tells of it: readers do not look at any other."""
+    header = next((data[part.start : part.end] for part in parts if part.kind == b"VP8X"), b"")
+    exif = next((data[part.start + 8 : part.end] for part in parts if part.kind == b"EXIF"), b"")
+    is_told = bool(header[_FLAGS_AT : _FLAGS_AT + 1]) and header[_FLAGS_AT] & _FLAGS[b"EXIF"]
+    return orientation_in(exif) if is_told else UPRIGHT
 
 
 def _is_tidy(data: Data, parts: Sequence[Part]) -> bool:
@@ -50,11 +53,11 @@ def _is_tidy(data: Data, parts: Sequence[Part]) -> bool:
     return starts == ends and 8 + int.from_bytes(data[4:8], "little") == len(data)
 
 
-def _told(chunk: bytes, kinds: Collection[bytes]) -> bytes:
-    """Return a chunk in which the header does not tell of EXIF or XMP that is not there."""
+def _told(chunk: bytes, gone: Set[bytes]) -> bytes:
+    """Return a chunk in which the header does not tell of EXIF or XMP that is ``gone``."""
     if not chunk.startswith(b"VP8X") or len(chunk) <= _FLAGS_AT:
         return chunk
     flags = chunk[_FLAGS_AT]
-    for kind, flag in _FLAGS.items():
-        flags = flags | flag if kind in kinds else flags & ~flag
+    for kind in gone & _FLAGS.keys():
+        flags &= ~_FLAGS[kind]
     return chunk[:_FLAGS_AT] + bytes([flags]) + chunk[_FLAGS_AT + 1 :]
