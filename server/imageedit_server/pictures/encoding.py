@@ -39,7 +39,7 @@ def encoded(
         return len(encode(step)) <= most
 
     best = 0 if fits(0) else bisect_left(range(len(steps) - 1), True, key=fits)
-    return encode(best), len(encode(0)) > max_bytes
+    return encode(best), best > 0 and len(encode(0)) > max_bytes
 
 
 def saved(image: Image.Image, form: str, *, profile: bytes = b"", **options: Any) -> bytes:

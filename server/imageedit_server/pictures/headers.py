@@ -32,7 +32,7 @@ def stored_mode(content: bytes, facts: Image) -> str:
 def _png_mode(content: bytes, *, keyed: bool) -> str:
     depth, color = png_header(content)
     mode = {1: "1", 16: "I;16"}.get(depth, "L") if color == 0 else _PNG_MODES.get(color, "")
-    return f"{mode}+tRNS" if keyed and mode in ("1", "L", "I;16", "RGB") else mode
+    return f"{mode}+tRNS" if keyed and not mode.endswith("A") else mode
 
 
 def _jpeg_mode(content: bytes) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image, ImageMath
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
-from imageedit_server.images.orientation import UPRIGHT, orientation_of, upright
+from imageedit_server.images.orientation import QUARTER_TURNS, UPRIGHT, orientation_of, upright
 from imageedit_server.images.stripping import webp_chunks
 from imageedit_server.pictures.headers import png_header
 
@@ -21,6 +21,8 @@ DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _DEEP_BITS = 16
 _GRAY_WITH_ALPHA = 4
 _MOST_IN_A_TABLE = 255
+_WHOLE, _HALF_THE_COLUMNS = 0, 1
+"""Pillow's numbers of subsampling."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +48,7 @@ def read(content: bytes) -> Source:
     """Read a PNG, JPEG or WebP. What Pillow raises for one that is broken is of many kinds."""
     with Image.open(BytesIO(content), formats=FORMATS) as stored:
         form = "JPEG" if isinstance(stored, JpegImageFile) else str(stored.format)
+        orientation = orientation_of(stored)
         depth, color = png_header(content) if form == "PNG" else (8, 0)
         source = Source(
             image=_meant(upright(stored), depth, color),
@@ -53,9 +56,9 @@ def read(content: bytes) -> Source:
             size_bytes=len(content),
             profile=stored.info.get("icc_profile") or b"",
             deep=depth == _DEEP_BITS,
-            turned=orientation_of(stored) != UPRIGHT,
+            turned=orientation != UPRIGHT,
             lossless=form == "PNG" or (form == "WEBP" and _is_lossless(content)),
-            jpeg=_encoding(stored) if isinstance(stored, JpegImageFile) else {},
+            jpeg=_encoding(stored, orientation) if isinstance(stored, JpegImageFile) else {},
         )
     source.image.info = {key: value for key, value in source.image.info.items() if key == "transparency"}
     return source
@@ -112,14 +115,22 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return gray
 
 
-def _encoding(image: JpegImageFile) -> dict[str, Any]:
-    """Return how a JPEG was encoded: its quantisation by component, its subsampling, whether in passes."""
+def _encoding(image: JpegImageFile, orientation: int) -> dict[str, Any]:
+    """Return how a JPEG was encoded: its quantisation by component, its subsampling, whether in passes.
+
+    A quarter turn turns them as well: what quantised the columns does the rows. Where chroma has half the
+    columns, it keeps them all, since Pillow cannot write half the rows.
+    """
     first, *others = [image.quantization[layer[3]] for layer in image.layer[:3]]
     tables = [first, *(others[:1] if others[1:] == others[:1] else others)]
     if max(map(max, tables)) > _MOST_IN_A_TABLE:
         return {}
+    sampling = _WHOLE if image.mode == "CMYK" else get_sampling(image)
+    if orientation in QUARTER_TURNS:
+        tables = [[value for column in range(8) for value in table[column::8]] for table in tables]
+        sampling = _WHOLE if sampling == _HALF_THE_COLUMNS else sampling
     return {
         "qtables": tables,
-        "subsampling": 0 if image.mode == "CMYK" else get_sampling(image),
+        "subsampling": sampling,
         "progressive": bool(image.info.get("progressive")),
     }

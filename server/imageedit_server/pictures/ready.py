@@ -131,7 +131,7 @@ def _shaped(source: Source, modes: Sequence[str]) -> tuple[Image.Image, bytes]:
     A profile stays where its kind of pixels does; else the colors are converted through it.
     """
     image = source.image
-    if image.mode in modes and ("transparency" not in image.info or image.mode == "P"):
+    if image.mode in modes and "transparency" not in image.info:
         return image, source.profile
     image = plain(image)
     mode = next(mode for mode in _WIDER[image.mode] if mode in modes)
