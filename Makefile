@@ -75,8 +75,9 @@ format: setup ## format the code and the protos, and fix what lint can fix
 	@$(BIN)/buf format -w
 
 .PHONY: generate
-generate: setup ## write the stubs in generated/ anew from protos/
+generate: setup ## write the stubs anew from protos/: generated/, and those of the clients whose toolchains are here
 	@$(BIN)/python -m tests.tools.generate_stubs
+	@$(BIN)/python -m tests.tools.generate_client_stubs
 
 # Not after setup: it must also mend a lock that setup cannot install.
 .PHONY: lock
@@ -86,4 +87,5 @@ lock: ## bring requirements.lock in line with pyproject.toml; newest of all with
 .PHONY: clean
 clean: ## remove what these targets made: venvs, caches, demo pictures, figures
 	@rm -rf .venv .venv-lock .venv-peers bench dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf clients/typescript/dist clients/typescript/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -77,7 +77,7 @@ class References:
         yield self._root / "Makefile"
         yield from (path for path in sorted(self._root.iterdir()) if path.suffix in SUFFIXES)
         for folder in FOLDERS:
-            yield from (path for path in sorted((self._root / folder).rglob("*")) if path.suffix in SUFFIXES)
+            yield from (path for path in sorted((self._root / folder).rglob("*")) if _is_ours(path))
 
     def problems_in(self, path: Path, text: str) -> Iterator[str]:
         """Yield the problems of one text at ``path``."""
@@ -133,3 +133,7 @@ class References:
 
     def _has_anchor(self, name: str, anchor: str | None) -> bool:
         return not anchor or anchor in self._pages.get(name, Page()).anchors
+
+
+def _is_ours(path: Path) -> bool:
+    return path.suffix in SUFFIXES and "node_modules" not in path.parts

@@ -23,6 +23,8 @@ CHECKS = {
     "proto lint": "buf lint",
     "proto breaking": "python -m tests.tools.check_breaking",
     "generated code": "python -m tests.tools.generate_stubs --check",
+    "go stubs": "python -m tests.tools.generate_client_stubs --check go",
+    "typescript stubs": "python -m tests.tools.generate_client_stubs --check typescript",
     "lock": "python -m tests.tools.check_lock",
 }
 
@@ -77,7 +79,7 @@ def report(outcome: Outcome) -> Outcome:
     skipped = outcome.passed and outcome.output.startswith("skipped")
     word = "ok" if outcome.passed else "FAILED"
     print(
-        f"check: {outcome.name:<14} {outcome.output if skipped else word} ({outcome.seconds:.1f} s)",
+        f"check: {outcome.name:<16} {outcome.output if skipped else word} ({outcome.seconds:.1f} s)",
         flush=True,
     )
     if not outcome.passed:
