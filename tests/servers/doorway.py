@@ -5,6 +5,7 @@ killed comes back on another one.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -12,9 +13,13 @@ from tests.vendors.serving import HOST, let_in
 
 
 class Doorway:
-    """Passes connections on to ``target`` (``HOST:PORT``); while there is none, hangs up."""
+    """Passes connections on to ``target`` (``HOST:PORT``); while there is none, hangs up.
 
-    def __init__(self) -> None:
+    With ``cut_bytes`` each connection ends when so many bytes have come back through it.
+    """
+
+    def __init__(self, cut_bytes: int | None = None) -> None:
+        self._cut_bytes = cut_bytes
         self.url = ""
         self.target = ""
         self.passed = 0
@@ -52,7 +57,7 @@ class Doorway:
 
         there = asyncio.create_task(_copy(reader, inner_writer, passes))
         try:
-            await _copy(inner_reader, writer, passes)
+            await _copy(inner_reader, writer, passes, self._cut_bytes)
         finally:
             there.cancel()
             inner_writer.transport.abort()
@@ -63,18 +68,23 @@ class Doorway:
 
 
 async def _copy(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: Callable[[], bool]
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    passes: Callable[[], bool],
+    cut_bytes: int | None = None,
 ) -> None:
-    while data := await reader.read(65536):
+    left = math.inf if cut_bytes is None else cut_bytes
+    while left > 0 and (data := await reader.read(int(min(65536, left)))):
+        left -= len(data)
         if passes():
             writer.write(data)
             await writer.drain()
 
 
 @asynccontextmanager
-async def doorway() -> AsyncIterator[Doorway]:
+async def doorway(cut_bytes: int | None = None) -> AsyncIterator[Doorway]:
     """Open a doorway on a free port."""
-    found = Doorway()
+    found = Doorway(cut_bytes)
     callers: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
