@@ -12,7 +12,7 @@ from PIL import Image, ImageMath
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from imageedit_server.images.orientation import QUARTER_TURNS, UPRIGHT, orientation_of, upright
-from imageedit_server.images.stripping import webp_chunks
+from imageedit_server.images.structure import webp_parts
 from imageedit_server.pictures.headers import png_header
 
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -100,7 +100,7 @@ def _meant(image: Image.Image, depth: int, color: int) -> Image.Image:
 
 
 def _is_lossless(webp: bytes) -> bool:
-    return any(kind == b"VP8L" for kind, _ in webp_chunks(webp))
+    return any(part.kind == b"VP8L" for part in webp_parts(webp))
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
