@@ -5,17 +5,16 @@ Runs in a worker process, as all of this room that looks at pixels.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import Any
 
 from PIL import Image, ImageMath
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
+from imageedit_server.images.decoding import opened
 from imageedit_server.images.orientation import QUARTER_TURNS, UPRIGHT, orientation_of, upright
 from imageedit_server.images.structure import webp_parts
 from imageedit_server.pictures.headers import png_header
 
-FORMATS = ("PNG", "JPEG", "WEBP")
 DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 _DEEP_BITS = 16
@@ -46,7 +45,7 @@ class Source:
 
 def read(content: bytes) -> Source:
     """Read a PNG, JPEG or WebP. What Pillow raises for one that is broken is of many kinds."""
-    with Image.open(BytesIO(content), formats=FORMATS) as stored:
+    with opened(content) as stored:
         form = "JPEG" if isinstance(stored, JpegImageFile) else str(stored.format)
         orientation = orientation_of(stored)
         depth, color = png_header(content) if form == "PNG" else (8, 0)
