@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 
 from imageedit_server.core.failure import Failure
-from imageedit_server.images.inspection import InspectionFailed, inspect
+from imageedit_server.images.inspection import InspectionFailed
+from imageedit_server.images.mending import make_good
 from imageedit_server.outbound.addresses import refuse_url
 from imageedit_server.outbound.answers import Answer, Ended
 from imageedit_server.outbound.client import BadBody, OutboundError, Reply, read_json
@@ -303,7 +304,7 @@ async def _pictures() -> AsyncIterator[Attack]:
         async def attack(data: bytes) -> None:
             path.write_bytes(data)
             try:
-                found = inspect(path, max_pixels=MAX_PIXELS)
+                found = make_good(path, max_pixels=MAX_PIXELS).inspection
             except InspectionFailed:
                 return
             assert 1 <= found.width * found.height <= MAX_PIXELS

@@ -69,6 +69,7 @@ MENDED: dict[str, tuple[bytes, bytes]] = {
     "an animated PNG": (encoded(photo(), "PNG", save_all=True, append_images=[photo().rotate(180)]), PNG),
     "a phone's JPEG": (phone(MEDALLION), JPEG),
     "three pictures in one": (phone(MEDALLION, MEDALLION), JPEG),
+    "a broken EXIF in a JPEG": (JPEG[:2] + b"\xff\xe1\0\x09Exif\0\0?" + JPEG[2:], JPEG),
     "a broken EXIF in a WebP": (encoded(photo(), "WEBP", lossless=True, exif=b"Exif\0\0garbage"), WEBP),
 }
 
@@ -143,7 +144,7 @@ def test_nothing_is_made_up_for_pixels_that_are_missing(name: str) -> None:
 
 
 def test_what_the_decoder_reads_over_stays() -> None:
-    came = JPEG[:2] + b"\xff\xe1\0\x09Exif\0\0?" + JPEG[2:]
+    came = JPEG[:2] + b"\xff\xe1\0\x20http://ns.adobe.com/xap/1.0/\0?" + JPEG[2:]
     mended = good(came)
     assert mended.content == b""
     assert pixels(came) == pixels(JPEG)

@@ -65,6 +65,8 @@ JPEGS = {
     "much XMP": jpeg(*[segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(60_000))] * 50),
     "turned, with much EXIF": jpeg(EXIF, *[segment(0xE1, b"Exif\0\0" + bytes(60_000))] * 50),
     "EXIF that is none": jpeg(segment(0xE1, b"Exif\0\0garbage")),
+    "EXIF of nothing": jpeg(segment(0xE1, b"Exif\0\0")),
+    "EXIF without a directory": jpeg(segment(0xE1, b"Exif\0\0MM\0*\0\0\xff\xff")),
     "turned, and Photoshop cut short": jpeg(EXIF, segment(0xED, b"Photoshop 3.0\x008BIM\4\4")),
     "comment with markers": jpeg(segment(0xFE, b"\xff\xd9" * 100)),
     "profile cut short": jpeg(segment(0xE2, b"ICC_PROFILE\0")),
@@ -199,3 +201,4 @@ def test_an_ordinary_file_is_taken(name: str, came: bytes, plain: bytes) -> None
     assert good(content) == Mended(inspection=mended.inspection)
     with Image.open(io.BytesIO(content), formats=["PNG", "JPEG", "WEBP"]) as image:
         assert image.format != "MPO"
+        assert image.getexif().get(0x0112, 1) == (6 if name.startswith("turned") else 1)

@@ -69,6 +69,7 @@ _ADVICE = {
     "an XML document": "",
     "JSON text": "",
     "text": "",
+    "white space": "",
     "a data URL": "send the bytes that it holds",
     "a picture in Base64": "send the bytes that it holds",
     "a picture that was read as text": "send the file's bytes as they are",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from imageedit_server.images.orientation import exif_with, orientation_in
+from imageedit_server.images.orientation import exif_with, is_exif, orientation_in
 from imageedit_server.images.structure import Data, Part, end_of
 from imageedit_server.images.trimming.limits import MIB, short
 
@@ -13,9 +13,12 @@ _EXIF, _INDEX = (b"\xe1", b"Exif\0"), (b"\xe2", b"MPF\0")
 
 
 def trimmed(data: Data, parts: Sequence[Part]) -> list[Part]:
-    """Return the segments without the index of further pictures, and without EXIF that is too long."""
+    """Return the segments without the index of further pictures, and EXIF that is too long or unreadable."""
     exif = [part for part in parts if _is(data, part, _EXIF)]
-    left_out = set(exif).difference(short(data, exif, lambda _, part: part.end - part.start))
+    readable = (
+        exif if exif and is_exif(data[exif[0].start + 4 : exif[0].end]) else []
+    )  # the rest goes on with it
+    left_out = set(exif).difference(short(data, readable, lambda _, part: part.end - part.start))
     return [part for part in parts if part not in left_out and not _is(data, part, _INDEX)]
 
 
