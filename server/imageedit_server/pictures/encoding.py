@@ -38,8 +38,9 @@ def encoded(
     def fits(step: int) -> bool:
         return len(encode(step)) <= most
 
-    best = 0 if fits(0) else bisect_left(range(len(steps) - 1), True, key=fits)
-    return encode(best), best > 0 and len(encode(0)) > max_bytes
+    is_found_at_once = most == max_bytes and fits(0)
+    best = 0 if is_found_at_once else bisect_left(range(len(steps) - 1), True, key=fits)
+    return encode(best), best > 0 and len(encode(best - 1)) > max_bytes
 
 
 def saved(image: Image.Image, form: str, *, profile: bytes = b"", **options: Any) -> bytes:
