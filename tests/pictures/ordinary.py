@@ -145,6 +145,7 @@ def _photos(size: Size) -> Iterator[Photo]:
         photo = whole.convert("RGB").crop((60, 60, 60 + 6 * size[0], 60 + 6 * size[1])).resize(size)
     photo = photo.filter(ImageFilter.GaussianBlur(0.6))  # as sharp as a large photo is within so few pixels
     yield from _turned(photo)
+    yield from _phones(photo)
     yield from _cameras(photo)
     yield from _editors(photo)
     yield from _grays(photo)
@@ -157,6 +158,24 @@ def _turned(photo: Image.Image) -> Iterator[Photo]:
     for orientation in range(10):
         content = encoded(photo, "JPEG", quality=90, exif=exif(orientation))
         yield Photo(name=f"JPEG, orientation {orientation}", content=content, orientation=orientation)
+
+
+def _phones(photo: Image.Image) -> Iterator[Photo]:
+    """Containers with more in them than a picture, of which one is shown."""
+    gain_map = photo.convert("L").reduce(4)
+    others = {"save_all": True, "append_images": [gain_map, gain_map.convert("RGB")]}
+    for orientation in (1, 6):
+        plain = encoded(photo, "JPEG", quality=90)
+        content = encoded(photo, "MPO", quality=90, exif=exif(orientation), **others)
+        name = f"JPEG with a gain map and a preview, orientation {orientation}"
+        yield Photo(name=name, content=content, plain=plain, orientation=orientation)
+    still = encoded(photo, "JPEG", quality=90, exif=exif(8))
+    motion = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 20
+    yield Photo(name="JPEG with a film behind it, turned", content=still + motion, orientation=8)
+    depth = encoded(photo, "PNG", exif=exif(6)) + b"depth" * 100
+    yield Photo(name="PNG with bytes behind it, turned", content=depth, orientation=6)
+    padded = encoded(photo, "WEBP", lossless=True, exif=exif(3)) + bytes(100)
+    yield Photo(name="WebP with bytes behind it, turned", content=padded, orientation=3)
 
 
 def _cameras(photo: Image.Image) -> Iterator[Photo]:
@@ -256,3 +275,19 @@ def _broken(photo: Image.Image) -> Iterator[Photo]:
     cut = PROPHOTO[:200]
     content = encoded(photo, "PNG", icc_profile=cut, exif=exif(3))
     yield Photo(name="PNG with a profile cut short, turned", content=content, plain=plain, orientation=3)
+    long_text = chunk(b"tEXt", b"workflow\0" + b"{}" * 700_000)
+    zipped = chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"history " * 200_000))
+    turned = chunk(b"eXIf", exif(6)[6:])
+    content = plain[:33] + long_text + zipped + turned + plain[33:]
+    yield Photo(name="PNG with long texts, turned", content=content, plain=plain, orientation=6)
+    large = PROPHOTO + bytes(1_600_000)
+    content = encoded(within(photo, PROPHOTO), "PNG")
+    content = content[:33] + profile_chunk(large) + turned + content[33:]
+    plain = encoded(within(photo, PROPHOTO), "PNG", icc_profile=PROPHOTO)
+    yield Photo(name="PNG with a profile of 1.6 MB, turned", content=content, plain=plain, orientation=6)
+    plain = encoded(photo, "JPEG", quality=90)
+    cut_short = exif(6)[:-4].replace(b"\0\1\x01\x12", b"\0\2\x01\x12", 1) + b"\xff" * 7
+    content = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(cut_short) + 2) + cut_short + plain[2:]
+    yield Photo(
+        name="JPEG with EXIF that breaks off behind the tag", content=content, plain=plain, orientation=6
+    )

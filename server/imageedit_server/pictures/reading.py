@@ -3,6 +3,7 @@
 Runs in a worker process, as all of this room that looks at pixels.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,7 +46,7 @@ class Source:
 
 def read(content: bytes) -> Source:
     """Read a PNG, JPEG or WebP. What Pillow raises for one that is broken is of many kinds."""
-    with opened(content) as stored:
+    with warnings.catch_warnings(action="ignore"), opened(content) as stored:  # they are about metadata
         form = "JPEG" if isinstance(stored, JpegImageFile) else str(stored.format)
         orientation = orientation_of(stored)
         depth, color = png_header(content) if form == "PNG" else (8, 0)
