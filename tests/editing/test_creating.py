@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select
 
-from imageedit_server.core.errors import Code, Reason, Refusal
+from imageedit_server.core.errors import Code, Reason, Refusal, invalid
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions, SeedreamOptions
-from imageedit_server.core.request import Content, Draft, ImageRef, Kind, TaskOutput, Url
+from imageedit_server.core.request import Content, Draft, ImageRef, Kind, Request, TaskOutput, Url
 from imageedit_server.core.task import State, Task
-from imageedit_server.providers.base import Accepted, InProgress, Job, Report
+from imageedit_server.providers.base import Accepted, Adapter, InProgress, Job, Report
 from imageedit_server.store.tables import EVENT, IDEMPOTENCY, IMAGE, TASK
 from tests.engine.house import INPUT, RESULT_ID, TENANT, House, Vendor, picture
 
@@ -168,6 +168,24 @@ async def test_validating_only_stores_nothing(idle: House) -> None:
     assert (await refusal(idle, draft(validate_only=True, model="x"))).reason is Reason.UNKNOWN_MODEL
     mistyped = await refusal(idle, draft(validate_only=True, model="plain/mm"))
     assert "(did you mean plain/m?)" in mistyped.message
+
+
+async def test_validating_asks_the_provider_what_it_knows_already(
+    idle: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its warnings are the answer's, its refusal the call's; a task that is created is not judged so."""
+
+    def foresee(_adapter: Any, request: Request, _model: Any) -> tuple[str, ...]:
+        if request.prompt == "gibberish":
+            raise invalid("prompt", "says nothing", Reason.INSTRUCTION_NOT_UNDERSTOOD)
+        return ("A clause would be left out.",)
+
+    monkeypatch.setattr(Adapter, "foresee", foresee)
+    validated = await create(idle, draft(validate_only=True))
+    assert validated.status.warnings[-1] == "A clause would be left out."
+    refused = await refusal(idle, draft(validate_only=True, prompt="gibberish"))
+    assert (refused.reason, refused.violations[0].field) == (Reason.INSTRUCTION_NOT_UNDERSTOOD, "prompt")
+    assert (await create(idle, draft(prompt="gibberish"))).task_id
 
 
 # Idempotency

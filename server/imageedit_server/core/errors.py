@@ -55,6 +55,8 @@ class Reason(Enum):
     """The picture has more bytes or pixels than the server or the model takes. Make it smaller."""
     URL_REFUSED = Code.INVALID_ARGUMENT
     """The URL could lead where the server must not go (P17). Use a public https URL, or an upload."""
+    INSTRUCTION_NOT_UNDERSTOOD = Code.INVALID_ARGUMENT
+    """``validate_only``: nothing of the prompt would be done. Say it in the words that the message lists."""
     MALFORMED_REQUEST = Code.INVALID_ARGUMENT
     """The message cannot be parsed, or a stream's messages are in the wrong order. Mend the caller."""
     TASK_NOT_FOUND = Code.NOT_FOUND

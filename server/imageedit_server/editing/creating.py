@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
+from imageedit_server.core import transitions
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Reason, Refusal, Violation, image_not_found, invalid, refuse_fields
 from imageedit_server.core.fields import check_fields
@@ -116,7 +117,7 @@ class Creating:
                 _refuse(offer.provider.adapter.check(request, offer.model))
             new = self._new_task(tenant, draft, request, offer, body_sha256)
             if draft.validate_only:
-                return _unstored(new)
+                return _unstored(_foreseen(new, offer))
             images = [pending.image for pending in inline]
             if images and self._quota != NO_QUOTA:  # before there are files that nobody may have
                 await self._database.look_up(check_task, tenant, self._quota, images)
@@ -260,6 +261,12 @@ def _vendor_task_id(base: Task, offer: Offer) -> str:
         Reason.BASE_MODEL_ELSEWHERE,
         f"{offer.model.name} edits only default models that {offer.provider.name} made; create one there.",
     )
+
+
+def _foreseen(new: NewTask, offer: Offer | None) -> NewTask:
+    """Add the warnings that the provider knows already. Raises a ``Refusal`` for a task that would fail."""
+    warnings = offer.provider.adapter.foresee(new.request, offer.model) if offer else ()
+    return replace(new, status=transitions.warn(new.status, tuple(warnings)))
 
 
 def _unstored(new: NewTask) -> Task:

@@ -1,6 +1,7 @@
 """The seam between the engine and the vendors. Everything an adapter must do stands on this page.
 
-The engine calls, in this order: ``check`` when a task is created, then per attempt ``prepare`` (before the
+The engine calls, in this order: ``check`` when a task is created (and ``foresee`` in place of all that
+follows, where it is only validated), then per attempt ``prepare`` (before the
 intent to pay is durable), ``paid_call``, whose call the engine makes, once; ``understand`` of what came, and
 ``poll`` until the vendor is done. An adapter that made its paid call itself could forget to keep the answer;
 one that only describes it cannot. Those that never bill have ``submit`` in place of the two. ``understand``
@@ -302,6 +303,14 @@ class Adapter(ABC):
         """Return what else breaks this vendor's rules, beyond the model's limits. Must not call anyone.
 
         The images of ``request`` that are not URLs carry their facts; those of URLs are not known yet.
+        """
+        return ()
+
+    def foresee(self, request: Request, model: Model) -> Sequence[str]:
+        """Return the warnings that a task of ``request`` would have, as far as its words alone tell.
+
+        For ``validate_only``, when all checks have passed. Must be pure: it is called on the loop. Raises a
+        ``Refusal`` for what would certainly fail the task.
         """
         return ()
 

@@ -63,7 +63,7 @@ def told(reading: Reading) -> list[str]:
 
 def _told(step: Step) -> str:
     words = [step.operation.value.lower()]
-    if step.operation.value not in ("FLIP", "ROTATE", "CROP", "FILL", "ERASE"):
+    if step.operation.value not in ("FLIP", "ROTATE", "CROP", "SCALE", "FILL", "ERASE"):
         words.append(f"{step.amount:+.2f}")
     if step.color:
         words.append("#" + bytes(step.color).hex())

@@ -1,5 +1,6 @@
 """``local/basic`` as the engine sees it: prepare, submit, and what is refused where."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,35 @@ async def test_nothing_understood_fails_before_anything_is_submitted(prompt, siz
     assert caught.value.failure.reason is FailureReason.INSTRUCTION_NOT_UNDERSTOOD
     assert "brightness" in caught.value.failure.message
     assert "erase" in caught.value.failure.message
+
+
+def _request(prompt: str, *, masked: bool = False) -> Request:
+    mask = Input(url="https://pictures.example/mask.png") if masked else None
+    return Request(kind=Kind.EDIT_IMAGE, prompt=prompt, images=(Input(),), mask=mask)
+
+
+def test_validating_names_the_clauses_that_would_be_left_out():
+    """The prompt is read without a picture: ``validate_only`` costs nothing, and says what a task would."""
+    adapter = _adapter()
+    warnings = adapter.foresee(_request("put a hat on her and make it brighter"), adapter.models[0])
+    assert warnings == ('The clause "put a hat on her" was not applied: local/basic cannot do that.',)
+    assert adapter.foresee(_request("remove the logo", masked=True), adapter.models[0]) == ()
+    assert adapter.foresee(_request("don't blur it"), adapter.models[0]) == (
+        "The instructions ask for no change, so the picture is as it was.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [(Kind.EDIT_IMAGE, "prompt"), (Kind.MODEL_EDIT, "edit_instructions")]
+)
+@pytest.mark.parametrize("prompt", ["put a hat on her", "remove the logo", "ярче"])
+def test_validating_refuses_what_would_fail(kind, field, prompt):
+    """With the field that the prompt is called in the request."""
+    adapter = _adapter()
+    with pytest.raises(Refusal, match="local/basic can do, in English and Chinese: brightness") as caught:
+        adapter.foresee(replace(_request(prompt), kind=kind), adapter.models[0])
+    assert caught.value.reason is Reason.INSTRUCTION_NOT_UNDERSTOOD
+    assert [violation.field for violation in caught.value.violations] == [field]
 
 
 async def test_the_failure_names_the_clause_and_its_reason():

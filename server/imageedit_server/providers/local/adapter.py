@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from imageedit_server.core.charge import FREE, Charge
-from imageedit_server.core.errors import FailureReason
+from imageedit_server.core.errors import FailureReason, Reason, invalid
 from imageedit_server.core.model import MaskUse, Model
-from imageedit_server.core.request import Kind
+from imageedit_server.core.request import PROMPT_FIELDS, Kind, Request
 from imageedit_server.core.sizes import ANY_PIXELS, ANY_RATIO, AUTO
 from imageedit_server.providers.base import (
     Adapter,
@@ -34,7 +34,7 @@ MIB = 1024 * 1024
 
 ABILITIES = (
     "brightness, contrast, saturation, warmth, black and white, sepia, fade, invert, tint with a color, "
-    "vignette, blur, sharpen, flip, rotate, crop; the same for skin, shadows or highlights alone; "
+    "vignette, blur, sharpen, flip, rotate, crop, resize; the same for skin, shadows or highlights alone; "
     "inside a mask also fill and erase"
 )
 NO_CHANGE = "The instructions ask for no change, so the picture is as it was."
@@ -63,19 +63,24 @@ class LocalAdapter(Adapter):
             )
         ]
 
+    def foresee(self, request: Request, model: Model) -> tuple[str, ...]:
+        """Name the clauses that would be left out. Raises a ``Refusal`` when all of them would be."""
+        reading = understand(request.prompt, masked=request.mask is not None)
+        if _is_empty(reading):
+            why = f"would not be understood: {_nothing(reading, model)}"
+            raise invalid(PROMPT_FIELDS[request.kind], why, Reason.INSTRUCTION_NOT_UNDERSTOOD)
+        return _warnings(reading, model)
+
     async def prepare(self, job: Job) -> Prepared:
         """Understand the instructions. Raises ``PrepareError`` when nothing of them can be done."""
         image, mask = job.images[0], job.mask
         if mask and (mask.image.width, mask.image.height) != (image.image.width, image.image.height):
             raise PrepareError(FailureReason.INVALID_FIELD, _sizes_differ(job))
         reading = understand(job.request.prompt, masked=mask is not None)
-        warnings = reading.warnings(job.model.name)
-        if not reading.steps and not reading.content:
+        if _is_empty(reading):
             raise PrepareError(FailureReason.INSTRUCTION_NOT_UNDERSTOOD, _nothing(reading, job.model))
-        if not reading.steps:
-            warnings = (*warnings, NO_CHANGE)
         plan = Plan(steps=reading.steps, size=job.size)
-        return Prepared(payload=_Edit(image, mask, plan), warnings=warnings)
+        return Prepared(payload=_Edit(image, mask, plan), warnings=_warnings(reading, job.model))
 
     async def submit(self, prepared: Prepared, report: Report) -> Finished:
         """Edit the picture. Done again, it gives the same bytes."""
@@ -123,6 +128,15 @@ def _sizes_differ(job: Job) -> str:
     return (
         f"mask is {mask.width}x{mask.height}, but must be as large as the image: {image.width}x{image.height}"
     )
+
+
+def _is_empty(reading: Reading) -> bool:
+    return not reading.steps and not reading.content
+
+
+def _warnings(reading: Reading, model: Model) -> tuple[str, ...]:
+    unchanged = () if reading.steps else (NO_CHANGE,)
+    return (*reading.warnings(model.name), *unchanged)
 
 
 def _nothing(reading: Reading, model: Model) -> str:

@@ -12,6 +12,9 @@ from imageedit_server.providers.local.plan import Edited, Operation, Originals, 
 Change = Callable[[Picture, Step], Picture]
 
 NO_SKIN = 'No skin was found for the clause "{clause}", so it was applied to the whole picture.'
+TOO_LARGE = (
+    'The clause "{clause}" asks for more pixels than a result may have, so it was made {width}x{height}.'
+)
 FEWER_BITS = "The picture has 16 bits for each channel; the result has 8."
 
 
@@ -36,6 +39,8 @@ def edit(originals: Originals, plan: Plan) -> Edited:
 def _stepped(picture: Picture, step: Step, mask: Image.Image | None, warnings: list[str]) -> Picture:
     if step.operation is Operation.ERASE and mask:
         return picture.with_flattened(inpaint.heal(picture.flattened(), mask))
+    if step.operation is Operation.SCALE:
+        return _scaled(picture, step, warnings)
     changed = _CHANGES[step.operation](picture, step)
     if step.region is None:
         return changed
@@ -44,6 +49,14 @@ def _stepped(picture: Picture, step: Step, mask: Image.Image | None, warnings: l
         warnings.append(NO_SKIN.format(clause=step.clause))
         return changed
     return _masked(picture, changed, where)
+
+
+def _scaled(picture: Picture, step: Step, warnings: list[str]) -> Picture:
+    scaled, whole = geometry.scale(picture, step.size)
+    if not whole:
+        width, height = scaled.size
+        warnings.append(TOO_LARGE.format(clause=step.clause, width=width, height=height))
+    return scaled
 
 
 def _masked(before: Picture, after: Picture, where: Image.Image) -> Picture:
@@ -115,4 +128,4 @@ _CHANGES: dict[Operation, Change] = {
     Operation.ROTATE: lambda picture, step: geometry.rotate(picture, step.degrees),
     Operation.CROP: lambda picture, step: geometry.fit(picture, step.size),
 }
-"""Every operation but ERASE, which needs the mask."""
+"""Every operation but ERASE, which needs the mask, and SCALE, which may fall short."""

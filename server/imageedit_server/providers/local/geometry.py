@@ -50,6 +50,26 @@ def fit(picture: Picture, size: str) -> Picture:
     return picture.with_flattened(whole.resize(target, Image.Resampling.LANCZOS, box, reducing_gap=3.0))
 
 
+def scale(picture: Picture, size: str) -> tuple[Picture, bool]:
+    """Scale to a percentage (``50%``), a width (``1024x``) or a height (``x768``); the shape stays.
+
+    Returns whether it is as large as asked: no result is larger than results may be.
+    """
+    width, height = picture.size
+    factor = _factor(size, width, height)
+    share = min(factor, MAX_SIDE / max(width, height), sqrt(MAX_PIXELS / (width * height)))
+    rounded = round if share == factor else int  # rounding up could pass the limit
+    target = (max(1, rounded(width * share)), max(1, rounded(height * share)))
+    whole = picture.flattened().resize(target, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return picture.with_flattened(whole), share == factor
+
+
+def _factor(size: str, width: int, height: int) -> float:
+    if size.endswith("%"):
+        return float(size[:-1]) / 100
+    return int(size[1:]) / height if size.startswith("x") else int(size[:-1]) / width
+
+
 def _centred(size: tuple[int, int], shape: Shape) -> tuple[float, float, float, float]:
     """Return the largest centred box of this shape: in whole pixels for a ratio."""
     width, height = size

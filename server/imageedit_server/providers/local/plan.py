@@ -28,9 +28,10 @@ class Operation(StrEnum):
     FLIP = "FLIP"
     ROTATE = "ROTATE"
     CROP = "CROP"
+    SCALE = "SCALE"
 
 
-GEOMETRY = frozenset({Operation.FLIP, Operation.ROTATE, Operation.CROP})
+GEOMETRY = frozenset({Operation.FLIP, Operation.ROTATE, Operation.CROP, Operation.SCALE})
 """What moves pixels. Impossible with a mask, outside of which every pixel stays."""
 
 INSIDE_A_MASK = frozenset({Operation.FILL, Operation.ERASE})
@@ -57,7 +58,8 @@ class Step:
     """One operation with its strength.
 
     ``amount`` is a share of 1. What can go both ways (brightness, contrast, saturation, warmth) goes from -1
-    to 2, the rest from 0 to 1. ``degrees`` turn clockwise. ``size`` is a core size, ``4:3`` or ``800x600``.
+    to 2, the rest from 0 to 1. ``degrees`` turn clockwise. ``size`` is a core size, ``4:3`` or
+    ``800x600``, for CROP, and ``50%``, ``1024x`` (wide) or ``x768`` (high) for SCALE.
     ``region`` is None for the whole picture. ``clause`` is what the caller wrote.
     """
 

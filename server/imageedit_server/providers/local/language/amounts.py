@@ -1,7 +1,7 @@
 """How much: the strength of an operation from the words and numbers of its clause."""
 
 from imageedit_server.providers.local.language.clauses import Clause
-from imageedit_server.providers.local.language.words import Kind, Meaning
+from imageedit_server.providers.local.language.words import Kind
 from imageedit_server.providers.local.plan import Operation
 
 _USUAL: dict[Operation, float] = {
@@ -10,56 +10,54 @@ _USUAL: dict[Operation, float] = {
     Operation.SATURATION: 0.35,
     Operation.WARMTH: 0.35,
     Operation.FADE: 0.6,
-    Operation.GRAYSCALE: 1.0,
-    Operation.SEPIA: 1.0,
-    Operation.INVERT: 1.0,
     Operation.TINT: 0.5,
     Operation.VIGNETTE: 0.5,
     Operation.BLUR: 0.3,
     Operation.SHARPEN: 0.5,
-    Operation.FILL: 1.0,
-    Operation.ERASE: 1.0,
 }
-"""The amount where none is said."""
+"""The amount where none is said; 1 for the others."""
 
 _WHOLE = frozenset({Operation.GRAYSCALE, Operation.SEPIA, Operation.INVERT})
 """What is either done or not: only a weakening word changes it."""
 
 _MOST = {Operation.BRIGHTNESS: 2.0, Operation.CONTRAST: 2.0, Operation.SATURATION: 2.0}
+_MOST_FACTOR = 10
 
 
 def amount_of(operation: Operation, clause: Clause) -> float:
     """Return the size of the change, without its direction: above 0, at most 1, or 2 for the tones."""
     most = _MOST.get(operation, 1.0)
-    said = clause.measure
-    if said is not None and not _is_list_number(said, clause):
-        share = said.number if said.kind is Kind.PERCENT else said.number / 100
+    share = _share(clause)
+    if share is not None:
         return max(0.01, min(most, share))
-    direction = clause.found.get(Kind.DIRECTION)
-    if direction and direction.number:
-        return min(most, direction.number)
     usual = _USUAL.get(operation, 1.0)
-    factor = _factor(clause.strengths)
+    factor = _factor(
+        [meaning.number for meaning in clause.meanings(Kind.STRENGTH, Kind.STATE) if meaning.number]
+    )
     return usual * min(factor, 1.0) if operation in _WHOLE else min(most, usual * factor)
 
 
-def level_of(clause: Clause) -> float:
-    """Return the change up or down to a level: -0.2 for ``contrast to 80%``; 0 where no level is said."""
-    said, operation = clause.measure, clause.operation
-    if said is None or operation is None or operation.kind is not Kind.QUALITY or said.sign < 0:
-        return 0.0
-    share = said.number if said.kind is Kind.PERCENT else said.number / 100
-    direction = clause.found.get(Kind.DIRECTION)
-    if not (clause.has(Kind.LEVEL) or (share > 1 and not clause.has(Kind.DIRECTION, Kind.ADD, Kind.REMOVE))):
-        return 0.0
-    change = max(-1.0, min(_MOST.get(operation.operation, 1.0) if operation.operation else 1.0, share - 1))
-    return change if direction is None or change * direction.sign > 0 else 0.0
+def level_of(operation: Operation, factor: float) -> float:
+    """Return the change that multiplies a quality: -0.2 for 0.8."""
+    return max(-1.0, min(_MOST.get(operation, 1.0), factor - 1))
 
 
-def _is_list_number(said: Meaning, clause: Clause) -> bool:
-    """Whether a number only counts the clauses: ``1. brighter 2. warmer``."""
-    names = clause.operation is not None and clause.operation.kind is Kind.QUALITY
-    return said.kind is Kind.NUMBER and said.number < 10 and not names
+def factor_of(clause: Clause) -> float | None:
+    """Return the level that a number without a unit says; None where it could be points too."""
+    (said,) = clause.meanings(Kind.NUMBER)
+    return said.number if said.number < _MOST_FACTOR else None
+
+
+def _share(clause: Clause) -> float | None:
+    """Return the change that is said in numbers, as a share of 1."""
+    for said in clause.meanings(Kind.PERCENT, Kind.SIGNED):
+        return said.number
+    for said in clause.meanings(Kind.TIMES):
+        return abs(said.number - 1) or 1.0
+    for said in clause.meanings(Kind.UP, Kind.DOWN):
+        if said.number:
+            return said.number
+    return None
 
 
 def _factor(strengths: list[float]) -> float:

@@ -1,30 +1,42 @@
 """Instructions in English and Chinese to steps: what each clause asks for, and what cannot be done.
 
 ``understand`` is pure and linear in the length of the prompt. The words are data in ``english``, ``chinese``
-and ``colors``; ``lexer`` finds them, ``clauses`` divides them, ``clause_steps`` knows what one clause asks
-for, and here it is decided what of that can be done to this picture.
+and ``colors``; ``lexer`` finds them, ``clauses`` divides them, ``grammar`` knows what one clause asks for and
+``limits`` what it forbids, and here it is decided what of that can be done to this picture. A clause is
+carried out only if every word of it is accounted for (DESIGN §7).
 """
 
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import NamedTuple
 
 from imageedit_server.providers.local.language import lexer
-from imageedit_server.providers.local.language.clause_steps import step_of
 from imageedit_server.providers.local.language.clauses import Clause, divide
-from imageedit_server.providers.local.language.lists import hand_on
+from imageedit_server.providers.local.language.context import (
+    CANNOT,
+    completed,
+    continued,
+    impossible,
+    inherited,
+    is_bound,
+    leans,
+    merged,
+    way,
+)
+from imageedit_server.providers.local.language.grammar import parse
+from imageedit_server.providers.local.language.limits import Limit, continues, limit_of
+from imageedit_server.providers.local.language.patterns import compiled
+from imageedit_server.providers.local.language.steps import remedies
 from imageedit_server.providers.local.language.words import Kind
-from imageedit_server.providers.local.plan import GEOMETRY, INSIDE_A_MASK, Operation, Region, Step
+from imageedit_server.providers.local.plan import Region, Step
 
 MAX_STEPS = 24
 _MAX_CLAUSES = 120
 _MAX_NAMED = 12
 _MAX_CLAUSE_CHARS = 160
+_SOFTER = 0.6
 
-CANNOT = "{model} cannot do that"
-NEEDS_MASK = "that needs a mask"
-NEEDS_NO_MASK = "with a mask the picture keeps its shape"
 TOO_MANY = f"{{model}} makes at most {MAX_STEPS} changes"
+LIMITED = "{model} cannot keep what another clause wants to stay"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,149 +74,148 @@ class Reading:
 def understand(prompt: str, *, masked: bool) -> Reading:
     """Read ``prompt`` for a picture with or without a mask. Never raises."""
     found = divide(lexer.read(prompt))
-    clauses = list(islice(found, _MAX_CLAUSES))
-    hand_on(clauses)
-    reader = _Reader(prompt, masked)
-    for clause in clauses:
+    reader = _Reader(masked)
+    for clause in islice(found, _MAX_CLAUSES):
         reader.read(clause)
-    rest = next(found, None)
-    if rest:
-        reader.stop(rest)
-    return reader.reading()
+    reader.stop(list(found))
+    return reader.reading(prompt)
 
 
-class _Taken(NamedTuple):
-    """A step, and whether its clause only said what is wrong (``too dark``) or how it is (``dark``)."""
+@dataclass(kw_only=True, slots=True)
+class _Said:
+    """A clause with what it came to: steps, a reason to leave it, or neither where it asks for no change."""
 
-    step: Step
-    complaint: bool
-    described: bool
+    clause: Clause
+    steps: tuple[Step, ...] = ()
+    reason: str = ""
+    complaint: bool = False
+    negates: bool = False
+
+    def leave(self, reason: str = CANNOT) -> None:
+        """Do nothing of it."""
+        self.steps, self.reason = (), reason
 
 
 class _Reader:
-    """Collects steps and reasons, clause by clause."""
+    """Reads clause by clause; what one means may depend on the one before."""
 
-    def __init__(self, prompt: str, masked: bool) -> None:
-        self._prompt = prompt
+    def __init__(self, masked: bool) -> None:
         self._masked = masked
-        self._taken: list[_Taken] = []
-        self._unapplied: list[Unapplied] = []
-        self._kept: list[Unapplied] = []
-        self._notes: list[str] = []
-        self._content = False
-
-    def reading(self) -> Reading:
-        """Return what was collected; a complaint yields to the clause that says what to do about it."""
-        asked = {_way(taken.step) for taken in self._taken if not taken.complaint}
-        steps = [taken.step for taken in self._taken if not taken.complaint or _way(taken.step) not in asked]
-        left = [Unapplied(clause=step.clause, reason=TOO_MANY) for step in steps[MAX_STEPS:]]
-        if any(step.region is not Region.SKIN for step in steps):  # what is not skin stays anyway
-            left += self._kept
-        return Reading(
-            steps=tuple(steps[:MAX_STEPS]),
-            unapplied=(*self._unapplied, *left),
-            notes=tuple(dict.fromkeys(self._notes))[:_MAX_NAMED],
-            content=self._content or bool(self._kept),
-        )
+        self._said: list[_Said] = []
+        self._limited = self._content = self._surroundings = False
 
     def read(self, clause: Clause) -> None:
         """Take one clause."""
-        if clause.has(Kind.NOT, Kind.KEEP) and not clause.has(Kind.ENOUGH):
-            self._refrain(clause)
-            return
-        step = None if clause.has(Kind.BLOCK) else step_of(clause)
-        step = self._targeted(clause, step) if step else None
-        if step:
-            self._take(clause, replace(step, clause=self._text(clause)))
-        elif clause.joint != "purpose" or clause.operation:
-            self._leave(clause, CANNOT)
-
-    def stop(self, clause: Clause) -> None:
-        """Name the clause from which on nothing is read."""
-        self._leave(clause, TOO_MANY)
-
-    def _take(self, clause: Clause, step: Step) -> None:
-        if step.operation in GEOMETRY and self._masked:
-            self._leave(clause, NEEDS_NO_MASK)
-            return
-        if step.operation in INSIDE_A_MASK and not self._masked:
-            self._leave(clause, NEEDS_MASK)
-            return
-        if step.region is Region.SKIN and clause.has(Kind.REGION) and clause.found[Kind.REGION].text:
-            self._notes.append(
-                f'The clause "{step.clause}" was applied to every part with the color of skin.'
-            )
-        taken = _Taken(step, complaint=_complains(clause), described=_describes(clause))
-        before = self._taken[-1] if self._taken else None
-        if before and before.described and _opposed(before.step, step):
-            self._taken.pop()
-        elif before and _alike(before.step, step):
-            return
-        self._taken.append(taken)
-
-    def _leave(self, clause: Clause, reason: str) -> None:
-        self._unapplied.append(Unapplied(clause=self._text(clause), reason=reason))
-
-    def _refrain(self, clause: Clause) -> None:
-        """Take a clause that asks for something to stay. Names it where other steps would not respect it."""
-        if clause.has(Kind.TOO) and not clause.complete and self._taken:
-            last = self._taken[-1]
-            self._taken[-1] = last._replace(step=replace(last.step, amount=last.step.amount * 0.6))
-        about_a_part = clause.has(Kind.UNKNOWN, Kind.REGION) and not clause.has(Kind.PICTURE)
-        known = (
-            clause.operation or clause.colors or clause.has(Kind.REMOVE, Kind.PAINT, Kind.HUES, Kind.BLOCK)
-        )
-        if not about_a_part or known or (self._masked and clause.has(Kind.KEEP)):
-            self._content = True
-        elif clause.has(Kind.KEEP) and not clause.has(Kind.REGION):
-            self._kept.append(Unapplied(clause=self._text(clause)))
+        before = self._said[-1] if self._said and clause.joint is not Kind.STOP else None
+        if before is None:
+            self._read(clause, None)
+        elif before.negates and continued(clause):
+            self._negated(clause)
+        elif clause.joint is Kind.OR or (is_bound(clause) and _strange(before.clause, clause)):
+            before.leave()
+            self._leave(clause)
+        elif before.reason and leans(clause, before.clause):
+            self._leave(clause)
         else:
-            self._leave(clause, CANNOT)
+            self._read(clause, before)
 
-    def _text(self, clause: Clause) -> str:
-        start, end = clause.span
-        text = " ".join(self._prompt[start:end].split())
-        return text if len(text) <= _MAX_CLAUSE_CHARS else text[: _MAX_CLAUSE_CHARS - 1] + "…"
+    def stop(self, rest: list[Clause]) -> None:
+        """Name the clause from which on nothing is read."""
+        for clause in rest:
+            self._limited = self._limited or clause.limits
+        if rest:
+            self._said.append(_Said(clause=rest[0], reason=TOO_MANY))
 
-    def _targeted(self, clause: Clause, step: Step) -> Step | None:
-        """Return ``step`` for the part of the picture that the clause means; None if it cannot be found."""
-        region = clause.found.get(Kind.REGION)
-        if step.region or region:
-            part = step.region or (region.region if region else None)
-            geometric = step.operation in GEOMETRY or step.operation is Operation.VIGNETTE
-            if geometric or (part is not Region.SKIN and clause.has(Kind.UNKNOWN)):
-                return None
-            return step if step.operation in INSIDE_A_MASK else replace(step, region=part)
-        if clause.has(Kind.MASKED) and not self._masked:
-            return None
-        unknown = clause.has(Kind.UNKNOWN)
-        whole = clause.has(Kind.PICTURE) and not clause.placed and not clause.narrowed
-        if unknown and not self._masked and not whole:
-            return None if step.operation not in INSIDE_A_MASK else step
-        return None if unknown and not self._masked and step.color else step
+    def _read(self, clause: Clause, before: _Said | None) -> None:
+        requests = parse(clause) or (completed(clause, before.clause) if before and before.steps else None)
+        if requests is None:
+            self._other(clause)
+            return
+        asked = [_Said(clause=part.clause, steps=part.steps, complaint=part.complaint) for part in requests]
+        for said in asked:
+            if before:
+                said.steps = inherited(said.clause, said.steps, before.clause, before.steps)
+        reasons = [impossible(said.clause, said.steps, masked=self._masked) for said in asked]
+        reason = next(filter(None, reasons), "")
+        self._said += [_Said(clause=clause, reason=reason)] if reason else asked
+
+    def _other(self, clause: Clause) -> None:
+        """Take a clause that asks for no step: a description, ``fix it``, or a limit of other clauses."""
+        limit = limit_of(clause)
+        fixes = _FIX_IT.fullmatch(clause.letters) and any(said.complaint for said in self._said)
+        if limit is None and not fixes and not _DESCRIPTION.fullmatch(clause.letters):
+            self._leave(clause)
+            return
+        if limit is Limit.SOFTER:
+            self._soften()
+        self._content = self._content or limit is not None
+        self._surroundings = self._surroundings or (limit is Limit.SURROUNDINGS and not self._masked)
+        self._said.append(_Said(clause=clause, negates=clause.lexemes[0].kind in (Kind.NOT, Kind.WITHOUT)))
+
+    def _negated(self, clause: Clause) -> None:
+        """Take what goes on after a negation: ``or sharpen it``."""
+        self._said.append(_Said(clause=clause, negates=True))
+        if not continues(clause):
+            self._said[-1].leave()
+            self._limited = True
+
+    def _leave(self, clause: Clause) -> None:
+        self._limited = self._limited or clause.limits
+        self._said.append(_Said(clause=clause, reason=CANNOT))
+
+    def _soften(self) -> None:
+        asked = next((said for said in reversed(self._said) if said.steps), None)
+        if asked:
+            asked.steps = tuple(replace(step, amount=step.amount * _SOFTER) for step in asked.steps)
+
+    def reading(self, prompt: str) -> Reading:
+        """Return what the clauses come to together."""
+        self._settle()
+        steps: list[Step] = []
+        notes: dict[str, None] = {}
+        for said in self._said:
+            text = _text(prompt, said.clause)
+            steps += [replace(step, clause=text) for step in said.steps]
+            if said.steps and any(region.text for region in said.clause.meanings(Kind.REGION)):
+                notes[f'The clause "{text}" was applied to every part with the color of skin.'] = None
+        made = merged(steps)
+        left = [(_text(prompt, said.clause), said.reason) for said in self._said if said.reason]
+        left += [(step.clause, TOO_MANY) for step in made[MAX_STEPS:]]
+        return Reading(
+            steps=tuple(made[:MAX_STEPS]),
+            unapplied=tuple(Unapplied(clause=clause, reason=reason) for clause, reason in left),
+            notes=tuple(notes)[:_MAX_NAMED],
+            content=self._content and not self._limited,
+        )
+
+    def _settle(self) -> None:
+        """Let complaints yield to what is asked for, descriptions to it, and all to what is to stay."""
+        asked = {way(step) for said in self._said if not said.complaint for step in said.steps}
+        for said in self._said:
+            if said.complaint:
+                said.steps = tuple(step for step in said.steps if way(step) not in asked)
+        made = [step for said in self._said for step in said.steps]
+        answered = {(step.operation, step.amount > 0) for step in made}
+        for said in self._said:
+            if _DESCRIPTION.fullmatch(said.clause.letters) and not remedies(said.clause) & answered:
+                said.leave()
+        kept = self._surroundings and any(step.region is not Region.SKIN for step in made)
+        self._limited = self._limited or kept
+        for said in self._said if self._limited else ():
+            if said.steps or (kept and not said.reason and Kind.BACKGROUND in said.clause.kinds):
+                said.leave(LIMITED if said.steps else CANNOT)
 
 
-def _way(step: Step) -> tuple[Operation, bool, Region | None]:
-    return step.operation, step.amount > 0, step.region
+def _strange(one: Clause, other: Clause) -> bool:
+    return Kind.UNKNOWN in one.kinds | other.kinds
 
 
-def _alike(one: Step, other: Step) -> bool:
-    return replace(one, clause="") == replace(other, clause="")
+def _text(prompt: str, clause: Clause) -> str:
+    """Return the clause word for word but for white space, cut where it is long."""
+    start, end = clause.span
+    text = " ".join(prompt[start:end].split())
+    return text if len(text) <= _MAX_CLAUSE_CHARS else text[: _MAX_CLAUSE_CHARS - 1] + "…"
 
 
-def _opposed(one: Step, other: Step) -> bool:
-    blurs = {one.operation, other.operation} == {Operation.BLUR, Operation.SHARPEN}
-    return blurs or (one.operation is other.operation and one.amount * other.amount < 0)
-
-
-def _describes(clause: Clause) -> bool:
-    return bool(clause.operation and clause.operation.complaint) and not clause.has(
-        Kind.DO, Kind.ADD, Kind.DIRECTION
-    )
-
-
-def _complains(clause: Clause) -> bool:
-    said = clause.operation
-    return clause.has(Kind.TOO) or bool(
-        said and said.complaint and clause.has(Kind.STATE) and not clause.has(Kind.DO)
-    )
+_DESCRIPTION = compiled("PICTURE")
+_FIX_IT = compiled("FIX PIC")

@@ -1,34 +1,150 @@
-"""The dictionary: every word of both languages with its meaning, and the script that it is looked up in."""
+"""The dictionary: every word of both languages with its meaning, and the script that it is looked up in.
 
-from collections.abc import Iterator
-from itertools import chain
+The words stand in ``english.txt`` and ``chinese.txt``: a kind with its values, a colon, and words with commas
+between them. A line that begins with a space goes on with the one before. The order means nothing: of two
+phrases that begin alike, the longer one wins. The Chinese words are simplified; traditional ones are read as
+these.
+"""
 
-from imageedit_server.providers.local.language.chinese import CHINESE
-from imageedit_server.providers.local.language.colors import COLORS
-from imageedit_server.providers.local.language.english import ENGLISH
+import re
+from collections.abc import Iterable, Iterator
+
+from PIL import ImageColor
+
+from imageedit_server.providers.local.language.patterns import lines_of
 from imageedit_server.providers.local.language.words import Kind, Meaning
+from imageedit_server.providers.local.plan import RGB, Axis, Operation, Region
 
-_TRADITIONAL = str.maketrans(
-    "調對飽鮮豔銳轉順時針鏡舊復複膚顏藍綠紅黃將圖讓變濃淺裡來點體強減邊處後還與並個們這張幅樣劃畫細節陰檢裝換"
-    "黃褐灰銀質過暈頭髮臉頸鐵顆顛倒對稱項圓擦掃掉濾軟較極當顯著無請麼點發為與兩層應該機構補裁剪寬現場區選擇動保"
-    "溫涼冷熱橫縱豎擺補標準數萬從開關",
-    "调对饱鲜艳锐转顺时针镜旧复复肤颜蓝绿红黄将图让变浓浅里来点体强减边处后还与并个们这张幅样划画细节阴检装换"
-    "黄褐灰银质过晕头发脸颈铁颗颠倒对称项圆擦扫掉滤软较极当显著无请么点发为与两层应该机构补裁剪宽现场区选择动保"
-    "温凉冷热横纵竖摆补标准数万从开关",
-)
+Entries = tuple[tuple[Meaning, tuple[str, ...]], ...]
+
+_SHADES: dict[str, tuple[RGB, float]] = {
+    **dict.fromkeys(("light", "lighter", "baby"), ((255, 255, 255), 0.5)),
+    "pale": ((255, 255, 255), 0.6),
+    "pastel": ((255, 255, 255), 0.55),
+    "soft": ((255, 255, 255), 0.35),
+    **dict.fromkeys(("dark", "darker"), ((0, 0, 0), 0.5)),
+    "deep": ((0, 0, 0), 0.4),
+    **dict.fromkeys(("bright", "vivid", "neon"), ((255, 255, 255), 0.0)),
+    "rich": ((0, 0, 0), 0.15),
+    "warm": ((255, 180, 90), 0.15),
+    "cool": ((90, 150, 255), 0.15),
+    "dusty": ((150, 140, 135), 0.4),
+    "hot": ((255, 0, 90), 0.35),
+}
+"""A word before a color, and what it mixes in."""
+
 _WIDE = {code + 0xFEE0: code for code in range(0x21, 0x7F)} | {
     0x3000: 0x20,
     0x2019: 0x27,
     0x2018: 0x27,
     0x3002: 0x2E,
 }
-_PLAIN = _TRADITIONAL | _WIDE
+
+
+def _table(name: str) -> Entries:
+    """Read one language's file."""
+    lines = (line.split(": ", 1) for line in lines_of(name))
+    entries = ((head.split(" "), body.split(", ")) for head, body in lines)
+    return tuple(
+        entry
+        for head, words in entries
+        for entry in (_colors(words) if head == ["COLOR"] else [(_meaning(head), tuple(words))])
+    )
+
+
+def _colors(words: Iterable[str]) -> Iterator[tuple[Meaning, tuple[str, ...]]]:
+    for word in words:
+        digits, names = word.split(" ", 1)
+        yield Meaning(kind=Kind.COLOR, color=rgb(digits)), tuple(names.split("|"))
+
+
+def _meaning(head: list[str]) -> Meaning:
+    """Read a kind and its values, each of which says by its form what it is."""
+    values: dict[str, object] = {}
+    for value in head[1:]:
+        if value in Operation.__members__:
+            values["operation"] = Operation[value]
+        elif value in Region.__members__:
+            values["region"] = Region[value]
+        elif value in Axis.__members__:
+            values["axis"] = Axis[value]
+        elif value in _SIGNS:
+            values["sign"] = _SIGNS[value]
+        elif value == "complaint":
+            values["complaint"] = True
+        elif re.fullmatch(r"[0-9.]+", value):
+            values["number"] = float(value)
+        else:
+            values["text"] = value
+    return Meaning(kind=Kind[head[0]], **values)  # type: ignore[arg-type]
+
+
+_SIGNS = {"less": -1, "either": 0}
+
+
+def rgb(digits: str) -> RGB:
+    """Return the color that six hexadecimal digits say."""
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
+
+
+def _traditional(entries: Entries) -> dict[int, str]:
+    return {
+        ord(pair[0]): pair[1]
+        for meaning, pairs in entries
+        for pair in pairs
+        if meaning.kind is Kind.TRADITIONAL
+    }
+
+
+ENGLISH = _table("english.txt")
+CHINESE = _table("chinese.txt")
+
+_PLAIN = _traditional(CHINESE) | _WIDE
+
+
+def simplified(prompt: str) -> str:
+    """Return ``prompt`` in lower case, half width and simplified, each character where it was."""
+    text = prompt.translate(_PLAIN)
+    lower = text.lower()
+    return lower if len(lower) == len(text) else "".join(c if len(c.lower()) > 1 else c.lower() for c in text)
+
+
+def _named(entries: Entries) -> dict[str, RGB]:
+    return {name: meaning.color for meaning, names in entries if meaning.color for name in names}
+
+
+def _mixed(color: RGB, other: RGB, share: float) -> RGB:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(color, other, strict=True))
+    return red, green, blue
+
+
+def _all_colors() -> dict[str, RGB]:
+    """Return the names that the web knows, shades of the English ones (``light blue``), and both tables."""
+    web = {
+        name: rgb(value.lstrip("#")) for name, value in ImageColor.colormap.items() if isinstance(value, str)
+    }
+    for thing in ("snow", "linen", "tomato"):  # things on photos more often than colors
+        del web[thing]
+    english, chinese = _named(ENGLISH), _named(CHINESE)
+    shaded = {
+        f"{word} {name}": _mixed(color, other, share)
+        for name, color in english.items()
+        for word, (other, share) in _SHADES.items()
+    }
+    toned = {f"{name}调": color for name, color in chinese.items() if name.endswith("色") and name != "褐色"}
+    return web | shaded | english | chinese | toned
+
+
+COLORS: dict[str, RGB] = _all_colors()
+"""Every name, in lower case, with single spaces."""
 
 
 def _vocabulary() -> dict[str, Meaning]:
     colors = {name: Meaning(kind=Kind.COLOR, color=color) for name, color in COLORS.items()}
-    words = ((word.strip(), meaning) for meaning, text in chain(ENGLISH, CHINESE) for word in text.split(","))
-    return colors | {word: meaning for word, meaning in words if word}
+    words = {word: meaning for meaning, words in ENGLISH + CHINESE if not meaning.color for word in words}
+    words = {word: meaning for word, meaning in words.items() if meaning.kind is not Kind.TRADITIONAL}
+    return colors | words
 
 
 VOCABULARY = _vocabulary()
@@ -44,10 +160,3 @@ def _lengths(keys: Iterator[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
 
 LATIN_LENGTHS = _lengths((key.split(" ", 1)[0], key.count(" ") + 1) for key in VOCABULARY if key.isascii())
 CJK_LENGTHS = _lengths((key[0], len(key)) for key in VOCABULARY if not key.isascii())
-
-
-def simplified(prompt: str) -> str:
-    """Return ``prompt`` in lower case, half width and simplified, each character where it was."""
-    text = prompt.translate(_PLAIN)
-    lower = text.lower()
-    return lower if len(lower) == len(text) else "".join(c if len(c.lower()) > 1 else c.lower() for c in text)

@@ -1,91 +1,159 @@
-"""What a word can mean to the parser. The words stand in ``english``, ``chinese`` and ``colors``."""
+"""What a word can mean to the grammar. The words stand in ``english``, ``chinese`` and ``colors``."""
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum, auto
+from enum import IntEnum, auto
 
 from imageedit_server.providers.local.plan import RGB, Axis, Operation, Region
 
+_FIRST_LETTER = 0xE000
+
 
 class Kind(IntEnum):
-    """The part that a word plays in a clause. Integers, since they are hashed for every word."""
+    """The part that a word plays in a clause."""
 
-    ACT = auto()
-    """Says an operation completely: ``brighter``, ``blur``, 调暗."""
+    ADJ = auto()
+    """Says how the picture should be: ``brighter``, ``vivid``."""
+    VERB = auto()
+    """Says what is done to it: ``brighten``, 调亮."""
+    NOUN = auto()
+    """Names what is added or taken away: ``vignette``."""
+    ADJ_NOUN = auto()
+    VERB_ADJ = auto()
+    VERB_NOUN = auto()
+    BAD = auto()
+    """A complaint that nobody wishes for: ``overexposed``. The meaning is the remedy."""
     QUALITY = auto()
-    """Names what an operation changes and needs a direction: ``contrast``, 亮度."""
+    """Names what can be more or less: ``contrast``, 亮度."""
     HUES = auto()
-    """The word ``color`` itself: a quality (saturation) alone, nothing beside a color or an act."""
+    """The word ``color`` itself: more or less of it is saturation."""
+    LIGHT = auto()
     COLOR = auto()
     TINT = auto()
-    PAINT = auto()
+    """The noun beside a color: ``a blue tint``."""
+    TINTING = auto()
+    """The verb before a color: ``tint it blue``."""
+    FILL = auto()
     REMOVE = auto()
-    ADD = auto()
-    """Raises a quality, like ``DIRECTION``, but not a region: nobody who adds shadows wants them brighter."""
-    DIRECTION = auto()
-    DO = auto()
-    """A verb that says that something is done, not what: ``make``, 变成."""
+    ERASE = auto()
+    """A removal that needs no object: ``inpaint``."""
+    FLIP = auto()
+    ROTATE = auto()
     TURN = auto()
-    """A ``DO`` that is a rotation beside an angle or a way: ``turn``, 转."""
-    STATE = auto()
-    """Says how the picture is: with ``dark`` or ``blurry`` a complaint, so the opposite is wanted."""
-    TOO = auto()
-    LACKING = auto()
-    ENOUGH = auto()
-    NOT = auto()
-    KEEP = auto()
-    STRENGTH = auto()
+    """A DO that is a rotation beside an angle or a way: ``turn``, 转."""
+    TURNED = auto()
+    """Says an angle: ``upside down``."""
+    CROP = auto()
+    RESIZE = auto()
+    EXTENT = auto()
+    """The noun ``size``."""
+    SIDE = auto()
+    """Width or height."""
+
+    # how much, and which way
+    MORE = auto()
+    LESS = auto()
+    UP = auto()
+    DOWN = auto()
+    LIFT = auto()
+    """An UP that shadows and highlights can be given: ``lift the shadows``."""
+    ADD = auto()
+    TIMES = auto()
+    """A measure as a factor: ``1.5x``, 两倍."""
     PERCENT = auto()
-    DEGREES = auto()
+    SIGNED = auto()
+    """A number or a percentage with a plus or a minus."""
     NUMBER = auto()
+    DEGREES = auto()
+    PIXELS = auto()
     SIZE = auto()
     WAY = auto()
-    REGION = auto()
+    STRENGTH = auto()
+
+    # to what
     PICTURE = auto()
-    """The whole picture: ``it``, ``photo``, 画面."""
-    MASKED = auto()
-    """The part under the mask: ``selected area``, 选区."""
-    INSIDE = auto()
-    """A preposition that belongs to the words before it: ``the hat in the photo``."""
-    BESIDE = auto()
-    """A preposition that narrows to a place: ``around the hat``."""
-    LEVEL = auto()
-    """Before a number: the level to reach, not the change."""
-    BREAK = auto()
-    """Ends a clause."""
-    SOFT = auto()
-    """Ends a clause that has said something, else nothing: ``with``."""
-    PURPOSE = auto()
-    """Begins what is only a reason or a comparison: ``for``, ``so that``."""
-    ARTICLE = auto()
     THIS = auto()
     """An article before a noun, else the picture."""
-    NEUTRAL = auto()
-    """Changes nothing beside an operation, but alone asks for something: ``natural``, ``style``."""
+    REGION = auto()
+    MASKED = auto()
+    """The part under the mask: ``selected area``, 选区."""
+    THING = auto()
+    """What a mask can show, and words alone cannot point at: ``dress``, 帽子."""
+    OWNER = auto()
+    """A thing that has skin: ``model``, 人物."""
+    BACKGROUND = auto()
+    REST = auto()
+    """What no other clause is about: ``everything else``."""
+    DESCRIBING = auto()
+    """Only describes a picture or a thing: ``old``."""
+    COLORED = auto()
+    """``in color``: describes a picture; elsewhere it says that something keeps its color."""
+
+    # what holds a clause together
+    DO = auto()
+    INTO = auto()
+    """Leads to a result: ``to``, 变成."""
+    LIKE = auto()
+    LOOK = auto()
+    """``look``, ``style``, 效果."""
+    OF = auto()
+    BY = auto()
+    WITH = auto()
+    AT = auto()
+    """Marks the object before its verb: 把."""
+    THE = auto()
+    WISH = auto()
+    """``should be``, ``needs``."""
+    STATE = auto()
+    """Says how the picture is: with ``dark`` a complaint, so the opposite is wanted."""
+    LEAN = auto()
+    """偏: a complaint where the picture does it, else a wish."""
+    TOO = auto()
+    LACK = auto()
+    ENOUGH = auto()
+    FIX = auto()
+
+    # what limits other clauses
+    NOT = auto()
+    WITHOUT = auto()
+    """A NOT that begins a clause."""
+    KEEP = auto()
+    SAME = auto()
+    """``unchanged``, 不变."""
+    NATURAL = auto()
+    ONLY = auto()
+    """Changes nothing in a clause that is understood; limits the others where it is not."""
+    LIMIT = auto()
+    """``except``, ``if``, ``select``: nothing is done beside what this says, and it is never understood."""
+
+    # what stands between clauses
+    COMMA = auto()
+    COLON = auto()
+    AND = auto()
+    OR = auto()
+    BUT = auto()
+    STOP = auto()
+
     FILLER = auto()
-    BLOCK = auto()
-    """A verb that makes a clause impossible whatever else it says: ``wear``, ``replace``."""
+    OTHER = auto()
+    """A verb for what nobody can do here: ``wear``, ``restore``."""
     UNKNOWN = auto()
+    TRADITIONAL = auto()
+    """A pair of characters, not a word."""
 
-
-class Way(Enum):
-    """Where to, for turns and flips."""
-
-    LEFT = auto()
-    RIGHT = auto()
-    CLOCKWISE = auto()
-    COUNTERCLOCKWISE = auto()
-    HORIZONTAL = auto()
-    VERTICAL = auto()
+    @property
+    def letter(self) -> str:
+        """The character that stands for this kind where the grammar matches a clause."""
+        return chr(_FIRST_LETTER + self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Meaning:
     """A word's part with its value.
 
-    ``sign`` is the direction of an act, a quality's act or a direction. ``number`` is a factor for
-    STRENGTH, a share of 1 for PERCENT and for a DIRECTION that says how much, degrees for DEGREES and ROTATE.
-    ``verb`` may begin a new clause; ``after`` is a strength that follows what it qualifies (一点);
-    ``complaint`` is an act that nobody states with content (``dark``); ``text`` is a BREAK's or SIZE's.
+    ``sign`` is the direction of an act. ``number`` is a factor for STRENGTH and TIMES, a share of 1 for
+    PERCENT, degrees for DEGREES and TURNED, pixels for PIXELS, the amount for a word that says it itself
+    (``double``). ``complaint`` is an act that is also said of what is wrong (``dark``). ``text`` is a SIZE,
+    a SIDE (``width``, ``height``) or a WAY (``left``, ``clockwise``).
     """
 
     kind: Kind
@@ -95,44 +163,19 @@ class Meaning:
     color: RGB | None = None
     region: Region | None = None
     axis: Axis | None = None
-    way: Way | None = None
-    verb: bool = False
-    after: bool = False
     complaint: bool = False
     text: str = ""
 
 
-Entries = tuple[tuple[Meaning, str], ...]
-"""Meanings with their words, separated by commas."""
+def act(kind: Kind, operation: Operation, sign: int = 1, **more: object) -> Meaning:
+    """Return the meaning of a word that names an operation."""
+    return Meaning(kind=kind, operation=operation, sign=sign, **more)  # type: ignore[arg-type]
 
 
-def act(operation: Operation, sign: int = 1, **more: object) -> Meaning:
-    """Return the meaning of a word that says an operation completely."""
-    return Meaning(kind=Kind.ACT, operation=operation, sign=sign, **more)  # type: ignore[arg-type]
-
-
-def quality(operation: Operation) -> Meaning:
-    """Return the meaning of an operation's noun."""
-    return Meaning(kind=Kind.QUALITY, operation=operation)
-
-
-def direction(sign: int, *, verb: bool = False, number: float = 0.0) -> Meaning:
-    """Return the meaning of a word for more (+1) or less (-1)."""
-    return Meaning(kind=Kind.DIRECTION, sign=sign, verb=verb, number=number)
-
-
-def strength(factor: float, *, after: bool = False) -> Meaning:
-    """Return the meaning of a word that makes an operation weaker (below 1) or stronger."""
-    return Meaning(kind=Kind.STRENGTH, number=factor, after=after)
-
-
-def just(kind: Kind, *, verb: bool = False, text: str = "", number: float = 0.0) -> Meaning:
+def just(kind: Kind, text: str = "", *, sign: int = 1, number: float = 0.0) -> Meaning:
     """Return the meaning of a word that only plays a part."""
-    return Meaning(kind=kind, verb=verb, text=text, number=number)
+    return Meaning(kind=kind, text=text, sign=sign, number=number)
 
 
-HINT = 0.3
 LITTLE = 0.5
-FAIRLY = 0.75
-MUCH = 1.8
-EXTREME = 2.6
+"""The factor of ``a little``."""
