@@ -470,6 +470,15 @@ def test_the_environment_says_where_and_who(server, say):
     assert server.metadata[1]["authorization"] == "Bearer fil3"
 
 
+def test_a_key_file_of_windows_is_a_key_file(server, say):
+    """With a mark at its beginning and its own line end."""
+    server.on("GetTask", service_pb2.GetTaskResponse(task=say.task()))
+    Path("key").write_bytes(b"\xef\xbb\xbffil3\r\n")
+    words = ["--address", server.address, "--api-key-file", "key", "get", TASK_ID]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert server.metadata[0]["authorization"] == "Bearer fil3"
+
+
 def test_there_is_no_option_for_the_key_itself():
     """Arguments are seen by every user of the machine."""
     assert CliRunner().invoke(app, ["--api-key", "k3y", "list"]).exit_code == 2

@@ -52,6 +52,17 @@ async def test_the_async_download_goes_on_where_it_stopped(server, say, fake_tim
     assert [request.offset for request in server.received["DownloadImage"]] == [0, 4000, 0]
 
 
+def test_a_file_is_named_by_what_was_asked_for(server, say, tmp_path):
+    """And by nothing that the server says of it: a name of its own could lead out of the folder."""
+    strange = image_pb2.Image(image_id="sha256:../../../../x", media_type="../x", size_bytes=len(CONTENT))
+    server.on("DownloadImage", [say.info(strange), say.chunk(CONTENT)])
+    (tmp_path / "folder").mkdir()
+    with Client(server.address) as client:
+        saved = client.download_to(IMAGE.image_id, tmp_path / "folder")
+    assert saved.path == tmp_path / "folder" / IMAGE.image_id[7:19]
+    assert saved.image.image_id == IMAGE.image_id
+
+
 def test_a_stream_that_ends_ok_too_early_is_resumed(server, say, fake_time):
     """The size in the info says what is missing."""
     server.on("DownloadImage", [say.info(IMAGE), say.chunk(CONTENT[:1])])

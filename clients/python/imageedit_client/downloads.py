@@ -43,6 +43,7 @@ class DownloadCursor(Cursor[service_pb2.DownloadImageResponse, None]):
         """Takes the next message of the stream."""
         if response.HasField("info"):
             self.image.CopyFrom(response.info)
+            self.image.image_id = self._image_id  # which its bytes prove; a file may be named by it
             return
         if response.chunk:
             self._retry.alive()

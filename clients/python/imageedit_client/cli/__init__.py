@@ -1,5 +1,6 @@
 """The command `imageedit`. Needs the extra [cli]; the library beside it does not."""
 
+import io
 import sys
 
 
@@ -12,4 +13,7 @@ def main() -> None:
             raise
         print("imageedit: the command needs more packages: pip install 'imageedit[cli]'", file=sys.stderr)
         sys.exit(2)
+    # What a terminal of few letters cannot show stands there by its number, on stdout as on stderr.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     app(prog_name="imageedit")

@@ -18,7 +18,7 @@ from rich.progress import (
 from imageedit.v1 import task_pb2
 
 from . import exits, words
-from .output import note
+from .output import note, tell
 from .session import Session
 
 Show = Callable[[task_pb2.TaskEvent], None]
@@ -40,8 +40,8 @@ def interruptible(session: Session, task_id: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         note(f"{task_id} goes on without you")
-        typer.echo(f"  watch it:   {session.hint(f'watch {task_id}')}", err=True)
-        typer.echo(f"  cancel it:  {session.hint(f'cancel {task_id}')}", err=True)
+        tell(f"  watch it:   {session.hint(f'watch {task_id}')}")
+        tell(f"  cancel it:  {session.hint(f'cancel {task_id}')}")
         raise typer.Exit(exits.INTERRUPTED) from None
 
 
@@ -59,4 +59,4 @@ def live_bar() -> Iterator[Show]:
 @contextmanager
 def lines() -> Iterator[Show]:
     """A line an event on stderr, so that stdout carries the results alone."""
-    yield lambda event: typer.echo(words.event_line(event), err=True)
+    yield lambda event: tell(words.event_line(event))

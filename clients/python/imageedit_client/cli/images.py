@@ -8,6 +8,7 @@ import typer
 from imageedit_client.errors import succeeded
 
 from . import words
+from .output import put_json, put_path
 from .saving import Destination, save
 from .session import Session, command
 from .tables import table
@@ -39,7 +40,10 @@ def download(
         save(session, succeeded(session.client.get(name)), destination)
         return
     saved = session.client.download_to(name, Path(out or "."))
-    session.show(saved.image, str(saved.path))
+    if session.json:
+        put_json(saved.image)
+    else:
+        put_path(saved.path)
 
 
 @command

@@ -80,5 +80,5 @@ class Shared(Group):
 
     def _api_key(self) -> str | None:
         if self.api_key_file is not None:
-            return self.api_key_file.read_text().strip()
+            return self.api_key_file.read_text("utf-8-sig").strip()
         return os.environ.get("IMAGEEDIT_API_KEY") or None

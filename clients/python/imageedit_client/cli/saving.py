@@ -11,7 +11,7 @@ import typer
 from imageedit.v1 import image_pb2, task_pb2
 from imageedit_client.downloads import extension
 
-from .output import note
+from .output import note, put_path
 from .session import Session
 
 
@@ -72,7 +72,7 @@ def _save_one(session: Session, image: image_pb2.Image, path: Path) -> None:
     if path.suffix.lower() not in {extension(image), ".jpeg" if extension(image) == ".jpg" else ""}:
         note(f"{saved.path} holds {image.media_type}, whatever its name says")
     # With --json stdout belongs to the task.
-    typer.echo(saved.path, err=session.json)
+    put_path(saved.path, aside=session.json)
 
 
 def _free(path: Path) -> Path:

@@ -17,7 +17,7 @@ from imageedit_client.retry import Pace
 from . import exits
 from .groups import expanded, folded, with_signature
 from .options import PATIENCE_SECONDS, Shared
-from .output import note, proto_json
+from .output import note, put, put_json
 
 # A restart is bridged without a word; only a longer silence is worth one.
 NEWS_SECONDS = 0.3
@@ -46,9 +46,12 @@ class Session:
             pace=pace,
         )
 
-    def show(self, message: Message, text: str) -> None:
-        """Prints a result: the proto's JSON when asked for, else the text."""
-        typer.echo(proto_json(message) if self.json else text)
+    def show(self, message: Message, *lines: str) -> None:
+        """Prints a result: the proto's JSON when asked for, else the lines."""
+        if self.json:
+            put_json(message)
+        else:
+            put(*lines)
 
     def hint(self, command: str) -> str:
         """A command line that reaches the same server."""

@@ -6,12 +6,12 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-import typer
 from google.protobuf.message import Message
 from rich.cells import cell_len, set_cell_size
 
-from .output import proto_json
+from .output import put, put_json
 from .session import Session
+from .text import shown
 
 M = TypeVar("M", bound=Message)
 Row = Sequence[str]
@@ -28,11 +28,10 @@ def table(
     """
     if session.json:
         for each in messages:
-            typer.echo(proto_json(each))
+            put_json(each)
         return
-    rows = [heads, *map(row, messages)]
-    for line in _fitted(rows, cut) if sys.stdout.isatty() else _aligned(rows):
-        typer.echo(line)
+    rows = [heads, *(tuple(map(shown, row(each))) for each in messages)]
+    put(*(_fitted(rows, cut) if sys.stdout.isatty() else _aligned(rows)))
 
 
 def _aligned(rows: Sequence[Row]) -> Iterator[str]:

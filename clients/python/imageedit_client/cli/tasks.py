@@ -47,7 +47,7 @@ def watch(
 def get(session: Session, task_id: TaskId) -> None:
     """Print a task as it is now."""
     task = session.client.get(task_id)
-    session.show(task, words.portrait(task))
+    session.show(task, *words.portrait(task))
 
 
 @command

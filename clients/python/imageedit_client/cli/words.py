@@ -8,6 +8,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from imageedit.v1 import image_pb2, model_pb2, task_pb2
 from imageedit_client.watching import TERMINAL
 
+from .text import shown
+
 Task = task_pb2.Task
 
 STATES: dict[int, str] = {
@@ -75,7 +77,7 @@ def plan(task: Task) -> str:
     return "; ".join([f"{task.model or 'the picture itself'}, size {task.size or 'auto'}", *task.warnings])
 
 
-def portrait(task: Task) -> str:
+def portrait(task: Task) -> Sequence[str]:
     """The whole task, one fact a line."""
     facts = {
         "task": task.task_id,
@@ -96,8 +98,8 @@ def portrait(task: Task) -> str:
     pictures = [("image", image_line(image)) for image in task.images]
     warnings = [("warning", warning) for warning in task.warnings]
     told = [fact for attempt in task.attempts for fact in _told(attempt)]
-    shown = [(name, fact) for name, fact in [*facts.items(), *pictures, *warnings, *told] if fact]
-    return "\n".join(f"{name:<9} {fact}" for name, fact in shown)
+    known = [(name, fact) for name, fact in [*facts.items(), *pictures, *warnings, *told] if fact]
+    return [f"{name:<9} {fact}" for name, fact in known]
 
 
 def _told(attempt: task_pb2.Attempt) -> Iterator[tuple[str, str]]:
@@ -118,9 +120,8 @@ def image_line(image: image_pb2.Image) -> str:
 
 def row(task: Task) -> Sequence[str]:
     """The task in a list."""
-    prompt = "".join(each if each.isprintable() else " " for each in task.prompt)
     state = STATES.get(task.state, "unknown")
-    return task.task_id, state, local_time(task.create_time), " ".join(prompt.split())
+    return task.task_id, state, local_time(task.create_time), " ".join(shown(task.prompt).split())
 
 
 def model_row(model: model_pb2.Model) -> Sequence[str]:
