@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imageedit_server.access.keys import Caller, add_key, read_keys, sha256_of
+from imageedit_server.access.keys import Caller, add_key, read_keys, sha256_of, summary_of
 from imageedit_server.access.reload import Reloaded, Unusable
 from tests.rpc.callers import hash_of
 
@@ -153,3 +153,13 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     """One sentence."""
     with pytest.raises(Unusable, match=r"^auth\.keys_file: cannot write \S+keys\.toml: [^\n]+$"):
         add_key(tmp_path / "nowhere" / "keys.toml", "alice")
+
+
+def test_who_is_told_to_make_a_key_is_told_for_which_server(tmp_path: Path) -> None:
+    """Without --config the key would go beside a configuration that the server does not have."""
+    with pytest.raises(Unusable, match=r"keys new TENANT --config FILE") as missing:
+        read_keys(tmp_path / "keys.toml")
+    with pytest.raises(Unusable, match=r"keys new TENANT --config FILE") as empty:
+        summary_of(tmp_path / "keys.toml", {})
+    assert "there is no" in str(missing.value)
+    assert "nobody can call" in str(empty.value)

@@ -78,6 +78,12 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         )
     ),
     ({"size": "4:3"}, {"sizes": ()}, "size", "does not let the size be chosen"),
+    *(
+        ({"size": size}, {"sizes": ("auto", ANY_PIXELS)}, "size", f"takes auto WxH, with {limit}")
+        for limit in ("no side above 8192 pixels, and at most 50000000 pixels in all",)
+        for size in ("8193x1", "1x8193", "8192x8192", "999999x999999")
+    ),
+    ({"size": "101:1"}, {"sizes": (ANY_RATIO,)}, "size", "with no part of a ratio above 100"),
     (
         {"images": (PICTURE, given_image(media_type="image/jpeg"))},
         {},

@@ -348,6 +348,15 @@ REFUSED: dict[str, tuple[Draft, Reason, str]] = {
         Reason.IMAGE_UNDECODABLE,
         "mask.content",
     ),
+    **{
+        name: (draft(images=(ImageRef(image_id),)), Reason.INVALID_FIELD, "images[0].image_id")
+        for name, image_id in {
+            "an image id cut short": UNKNOWN_IMAGE[:19],
+            "an image id in capitals": UNKNOWN_IMAGE.upper(),
+            "a path for an image id": "../../etc/passwd",
+            "NUL in an image id": "a\0b",
+        }.items()
+    },
     "a refused url": (draft(images=(Url("http://h.test/a"),)), Reason.URL_REFUSED, "images[0].url"),
     "size without a model": (default_model(size="4:3"), Reason.INVALID_FIELD, "size"),
     "no user": (default_model(user_id=""), Reason.INVALID_FIELD, "user_id"),
@@ -374,9 +383,6 @@ async def test_all_that_is_wrong_is_said_at_once(idle: House) -> None:
 
 MISSING = {
     "no image of ours": (ImageRef(UNKNOWN_IMAGE), Reason.IMAGE_NOT_FOUND),
-    "a malformed image id": (ImageRef("sha256:x"), Reason.IMAGE_NOT_FOUND),
-    "a path": (ImageRef("../../etc/passwd"), Reason.IMAGE_NOT_FOUND),
-    "NUL": (ImageRef("a\0b"), Reason.IMAGE_NOT_FOUND),
     "no task": (TaskOutput(UNKNOWN_TASK, 0), Reason.TASK_NOT_FOUND),
     "a malformed task id": (TaskOutput("task_x", 0), Reason.TASK_NOT_FOUND),
     "a task id with a newline": (TaskOutput(f"{UNKNOWN_TASK}\n", 0), Reason.TASK_NOT_FOUND),

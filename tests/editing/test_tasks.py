@@ -196,7 +196,7 @@ async def test_what_is_anothers_looks_missing(idle: House) -> None:
         "task_\0",
         "％",
     ):
-        assert await answers(TENANT, malformed, malformed) == missing
+        assert await answers(TENANT, malformed, f"sha256:{'0' * 64}") == missing
     page = await idle.tasks.list(OTHER, user_id="", states=(), page_size=0, page_token="")
     assert page.tasks == ()
     assert (await idle.get(running)).status.state is State.RUNNING

@@ -251,7 +251,18 @@ def _sources() -> Iterator[Bad]:
         ),
         ("not a picture", lambda world: source(content=b"<svg/>"), "IMAGE_UNDECODABLE", ".content"),
         ("unknown image", lambda world: source(image_id=UNKNOWN_IMAGE), "IMAGE_NOT_FOUND", ""),
-        ("malformed image", lambda world: source(image_id="../../etc/passwd"), "IMAGE_NOT_FOUND", ""),
+        (
+            "image id cut short",
+            lambda world: source(image_id=UNKNOWN_IMAGE[:-1]),
+            "INVALID_FIELD",
+            ".image_id",
+        ),
+        (
+            "a path for an image",
+            lambda world: source(image_id="../../etc/passwd"),
+            "INVALID_FIELD",
+            ".image_id",
+        ),
         (
             "unknown task",
             lambda world: source(task_output=output(task_id=UNKNOWN_TASK)),
@@ -585,7 +596,9 @@ MALFORMED_IMAGES = (
     "",
     "x",
     "sha256:",
-    UNKNOWN_IMAGE,
+    UNKNOWN_IMAGE[:-1],
+    UNKNOWN_IMAGE[:19],
+    UNKNOWN_IMAGE + "00",
     UNKNOWN_IMAGE.upper(),
     UNKNOWN_IMAGE + "\n",
     f"sha256:{'../' * 21}a",
@@ -609,6 +622,11 @@ def _ids() -> Iterator[Bad]:
                 _always(message),
                 "TASK_NOT_FOUND",
             )
+    for method, request in (
+        ("DownloadImage", pb.DownloadImageRequest),
+        ("DeleteImage", pb.DeleteImageRequest),
+    ):
+        yield Bad("an unknown image", method, _always(request(image_id=UNKNOWN_IMAGE)), "IMAGE_NOT_FOUND")
     for image_id in MALFORMED_IMAGES:
         for method, message in {
             "DownloadImage": pb.DownloadImageRequest(image_id=image_id),
@@ -618,7 +636,8 @@ def _ids() -> Iterator[Bad]:
                 f"image {image_id[:40]!r} of {len(image_id)}",
                 method,
                 _always(message),
-                "IMAGE_NOT_FOUND",
+                "INVALID_FIELD",
+                "image_id",
             )
     yield Bad(
         "a task that goes on",

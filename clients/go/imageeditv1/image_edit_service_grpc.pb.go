@@ -101,6 +101,8 @@ type ImageEditServiceClient interface {
 	DeleteTask(ctx context.Context, in *DeleteTaskRequest, opts ...grpc.CallOption) (*DeleteTaskResponse, error)
 	// Stores a picture. The first message is info, the others are chunks of at most 1 MiB. The picture is
 	// verified and durable before the answer. Uploading the same bytes again answers the same image.
+	// What stands behind the picture's end and metadata that no decoder takes are not stored; the image is
+	// then another than the bytes that came, with an image_id of its own.
 	//
 	// Errors: INVALID_ARGUMENT (IMAGE_UNDECODABLE): not one whole PNG, JPEG or WebP picture;
 	// (IMAGE_TOO_LARGE): too many bytes or pixels; (INVALID_FIELD): wrong SHA-256 or a chunk above 1 MiB;
@@ -109,7 +111,8 @@ type ImageEditServiceClient interface {
 	UploadImage(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadImageRequest, UploadImageResponse], error)
 	// Streams the bytes of an image. The first message is info, then the bytes from offset on.
 	//
-	// Errors: NOT_FOUND (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
+	// Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed, perhaps cut short. NOT_FOUND
+	// (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
 	// the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
 	// bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
 	// (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
@@ -117,7 +120,8 @@ type ImageEditServiceClient interface {
 	// Erases an image that no task needs. When it answers, its bytes are off the server's disk, unless another
 	// tenant has an image of the same bytes.
 	//
-	// Errors: NOT_FOUND (IMAGE_NOT_FOUND), also for an image that is erased already. FAILED_PRECONDITION
+	// Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed. NOT_FOUND (IMAGE_NOT_FOUND), also
+	// for an image that is erased already. FAILED_PRECONDITION
 	// (IMAGE_IN_USE): a task needs it; delete its tasks, and it goes with the last one.
 	DeleteImage(ctx context.Context, in *DeleteImageRequest, opts ...grpc.CallOption) (*DeleteImageResponse, error)
 	// Lists the models that can be used now, with the limits that are checked before anyone pays.
@@ -341,6 +345,8 @@ type ImageEditServiceServer interface {
 	DeleteTask(context.Context, *DeleteTaskRequest) (*DeleteTaskResponse, error)
 	// Stores a picture. The first message is info, the others are chunks of at most 1 MiB. The picture is
 	// verified and durable before the answer. Uploading the same bytes again answers the same image.
+	// What stands behind the picture's end and metadata that no decoder takes are not stored; the image is
+	// then another than the bytes that came, with an image_id of its own.
 	//
 	// Errors: INVALID_ARGUMENT (IMAGE_UNDECODABLE): not one whole PNG, JPEG or WebP picture;
 	// (IMAGE_TOO_LARGE): too many bytes or pixels; (INVALID_FIELD): wrong SHA-256 or a chunk above 1 MiB;
@@ -349,7 +355,8 @@ type ImageEditServiceServer interface {
 	UploadImage(grpc.ClientStreamingServer[UploadImageRequest, UploadImageResponse]) error
 	// Streams the bytes of an image. The first message is info, then the bytes from offset on.
 	//
-	// Errors: NOT_FOUND (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
+	// Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed, perhaps cut short. NOT_FOUND
+	// (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
 	// the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
 	// bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
 	// (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
@@ -357,7 +364,8 @@ type ImageEditServiceServer interface {
 	// Erases an image that no task needs. When it answers, its bytes are off the server's disk, unless another
 	// tenant has an image of the same bytes.
 	//
-	// Errors: NOT_FOUND (IMAGE_NOT_FOUND), also for an image that is erased already. FAILED_PRECONDITION
+	// Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed. NOT_FOUND (IMAGE_NOT_FOUND), also
+	// for an image that is erased already. FAILED_PRECONDITION
 	// (IMAGE_IN_USE): a task needs it; delete its tasks, and it goes with the last one.
 	DeleteImage(context.Context, *DeleteImageRequest) (*DeleteImageResponse, error)
 	// Lists the models that can be used now, with the limits that are checked before anyone pays.

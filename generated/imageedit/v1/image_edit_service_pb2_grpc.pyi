@@ -105,6 +105,8 @@ class ImageEditServiceStub:
     UploadImage: _grpc.StreamUnaryMultiCallable[_image_edit_service_pb2.UploadImageRequest, _image_edit_service_pb2.UploadImageResponse]
     """Stores a picture. The first message is info, the others are chunks of at most 1 MiB. The picture is
     verified and durable before the answer. Uploading the same bytes again answers the same image.
+    What stands behind the picture's end and metadata that no decoder takes are not stored; the image is
+    then another than the bytes that came, with an image_id of its own.
 
     Errors: INVALID_ARGUMENT (IMAGE_UNDECODABLE): not one whole PNG, JPEG or WebP picture;
     (IMAGE_TOO_LARGE): too many bytes or pixels; (INVALID_FIELD): wrong SHA-256 or a chunk above 1 MiB;
@@ -114,7 +116,8 @@ class ImageEditServiceStub:
     DownloadImage: _grpc.UnaryStreamMultiCallable[_image_edit_service_pb2.DownloadImageRequest, _image_edit_service_pb2.DownloadImageResponse]
     """Streams the bytes of an image. The first message is info, then the bytes from offset on.
 
-    Errors: NOT_FOUND (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
+    Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed, perhaps cut short. NOT_FOUND
+    (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
     the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
     bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
     (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
@@ -123,7 +126,8 @@ class ImageEditServiceStub:
     """Erases an image that no task needs. When it answers, its bytes are off the server's disk, unless another
     tenant has an image of the same bytes.
 
-    Errors: NOT_FOUND (IMAGE_NOT_FOUND), also for an image that is erased already. FAILED_PRECONDITION
+    Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed. NOT_FOUND (IMAGE_NOT_FOUND), also
+    for an image that is erased already. FAILED_PRECONDITION
     (IMAGE_IN_USE): a task needs it; delete its tasks, and it goes with the last one.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_image_edit_service_pb2.ListModelsRequest, _image_edit_service_pb2.ListModelsResponse]
@@ -206,6 +210,8 @@ class ImageEditServiceAsyncStub(ImageEditServiceStub):
     UploadImage: _aio.StreamUnaryMultiCallable[_image_edit_service_pb2.UploadImageRequest, _image_edit_service_pb2.UploadImageResponse]  # type: ignore[assignment]
     """Stores a picture. The first message is info, the others are chunks of at most 1 MiB. The picture is
     verified and durable before the answer. Uploading the same bytes again answers the same image.
+    What stands behind the picture's end and metadata that no decoder takes are not stored; the image is
+    then another than the bytes that came, with an image_id of its own.
 
     Errors: INVALID_ARGUMENT (IMAGE_UNDECODABLE): not one whole PNG, JPEG or WebP picture;
     (IMAGE_TOO_LARGE): too many bytes or pixels; (INVALID_FIELD): wrong SHA-256 or a chunk above 1 MiB;
@@ -215,7 +221,8 @@ class ImageEditServiceAsyncStub(ImageEditServiceStub):
     DownloadImage: _aio.UnaryStreamMultiCallable[_image_edit_service_pb2.DownloadImageRequest, _image_edit_service_pb2.DownloadImageResponse]  # type: ignore[assignment]
     """Streams the bytes of an image. The first message is info, then the bytes from offset on.
 
-    Errors: NOT_FOUND (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
+    Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed, perhaps cut short. NOT_FOUND
+    (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
     the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
     bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
     (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
@@ -224,7 +231,8 @@ class ImageEditServiceAsyncStub(ImageEditServiceStub):
     """Erases an image that no task needs. When it answers, its bytes are off the server's disk, unless another
     tenant has an image of the same bytes.
 
-    Errors: NOT_FOUND (IMAGE_NOT_FOUND), also for an image that is erased already. FAILED_PRECONDITION
+    Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed. NOT_FOUND (IMAGE_NOT_FOUND), also
+    for an image that is erased already. FAILED_PRECONDITION
     (IMAGE_IN_USE): a task needs it; delete its tasks, and it goes with the last one.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_image_edit_service_pb2.ListModelsRequest, _image_edit_service_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -358,6 +366,8 @@ class ImageEditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_image_edit_service_pb2.UploadImageResponse, _abc.Awaitable[_image_edit_service_pb2.UploadImageResponse]]:
         """Stores a picture. The first message is info, the others are chunks of at most 1 MiB. The picture is
         verified and durable before the answer. Uploading the same bytes again answers the same image.
+        What stands behind the picture's end and metadata that no decoder takes are not stored; the image is
+        then another than the bytes that came, with an image_id of its own.
 
         Errors: INVALID_ARGUMENT (IMAGE_UNDECODABLE): not one whole PNG, JPEG or WebP picture;
         (IMAGE_TOO_LARGE): too many bytes or pixels; (INVALID_FIELD): wrong SHA-256 or a chunk above 1 MiB;
@@ -373,7 +383,8 @@ class ImageEditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_image_edit_service_pb2.DownloadImageResponse], _abc.AsyncIterator[_image_edit_service_pb2.DownloadImageResponse]]:
         """Streams the bytes of an image. The first message is info, then the bytes from offset on.
 
-        Errors: NOT_FOUND (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
+        Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed, perhaps cut short. NOT_FOUND
+        (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
         the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
         bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
         (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
@@ -388,7 +399,8 @@ class ImageEditServiceServicer(metaclass=_abc_1.ABCMeta):
         """Erases an image that no task needs. When it answers, its bytes are off the server's disk, unless another
         tenant has an image of the same bytes.
 
-        Errors: NOT_FOUND (IMAGE_NOT_FOUND), also for an image that is erased already. FAILED_PRECONDITION
+        Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed. NOT_FOUND (IMAGE_NOT_FOUND), also
+        for an image that is erased already. FAILED_PRECONDITION
         (IMAGE_IN_USE): a task needs it; delete its tasks, and it goes with the last one.
         """
 

@@ -24,6 +24,8 @@ from tomlkit.exceptions import TOMLKitError
 from imageedit_server.access.reload import Unusable, read_bytes
 
 SETTING = "auth.keys_file"
+REMEDY = "imageedit-server keys new TENANT --config FILE, with the server's own FILE,"
+"""Without it the key would go into the keys file of a server that has no configuration."""
 KEY_PREFIX = "imageedit_"
 """How every key begins, so that people and scanners know one when they see it."""
 KEY_BYTES = 32
@@ -57,16 +59,14 @@ def sha256_of(key: str) -> str:
 def read_keys(path: Path) -> Keys:
     """Read a keys file. Raises ``Unusable``."""
     if not path.exists():
-        raise Unusable(f"{SETTING}: there is no {path}; imageedit-server keys new TENANT makes it")
+        raise Unusable(f"{SETTING}: there is no {path}; {REMEDY} makes it")
     return _parse(path, read_bytes(SETTING, path))
 
 
 def summary_of(path: Path, keys: Keys) -> str:
     """Return how many keys there are. Raises ``Unusable`` for none, with which nobody can call."""
     if not keys:
-        raise Unusable(
-            f"{SETTING}: {path} has no keys, so nobody can call; imageedit-server keys new TENANT makes one"
-        )
+        raise Unusable(f"{SETTING}: {path} has no keys, so nobody can call; {REMEDY} makes one")
     tenants = {caller.tenant for caller in keys.values()}
     return f"{path} has keys: {len(keys)}, of tenants: {len(tenants)}."
 

@@ -151,7 +151,7 @@ def task_not_found() -> Refusal:
 
 
 def image_not_found() -> Refusal:
-    """Answer alike for an unknown, a malformed and a foreign image (P22)."""
+    """Answer alike for an unknown and a foreign image (P22); an id that is none is INVALID_FIELD."""
     return Refusal(Reason.IMAGE_NOT_FOUND, "There is no such image.")
 
 

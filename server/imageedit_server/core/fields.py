@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from imageedit_server.core.errors import Violation
+from imageedit_server.core.image import IMAGE_ID, MALFORMED_ID
 from imageedit_server.core.options import IdeogramOptions, OpenaiOptions
 from imageedit_server.core.request import (
     MAX_TIMEOUT,
@@ -117,6 +118,8 @@ def _check_source(field: str, source: Source) -> Iterator[Violation]:
             yield _violation(f"{field}.content", "is empty")
         case ImageRef(image_id=""):
             yield _violation(f"{field}.image_id", "is empty")
+        case ImageRef(image_id=image_id) if not IMAGE_ID.fullmatch(image_id):
+            yield _violation(f"{field}.image_id", MALFORMED_ID)
         case Url(url=url):
             yield from check_text(f"{field}.url", url, max_chars=MAX_URL_CHARS)
         case TaskOutput(task_id=""):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
+MALFORMED_ID = 'is malformed: an image id is "sha256:" and 64 hex digits, which are lower case'
+"""Completes the sentence "image_id …", of one that was cut short or is no id at all."""
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 """The media types that this service takes and makes, with the file extension of each."""

@@ -6,7 +6,7 @@ from imageedit_server.core.errors import Violation
 from imageedit_server.core.image import Image, Transparency
 from imageedit_server.core.model import MaskUse, Model
 from imageedit_server.core.request import PROMPT_FIELDS, Kind, Request, image_field
-from imageedit_server.core.sizes import AUTO, accepts
+from imageedit_server.core.sizes import AUTO, accepts, limit_of
 
 
 def check_limits(request: Request, model: Model) -> list[Violation]:
@@ -69,7 +69,9 @@ def _check_size(request: Request, model: Model) -> Iterator[Violation]:
     if request.size in ("", AUTO) or accepts(model.sizes, request.size):
         return
     offered = f"takes {' '.join(model.sizes)}" if model.sizes else "does not let the size be chosen"
-    yield _violation("size", f"is {request.size!r}; {model.name} {offered}")
+    limit = limit_of(model.sizes, request.size)
+    more = f", with {limit}" if limit else ""
+    yield _violation("size", f"is {request.size!r}; {model.name} {offered}{more}")
 
 
 def _check_images(request: Request, model: Model) -> Iterator[Violation]:

@@ -55,6 +55,16 @@ def accepts(sizes: Iterable[str], size: str) -> bool:
     return ANY_PIXELS in offered and fits
 
 
+def limit_of(sizes: Iterable[str], size: str) -> str:
+    """Name the limit of ``size`` where any size of its form is offered; empty where some are, or none."""
+    shape, offered = parse_size(size), tuple(sizes)
+    if shape is None or (ANY_RATIO if shape.is_ratio else ANY_PIXELS) not in offered:
+        return ""
+    if shape.is_ratio:
+        return f"no part of a ratio above {MAX_RATIO_PART}"
+    return f"no side above {MAX_SIDE} pixels, and at most {MAX_PIXELS} pixels in all"
+
+
 def nearest(sizes: Iterable[str], width: int, height: int) -> str:
     """Choose the size whose shape is nearest to ``width`` x ``height``; ``auto`` where the model has it.
 

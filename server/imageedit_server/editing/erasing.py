@@ -10,8 +10,8 @@ import logging
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Protocol
 
-from imageedit_server.core.errors import Refusal, image_not_found
-from imageedit_server.core.image import IMAGE_ID
+from imageedit_server.core.errors import Refusal
+from imageedit_server.editing.pictures import check_image_id
 from imageedit_server.editing.tasks import check_task_id
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.runtime.failpoints import failpoint
@@ -63,9 +63,8 @@ class Erasing:
         await self._to_the_end(self._delete_task(tenant, task_id))
 
     async def delete_image(self, tenant: str, image_id: str) -> None:
-        """Erase an image that no task needs. Raises IMAGE_NOT_FOUND, IMAGE_IN_USE."""
-        if not IMAGE_ID.fullmatch(image_id):
-            raise image_not_found()
+        """Erase an image that no task needs. Raises IMAGE_NOT_FOUND, IMAGE_IN_USE, INVALID_FIELD."""
+        check_image_id(image_id)
         await self._to_the_end(self._delete_image(tenant, image_id))
 
     async def finish(self) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from imageedit_server.core.draining import Draining
-from imageedit_server.core.errors import Reason, Refusal, image_not_found
-from imageedit_server.core.image import IMAGE_ID, Image
+from imageedit_server.core.errors import Reason, Refusal, image_not_found, invalid
+from imageedit_server.core.image import IMAGE_ID, MALFORMED_ID, Image
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.runtime.clock import Clock
 from imageedit_server.runtime.failpoints import failpoint
@@ -70,10 +70,9 @@ class Pictures:
             del self._known[next(iter(self._known))]
 
     async def find(self, tenant: str, image_id: str) -> Image:
-        """Return an image. Raises IMAGE_NOT_FOUND, also for an id that is not well formed."""
-        image = None
-        if IMAGE_ID.fullmatch(image_id):
-            image = await self._database.look_up(get_image, tenant, image_id)
+        """Return an image. Raises IMAGE_NOT_FOUND, and INVALID_FIELD for an id that is malformed."""
+        check_image_id(image_id)
+        image = await self._database.look_up(get_image, tenant, image_id)
         if image is None:
             raise image_not_found()
         return image
@@ -86,3 +85,9 @@ class Pictures:
                 f"offset is {offset}; this image has {image.size_bytes} bytes.",
             )
         return self._library.read(image.image_id, offset)
+
+
+def check_image_id(image_id: str) -> None:
+    """Raise INVALID_FIELD for an id that no image can have, such as one that was cut short."""
+    if not IMAGE_ID.fullmatch(image_id):
+        raise invalid("image_id", MALFORMED_ID)

@@ -25,7 +25,8 @@ def broken_rule(shape: Shape) -> str:
     if shape.width % FLEXIBLE_STEP or shape.height % FLEXIBLE_STEP:
         return f"must have a width and a height that are divisible by {FLEXIBLE_STEP}"
     if long_side > FLEXIBLE_MAX_SIDE or shape.width * shape.height > FLEXIBLE_MAX_PIXELS:
-        return f"must have no side above {FLEXIBLE_MAX_SIDE} and at most the pixels of 3840x2160"
+        most = f"at most {FLEXIBLE_MAX_PIXELS} pixels, as 3840x2160 has"
+        return f"must have no side above {FLEXIBLE_MAX_SIDE} and {most}"
     if shape.width * shape.height < FLEXIBLE_MIN_PIXELS:
         return f"must have at least {FLEXIBLE_MIN_PIXELS} pixels, as 1024x640 has"
     return ""

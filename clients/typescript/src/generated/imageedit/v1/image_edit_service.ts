@@ -4113,6 +4113,8 @@ export const ImageEditServiceService = {
   /**
    * Stores a picture. The first message is info, the others are chunks of at most 1 MiB. The picture is
    * verified and durable before the answer. Uploading the same bytes again answers the same image.
+   * What stands behind the picture's end and metadata that no decoder takes are not stored; the image is
+   * then another than the bytes that came, with an image_id of its own.
    *
    * Errors: INVALID_ARGUMENT (IMAGE_UNDECODABLE): not one whole PNG, JPEG or WebP picture;
    * (IMAGE_TOO_LARGE): too many bytes or pixels; (INVALID_FIELD): wrong SHA-256 or a chunk above 1 MiB;
@@ -4131,7 +4133,8 @@ export const ImageEditServiceService = {
   /**
    * Streams the bytes of an image. The first message is info, then the bytes from offset on.
    *
-   * Errors: NOT_FOUND (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed, perhaps cut short. NOT_FOUND
+   * (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
    * the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
    * bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
    * (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
@@ -4150,7 +4153,8 @@ export const ImageEditServiceService = {
    * Erases an image that no task needs. When it answers, its bytes are off the server's disk, unless another
    * tenant has an image of the same bytes.
    *
-   * Errors: NOT_FOUND (IMAGE_NOT_FOUND), also for an image that is erased already. FAILED_PRECONDITION
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed. NOT_FOUND (IMAGE_NOT_FOUND), also
+   * for an image that is erased already. FAILED_PRECONDITION
    * (IMAGE_IN_USE): a task needs it; delete its tasks, and it goes with the last one.
    */
   deleteImage: {
@@ -4243,6 +4247,8 @@ export interface ImageEditServiceServer extends UntypedServiceImplementation {
   /**
    * Stores a picture. The first message is info, the others are chunks of at most 1 MiB. The picture is
    * verified and durable before the answer. Uploading the same bytes again answers the same image.
+   * What stands behind the picture's end and metadata that no decoder takes are not stored; the image is
+   * then another than the bytes that came, with an image_id of its own.
    *
    * Errors: INVALID_ARGUMENT (IMAGE_UNDECODABLE): not one whole PNG, JPEG or WebP picture;
    * (IMAGE_TOO_LARGE): too many bytes or pixels; (INVALID_FIELD): wrong SHA-256 or a chunk above 1 MiB;
@@ -4253,7 +4259,8 @@ export interface ImageEditServiceServer extends UntypedServiceImplementation {
   /**
    * Streams the bytes of an image. The first message is info, then the bytes from offset on.
    *
-   * Errors: NOT_FOUND (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed, perhaps cut short. NOT_FOUND
+   * (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
    * the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
    * bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
    * (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
@@ -4263,7 +4270,8 @@ export interface ImageEditServiceServer extends UntypedServiceImplementation {
    * Erases an image that no task needs. When it answers, its bytes are off the server's disk, unless another
    * tenant has an image of the same bytes.
    *
-   * Errors: NOT_FOUND (IMAGE_NOT_FOUND), also for an image that is erased already. FAILED_PRECONDITION
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed. NOT_FOUND (IMAGE_NOT_FOUND), also
+   * for an image that is erased already. FAILED_PRECONDITION
    * (IMAGE_IN_USE): a task needs it; delete its tasks, and it goes with the last one.
    */
   deleteImage: handleUnaryCall<DeleteImageRequest, DeleteImageResponse>;
@@ -4443,6 +4451,8 @@ export interface ImageEditServiceClient extends Client {
   /**
    * Stores a picture. The first message is info, the others are chunks of at most 1 MiB. The picture is
    * verified and durable before the answer. Uploading the same bytes again answers the same image.
+   * What stands behind the picture's end and metadata that no decoder takes are not stored; the image is
+   * then another than the bytes that came, with an image_id of its own.
    *
    * Errors: INVALID_ARGUMENT (IMAGE_UNDECODABLE): not one whole PNG, JPEG or WebP picture;
    * (IMAGE_TOO_LARGE): too many bytes or pixels; (INVALID_FIELD): wrong SHA-256 or a chunk above 1 MiB;
@@ -4468,7 +4478,8 @@ export interface ImageEditServiceClient extends Client {
   /**
    * Streams the bytes of an image. The first message is info, then the bytes from offset on.
    *
-   * Errors: NOT_FOUND (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed, perhaps cut short. NOT_FOUND
+   * (IMAGE_NOT_FOUND). OUT_OF_RANGE (OFFSET_OUT_OF_RANGE): offset is below 0 or beyond
    * the size; an offset equal to the size gets info and the end. DATA_LOSS (IMAGE_CORRUPT): the stored
    * bytes no longer have their digest; the bytes received so far must not be used. RESOURCE_EXHAUSTED
    * (SLOW_CONSUMER): nothing was read for a minute; resume from the offset that was reached.
@@ -4486,7 +4497,8 @@ export interface ImageEditServiceClient extends Client {
    * Erases an image that no task needs. When it answers, its bytes are off the server's disk, unless another
    * tenant has an image of the same bytes.
    *
-   * Errors: NOT_FOUND (IMAGE_NOT_FOUND), also for an image that is erased already. FAILED_PRECONDITION
+   * Errors: INVALID_ARGUMENT (INVALID_FIELD): the image_id is malformed. NOT_FOUND (IMAGE_NOT_FOUND), also
+   * for an image that is erased already. FAILED_PRECONDITION
    * (IMAGE_IN_USE): a task needs it; delete its tasks, and it goes with the last one.
    */
   deleteImage(
