@@ -16,7 +16,7 @@ import (
 // Download writes an image to a writer and checks it against its SHA-256; a stream that breaks is resumed at the
 // byte that was reached. After an error the bytes that were written must not be used.
 func (c *Client) Download(ctx context.Context, imageID string, to io.Writer) (*pb.Image, error) {
-	d := &download{imageID: imageID, to: to, digest: sha256.New(), tries: newTries(c.patience)}
+	d := &download{imageID: imageID, to: to, digest: sha256.New(), tries: newTries(c)}
 	for {
 		err := d.follow(ctx, c.Service)
 		if err == nil {

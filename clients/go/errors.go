@@ -24,6 +24,7 @@ type Error struct {
 	RetryAfter time.Duration
 
 	status *status.Status
+	cause  error
 }
 
 // Violation is one field of the request that was refused.
@@ -42,8 +43,12 @@ func (e *Error) Error() string {
 	if len(said) == 0 {
 		said = append(said, e.Message)
 	}
-	return fmt.Sprintf("imageedit: %s %s: %s", e.Code, e.Reason, strings.Join(said, "; "))
+	return strings.Join(strings.Fields(fmt.Sprintf("imageedit: %s %s", e.Code, e.Reason)), " ") +
+		": " + strings.Join(said, "; ")
 }
+
+// Unwrap answers the context's own error for a call that its context ended.
+func (e *Error) Unwrap() error { return e.cause }
 
 // GRPCStatus lets status.Code and status.FromError see through it.
 func (e *Error) GRPCStatus() *status.Status {

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 )
 
@@ -18,12 +19,12 @@ const (
 
 // tries says when to try again: each sign of life begins the patience anew.
 type tries struct {
-	patience time.Duration
-	delay    time.Duration
-	ends     time.Time // zero while nothing has failed
+	client *Client
+	delay  time.Duration
+	ends   time.Time // zero while nothing has failed
 }
 
-func newTries(patience time.Duration) *tries { return &tries{patience: patience} }
+func newTries(client *Client) *tries { return &tries{client: client} }
 
 func (t *tries) alive() { t.ends = time.Time{} }
 
@@ -33,11 +34,15 @@ func (t *tries) wait(ctx context.Context, cause error) error {
 		return cause // the caller's own reader or writer
 	}
 	failure := explain(cause)
-	if ctx.Err() != nil || !failure.transient() {
+	if ended := ctx.Err(); ended != nil {
+		failure.cause = ended
+		return failure
+	}
+	if !failure.transient() || t.client.conn.GetState() == connectivity.Shutdown {
 		return failure
 	}
 	if t.ends.IsZero() {
-		t.ends, t.delay = time.Now().Add(t.patience), firstDelay
+		t.ends, t.delay = time.Now().Add(t.client.patience), firstDelay
 	}
 	// Half fixed, half random: a restarted server is not met by all clients at once.
 	delay := max(t.delay/2+rand.N(t.delay/2), failure.RetryAfter)
@@ -49,7 +54,9 @@ func (t *tries) wait(ctx context.Context, cause error) error {
 	case <-time.After(delay):
 		return nil
 	case <-ctx.Done():
-		return explain(status.FromContextError(ctx.Err()).Err())
+		failure = explain(status.FromContextError(ctx.Err()).Err())
+		failure.cause = ctx.Err()
+		return failure
 	}
 }
 
@@ -76,7 +83,7 @@ func call[Request, Answer any](
 ) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(callTimeout, c.patience))
 	defer cancel()
-	tries := newTries(c.patience)
+	tries := newTries(c)
 	for {
 		answer, err := method(ctx, request)
 		if err == nil {

@@ -23,7 +23,7 @@ func (c *Client) Upload(ctx context.Context, picture io.ReadSeeker) (*pb.Image, 
 }
 
 func (c *Client) upload(ctx context.Context, picture io.ReadSeeker, digest string) (*pb.Image, error) {
-	tries := newTries(c.patience)
+	tries := newTries(c)
 	for {
 		image, err := c.send(ctx, picture, digest)
 		if err == nil {

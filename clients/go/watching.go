@@ -13,7 +13,7 @@ import (
 // breaks is resumed after the last event; an error ends the sequence.
 func (c *Client) Watch(ctx context.Context, taskID string, afterSeq int64) iter.Seq2[*pb.TaskEvent, error] {
 	return func(yield func(*pb.TaskEvent, error) bool) {
-		w := &watch{taskID: taskID, seq: afterSeq, mayBeOver: afterSeq > 0, tries: newTries(c.patience)}
+		w := &watch{taskID: taskID, seq: afterSeq, mayBeOver: afterSeq > 0, tries: newTries(c)}
 		for !w.finished {
 			err := w.follow(ctx, c.Service, yield)
 			if err == nil {

@@ -15,7 +15,7 @@ import { type Model } from "./generated/imageedit/v1/model.js";
 import { type Task, type TaskEvent } from "./generated/imageedit/v1/task.js";
 import { type Connection, unary } from "./retrying.js";
 import { upload } from "./uploading.js";
-import { watch } from "./watching.js";
+import { type WatchOptions, watch } from "./watching.js";
 
 export interface ClientOptions {
   /** Sent with each call. Without encrypting `credentials` it travels readable for everyone on the way. */
@@ -56,10 +56,11 @@ export class Client {
     const channel = { ...CHANNEL, ...proxy, ...options.channel };
     this.service = new ImageEditServiceClient(address, options.credentials ?? credentials.createInsecure(), channel);
     const patience = 1000 * (options.patienceSeconds ?? 60);
-    this.#connection = { service: this.service, metadata, patience };
+    this.#connection = { service: this.service, metadata, patience, closed: false };
   }
 
   close(): void {
+    this.#connection.closed = true;
     this.service.close();
   }
 
@@ -81,15 +82,15 @@ export class Client {
     return (await unary(this.#connection, this.service.createDefaultModel, whole)).task!;
   }
 
-  /** Yields every event once and in order, from `afterSeq` on, to the terminal one. */
-  watch(taskId: string, afterSeq = 0): AsyncGenerator<TaskEvent, void> {
-    return watch(this.#connection, taskId, afterSeq);
+  /** Yields every event once and in order, to the terminal one. */
+  watch(taskId: string, options: WatchOptions = {}): AsyncGenerator<TaskEvent, void> {
+    return watch(this.#connection, taskId, options);
   }
 
   /** Follows the task to its end and answers it, succeeded or not; see `succeeded`. */
-  async wait(taskId: string): Promise<Task> {
+  async wait(taskId: string, options: Omit<WatchOptions, "afterSeq"> = {}): Promise<Task> {
     let last: Task | undefined;
-    for await (const event of this.watch(taskId)) last = event.task;
+    for await (const event of this.watch(taskId, options)) last = event.task;
     return last!;
   }
 

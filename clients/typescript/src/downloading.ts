@@ -34,7 +34,7 @@ class Reading {
     private readonly connection: Connection,
     private readonly imageId: string,
   ) {
-    this.tries = new Tries(connection.patience);
+    this.tries = new Tries(connection);
   }
 
   /** Reads one stream to the last byte of the image. */

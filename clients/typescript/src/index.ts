@@ -19,4 +19,5 @@ export {
   OnUnknown,
 } from "./generated/imageedit/v1/image_edit_service.js";
 export { type Model } from "./generated/imageedit/v1/model.js";
+export { type WatchOptions } from "./watching.js";
 export { type Task, type TaskEvent, Task_Billing, Task_Stage, Task_State } from "./generated/imageedit/v1/task.js";

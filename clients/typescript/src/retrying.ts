@@ -15,6 +15,8 @@ export interface Connection {
   metadata: Metadata;
   /** In milliseconds. */
   patience: number;
+  /** Ended by its user: nothing is tried again. */
+  closed: boolean;
 }
 
 /** Says when to try again: each sign of life begins the patience anew. */
@@ -22,25 +24,26 @@ export class Tries {
   #ends: number | undefined;
   #delay = FIRST_DELAY_MS;
 
-  constructor(private readonly patience: number) {}
+  constructor(private readonly connection: Connection) {}
 
   alive(): void {
     this.#ends = undefined;
   }
 
   /** Waits for the next try; throws the error that the caller gets when there is none. */
-  async wait(cause: unknown): Promise<void> {
+  async wait(cause: unknown, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
     const failure = explained(cause);
-    if (!(failure instanceof ImageEditError) || !isTransient(failure)) throw failure;
+    if (!(failure instanceof ImageEditError) || !isTransient(failure) || this.connection.closed) throw failure;
     if (this.#ends === undefined) {
-      this.#ends = performance.now() + this.patience;
+      this.#ends = performance.now() + this.connection.patience;
       this.#delay = FIRST_DELAY_MS;
     }
     // Half fixed, half random: a restarted server is not met by all clients at once.
     const delay = Math.max(this.#delay * (0.5 + 0.5 * Math.random()), 1000 * failure.retryAfterSeconds);
     this.#delay = Math.min(2 * this.#delay, LONGEST_DELAY_MS);
     if (performance.now() + delay > this.#ends) throw failure;
-    await sleep(delay);
+    await sleep(delay, undefined, { signal });
   }
 }
 
@@ -57,7 +60,7 @@ function isTransient({ code, reason, message }: ImageEditError): boolean {
     case status.CANCELLED:
     case status.INTERNAL:
     case status.UNKNOWN:
-      return reason === "" && !/HTTP status code: 4/i.test(message);
+      return reason === "" && !/HTTP status code 4/.test(message);
     default:
       return false;
   }
@@ -72,12 +75,13 @@ type Method<Request, Answer> = (
 
 /** Makes a unary call, again and again within its time. */
 export async function unary<Request, Answer>(
-  { service, metadata, patience }: Connection,
+  connection: Connection,
   method: Method<Request, Answer>,
   request: Request,
 ): Promise<Answer> {
+  const { service, metadata, patience } = connection;
   const options = { deadline: Date.now() + Math.max(CALL_MS, patience) };
-  const tries = new Tries(patience);
+  const tries = new Tries(connection);
   for (;;) {
     try {
       return await new Promise<Answer>((resolve, reject) => {

@@ -17,7 +17,7 @@ const CHUNK_BYTES = 256 * 1024;
 /** Sends the SHA-256, which the service checks, and then the bytes, which are read anew for each try. */
 export async function upload(connection: Connection, picture: Uint8Array | string): Promise<Image> {
   const sha256 = await digestOf(picture);
-  const tries = new Tries(connection.patience);
+  const tries = new Tries(connection);
   for (;;) {
     try {
       return await send(connection, picture, sha256);

@@ -6,19 +6,30 @@ import { type Connection, Tries } from "./retrying.js";
 
 const TERMINAL = new Set([Task_State.STATE_SUCCEEDED, Task_State.STATE_FAILED, Task_State.STATE_CANCELLED]);
 
+export interface WatchOptions {
+  /** The last event that was seen; all without it. */
+  afterSeq?: number;
+  /** Ends the watch, which then throws its reason. */
+  signal?: AbortSignal;
+}
+
 /** Yields every event once and in order; a stream that breaks is resumed after the last one. */
 export async function* watch(
-  { service, metadata, patience }: Connection,
+  connection: Connection,
   taskId: string,
-  afterSeq: number,
+  { afterSeq = 0, signal }: WatchOptions,
 ): AsyncGenerator<TaskEvent, void> {
-  const tries = new Tries(patience);
+  const { service, metadata } = connection;
+  const tries = new Tries(connection);
   let seq = afterSeq;
   // After the terminal event there is nothing to send: a watch from there ends at once.
   let mayBeOver = afterSeq > 0;
   for (;;) {
+    signal?.throwIfAborted();
     const stream = service.watchTask({ taskId, afterSeq: seq }, metadata);
     stream.on("error", () => {}); // the loop has it; what comes after the loop is of no interest
+    const cancel = (): void => stream.cancel();
+    signal?.addEventListener("abort", cancel);
     try {
       for await (const { payload } of stream) {
         if (payload?.$case !== "event") {
@@ -36,8 +47,9 @@ export async function* watch(
       if (mayBeOver) return;
       throw new ImageEditError(status.UNAVAILABLE, "the watch ended before the task did");
     } catch (error) {
-      await tries.wait(error);
+      await tries.wait(error, signal);
     } finally {
+      signal?.removeEventListener("abort", cancel);
       stream.cancel();
     }
   }

@@ -8,7 +8,7 @@ import { test } from "node:test";
 
 import { status } from "@grpc/grpc-js";
 
-import { Client, ImageEditError, type TaskEvent } from "../src/index.js";
+import { Client, ImageEditError } from "../src/index.js";
 import { Image } from "../src/generated/imageedit/v1/image.js";
 import {
   CreateDefaultModelRequest,
@@ -100,7 +100,7 @@ async function answer(client: Client, call: string, request: any, path = ""): Pr
     case "models":
       return { models: (await client.listModels()).map((each) => Model.toJSON(each)) };
     case "watch":
-      return watched(client.watch(request.taskId, Number(request.afterSeq ?? 0)), Number(request.afterSeq ?? 0));
+      return watched(client, request.taskId, Number(request.afterSeq ?? 0));
     case "download": {
       const { image, content } = await client.download(request.imageId);
       return { imageId: idOf(content), info: Image.toJSON(image) };
@@ -121,10 +121,10 @@ function given<Request extends { requestId: string }>({ requestId, ...request }:
   return requestId === "" ? request : { requestId, ...request };
 }
 
-async function watched(events: AsyncIterable<TaskEvent>, afterSeq: number): Promise<Record<string, unknown>> {
+async function watched(client: Client, taskId: string, afterSeq: number): Promise<Record<string, unknown>> {
   const seqs: number[] = [];
   let task: Task | undefined;
-  for await (const event of events) {
+  for await (const event of client.watch(taskId, { afterSeq })) {
     seqs.push(event.seq);
     task = event.task;
   }
