@@ -1,30 +1,31 @@
 """Carries the conformance vectors out with the Python client."""
 
+import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 
 from imageedit.v1 import image_edit_service_pb2 as pb
-from imageedit_client import Client, ImageEditError, Pace
+from imageedit_client import AsyncClient, Client, ImageEditError, Pace
 
 Json = dict[str, Any]
 IMPATIENT = Pace(call_seconds=0.5, patience_seconds=0.5)
 
 
-def run(page: Any, client: type[Client] = Client, only: str = "") -> dict[str, str]:
+def run(page: Any, client: Callable[..., Any] = Client, only: str = "") -> dict[str, str]:
     """Carry all of them out, or one; return ``ok``, or what is wrong, by their names."""
     vectors = json.loads(Path(page["vectors"]).read_text(encoding="utf-8"))
     chosen = [vector for vector in vectors if only in ("", vector["name"])]
     return {vector["name"]: _run(page, client, vector["steps"]) for vector in chosen}
 
 
-def _run(page: Any, client: type[Client], steps: list[Json]) -> str:
+def _run(page: Any, client: Callable[..., Any], steps: list[Json]) -> str:
     saved: Json = {}
     for step in steps:
         try:
@@ -34,7 +35,7 @@ def _run(page: Any, client: type[Client], steps: list[Json]) -> str:
     return "ok"
 
 
-def _carry_out(page: Any, made: type[Client], step: Json, saved: Json) -> None:
+def _carry_out(page: Any, made: Callable[..., Any], step: Json, saved: Json) -> None:
     pictures = Path(page["pictures"])
     request = filled(step.get("request", {}), saved, lambda name: _base64(pictures / name))
     with _client(page, made, step) as client:
@@ -48,7 +49,7 @@ def _carry_out(page: Any, made: type[Client], step: Json, saved: Json) -> None:
     agree(said, expected, step["call"])
 
 
-def _client(page: Any, made: type[Client], step: Json) -> Client:
+def _client(page: Any, made: Callable[..., Any], step: Json) -> Any:
     through = step.get("through", "direct")
     key = page["keys"][step.get("key", "right")]
     pace = IMPATIENT if through == "nowhere" else None
@@ -137,6 +138,29 @@ def _base64(picture: Path) -> str:
 def image_id(content: bytes) -> str:
     """The name of an image of these bytes."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+class InOneLoop:
+    """The async client, called as if it were the sync one."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        self._runner = asyncio.Runner()
+        self._client = AsyncClient(*arguments, **settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self._client.close())
+        self._runner.close()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+        return lambda *arguments, **settings: self._runner.run(_ended(method(*arguments, **settings)))
+
+
+async def _ended(call: Any) -> Any:
+    return [each async for each in call] if isinstance(call, AsyncIterator) else await call
 
 
 # What vectors say

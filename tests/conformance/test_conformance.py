@@ -29,8 +29,9 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         yield place
 
 
-async def test_the_python_client_conforms(place: Place) -> None:
-    outcomes = await asyncio.to_thread(python_client.run, place.contents())
+@pytest.mark.parametrize("client", [Client, python_client.InOneLoop])
+async def test_the_python_client_conforms(place: Place, client: type) -> None:
+    outcomes = await asyncio.to_thread(python_client.run, place.contents(), client)
     assert outcomes == dict.fromkeys(names(), "ok")
     was_cut(place)
 
