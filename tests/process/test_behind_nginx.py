@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2
 from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
-from imageedit_server.access.watches import LIFE_SECONDS
+from imageedit_server.editing import Watching
 from tests.outbound.servers import CERTS, client_tls
 from tests.rpc.pictures import noise
 from tests.servers.places import Place
@@ -134,7 +135,8 @@ async def test_what_the_block_sets_is_needed(servers: Servers, place: Place, pla
             await watched(stub, (await upload(stub)).image_id, "scripted/never")
 
 
-def test_a_watch_may_be_silent_for_its_whole_life() -> None:
-    found = re.search(r"grpc_read_timeout (\d+)h;", block())
+def test_a_watch_is_never_silent_for_as_long_as_the_block_waits() -> None:
+    found = re.search(r"grpc_read_timeout (\d+)m;", block())
     assert found is not None
-    assert int(found[1]) * 3600 > LIFE_SECONDS
+    heartbeat_seconds = signature(Watching).parameters["heartbeat_seconds"].default
+    assert int(found[1]) * 60 > 2 * heartbeat_seconds
