@@ -68,9 +68,9 @@ def _animated(name: str, *, paid: bool) -> str:
 
 
 def _mended(name: str, data: Data, max_pixels: int, *, paid: bool) -> Mended:
-    failed: Exception = undecodable("is cut short")
     is_cut = end_of(name, data) is None
-    for content in _variants(name, data) if not is_cut else _ended(name, data) if paid else ():
+    failed: Exception = undecodable("is cut short")
+    for content in _candidates(name, data, is_cut=is_cut, paid=paid):
         try:
             found = inspect_data(content, max_pixels=max_pixels)
         except (InspectionFailed, MemoryError) as error:
@@ -82,6 +82,14 @@ def _mended(name: str, data: Data, max_pixels: int, *, paid: bool) -> Mended:
             break
         return Mended(inspection=found, content=b"" if content is data else bytes(content))
     raise failed
+
+
+def _candidates(name: str, data: Data, *, is_cut: bool, paid: bool) -> Iterator[Data]:
+    """Yield what may be a sound picture, with more and more left out."""
+    if not is_cut:
+        yield from _variants(name, data)
+    elif paid:
+        yield from _ended(name, data)
 
 
 def _variants(name: str, data: Data) -> Iterator[Data]:
