@@ -152,7 +152,7 @@ MOVING_WEBP = encoded(small(), "WEBP", save_all=True, append_images=[small("L")]
         (b"\0\1\2", "is not a PNG, JPEG or WebP picture"),
         (b"hello", f"is text{OTHER}"),
         (b"<html><title>Sign in</title>", f"is a web page{OTHER}: send the picture itself, not the page"),
-        (encoded(small(), "GIF"), f"is a GIF picture{OTHER}: save it, or one frame of it, as PNG"),
+        (encoded(small(), "GIF"), f"is a GIF picture{OTHER}: save it as PNG"),
         (encoded(small(), "TIFF"), f"is a TIFF picture{OTHER}: save it as PNG or JPEG"),
         (encoded(small(), "BMP"), f"is a BMP picture{OTHER}: save it as PNG or JPEG"),
         (encoded(small(), "ICO"), f"is an icon{OTHER}: save it as PNG or JPEG"),

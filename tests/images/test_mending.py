@@ -191,6 +191,10 @@ def test_an_animation_of_another_format_is_named() -> None:
         (b"", "empty"),
         (b" \r\n", "white space"),
         (encoded(MEDALLION, "GIF"), "a GIF picture"),
+        (
+            encoded(MEDALLION, "GIF", save_all=True, append_images=[MEDALLION.rotate(180)], loop=0),
+            "an animated GIF picture",
+        ),
         (encoded(MEDALLION, "BMP"), "a BMP picture"),
         (encoded(MEDALLION, "TIFF"), "a TIFF picture"),
         (encoded(MEDALLION, "ICO"), "an icon"),

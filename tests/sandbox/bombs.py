@@ -173,6 +173,12 @@ HARMLESS: dict[str, Callable[[], bytes]] = {
     "ten thousand EXIF profiles of a megabyte": lambda: one_pixel(
         *[chunk(b"zTXt", b"Raw profile type exif\0\0" + zeros(MIB + 1))] * 10_000,
     ),
+    "EXIF in pieces": lambda: (
+        (whole := encoded(Image.new("L", (8, 8)), "JPEG"))[:2]
+        + (b"\xff\xe1\0\x16Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0" + b"\xff\xe1\0\x2aExif\0\0" + bytes(34))
+        * 40_000
+        + whole[2:]
+    ),
     "as many pixels as allowed, in WebP": lambda: encoded(
         Image.new("RGBA", (7_071, 7_071)), "WEBP", lossless=True, quality=0, method=0
     ),

@@ -20,6 +20,7 @@ _ISO_BRANDS = {
     b"crx ": "a raw photograph",
 }
 _SIGNATURES = (
+    (rb"GIF8[79]a.*NETSCAPE2\.0", "an animated GIF picture"),
     (rb"GIF8[79]a", "a GIF picture"),
     (rb"BM.{12}", "a BMP picture"),
     (rb"II\*\x00.{4}CR|IIRO|IIRS|IIU\x00|FUJIFILMCCD-RAW", "a raw photograph"),
@@ -59,7 +60,8 @@ _ADVICE = {
     "an AVIF picture": "convert it to PNG or JPEG",
     "an AVIF animation": "send one frame of it as PNG or JPEG",
     "a raw photograph": "develop it to JPEG",
-    "a GIF picture": "save it, or one frame of it, as PNG",
+    "a GIF picture": "save it as PNG",
+    "an animated GIF picture": "send one frame of it as PNG or JPEG",
     "an SVG drawing": "export it as PNG",
     "a PDF document": "export the page as PNG or JPEG",
     "a Photoshop file": "export it as PNG or JPEG",

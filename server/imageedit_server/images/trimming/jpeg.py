@@ -4,21 +4,21 @@ from collections.abc import Sequence
 
 from imageedit_server.images.orientation import exif_with, is_exif, orientation_in
 from imageedit_server.images.structure import Data, Part, end_of
-from imageedit_server.images.trimming.limits import MIB, short
+from imageedit_server.images.trimming.limits import MIB
 
 _METADATA = (b"\xfe", *(bytes([marker]) for marker in range(0xE0, 0xF0)))
 """Comments and application segments."""
 _LOOKS = {b"\xe0": (b"JFIF\0", 14), b"\xe2": (b"ICC_PROFILE\0", 14), b"\xee": (b"Adobe", 12)}
+_MOST_EXIF = 16
+"""In how many segments EXIF may go on: a megabyte. Pillow joins them one by one."""
 _EXIF, _INDEX = (b"\xe1", b"Exif\0"), (b"\xe2", b"MPF\0")
 
 
 def trimmed(data: Data, parts: Sequence[Part]) -> list[Part]:
     """Return the segments without the index of further pictures, and EXIF that is too long or unreadable."""
     exif = [part for part in parts if _is(data, part, _EXIF)]
-    readable = (
-        exif if exif and is_exif(data[exif[0].start + 4 : exif[0].end]) else []
-    )  # the rest goes on with it
-    left_out = set(exif).difference(short(data, readable, lambda _, part: part.end - part.start))
+    is_readable = bool(exif) and is_exif(data[exif[0].start + 4 : exif[0].end])  # the others go on with it
+    left_out = set(exif).difference(exif[:_MOST_EXIF] if is_readable else ())
     return [part for part in parts if part not in left_out and not _is(data, part, _INDEX)]
 
 
