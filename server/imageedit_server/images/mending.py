@@ -76,12 +76,18 @@ def _mended(name: str, data: Data, max_pixels: int, *, paid: bool) -> Mended:
         except (InspectionFailed, MemoryError) as error:
             if isinstance(error, InspectionFailed) and error.reason is Reason.IMAGE_TOO_LARGE:
                 raise
-            failed = failed if is_cut else error
+            failed = failed if is_cut else _alone(error)
             continue
         if is_cut and name == "JPEG" and not _is_complete(content):
             break
         return Mended(inspection=found, content=b"" if content is data else bytes(content))
     raise failed
+
+
+def _alone(error: Exception) -> Exception:
+    """Return an error that keeps nothing of the try in memory, which the next one needs."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _candidates(name: str, data: Data, *, is_cut: bool, paid: bool) -> Iterator[Data]:
