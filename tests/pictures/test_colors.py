@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image, ImageCms
 
-from imageedit_server.pictures.colors import to_srgb
+from imageedit_server.pictures.colors import in_color, to_srgb
 from tests.pictures import profiles
 
 BUILT_IN = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -52,3 +52,9 @@ def test_printing_colors_are_those_of_the_press() -> None:
     assert abs(red - 30) < 8
     assert abs(green - 150) < 8
     assert abs(blue - 196) < 8
+
+
+def test_gray_that_got_color_looks_as_light_as_it_did() -> None:
+    image = Image.new("RGBA", (1, 1), (128, 128, 128, 77))
+    assert in_color(image, profiles.gray(1.0)).getpixel((0, 0)) == (188, 188, 188, 77)
+    assert in_color(image.convert("RGB"), profiles.gray(1.0)).getpixel((0, 0)) == (188, 188, 188)

@@ -77,9 +77,9 @@ def plain(image: Image.Image) -> Image.Image:
     return image.convert("L" if gray else image.mode if image.mode == "CMYK" else "RGB")
 
 
-def alpha_of(content: bytes) -> Image.Image:
-    """Return the alpha channel of an upright picture, 255 everywhere if it has none."""
-    image = plain(read(content).image)
+def alpha_of(source: Source) -> Image.Image:
+    """Return the alpha channel, 255 everywhere if there is none."""
+    image = plain(source.image)
     return image.getchannel("A") if "A" in image.getbands() else Image.new("L", image.size, 255)
 
 

@@ -94,10 +94,10 @@ def make_mask_ready(content: bytes, max_bytes: int) -> Ready:
     A mask made anew is black under its alpha, which alone counts, so that it is small.
     """
     source = read(content)
-    image, is_png = source.image, source.form == "PNG"
-    if is_png and not source.turned and "A" in image.getbands() and len(content) <= max_bytes:
+    is_png, has_channel = source.form == "PNG", "A" in source.image.getbands()
+    if is_png and has_channel and not source.turned and len(content) <= max_bytes:
         return Ready(content=content, media_type="image/png")
-    alpha = alpha_of(content)
+    alpha = alpha_of(source)
     mask = Image.new("RGBA", alpha.size)
     mask.putalpha(alpha)
     return Ready(
@@ -113,7 +113,7 @@ def black_and_white(content: bytes, edit_color: EditColor) -> bytes:
 
     The size stays; alpha between 0 and 255 becomes a gray between the colors.
     """
-    keep = alpha_of(content)
+    keep = alpha_of(read(content))
     return saved(keep if edit_color == "black" else ImageChops.invert(keep), "PNG")
 
 

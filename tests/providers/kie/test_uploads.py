@@ -164,6 +164,24 @@ async def test_a_file_above_the_vendors_limit_ends_the_task(
     assert vendor.requests == []
 
 
+async def test_a_turned_picture_loses_quality_before_it_is_too_large(
+    adapter: KieAdapter, vendor: KieVendor, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been too large before: what counts is what is sent."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    noise = Image.merge("RGB", [Image.effect_noise((160, 120), 60) for _ in "RGB"])
+    content = encoded(noise, "JPEG", quality=90, exif=exif)
+    monkeypatch.setattr(uploads, "MAX_FILE_BYTES", len(content) * 2 // 3)
+    prepared = await adapter.prepare(jobs.seedream(content))
+    [sent] = vendor.files.values()
+    assert len(sent) <= len(content) * 2 // 3
+    assert prepared.warnings == (
+        "images[0] was turned upright for the provider, without its metadata.",
+        "images[0] was sent as image/jpeg of lower quality: the provider takes no more bytes.",
+    )
+
+
 async def test_a_worker_that_dies_is_tried_again_later(
     adapter: KieAdapter, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

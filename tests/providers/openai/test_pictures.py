@@ -14,7 +14,7 @@ from imageedit_server.runtime import workers
 from imageedit_server.runtime.workers import WorkerDied
 from tests.providers.adapters import holding
 from tests.providers.openai.conftest import SETTINGS, MakeAdapter
-from tests.providers.openai.jobs import Jobs, mask, picture
+from tests.providers.openai.jobs import Jobs, encoded, mask, picture
 from tests.vendors.openai.server import Personality
 
 SIDEWAYS = Image.Exif()
@@ -49,6 +49,22 @@ async def test_a_conversion_that_grows_too_large_is_refused(make_adapter: MakeAd
         await prepare_call(job, small, Workers(None), "")
     assert raised.value.failure.reason is FailureReason.INVALID_FIELD
     assert raised.value.failure.message.endswith("as image/png; relay/dall-e-2 takes at most 100")
+
+
+async def test_what_a_picture_loses_on_its_way_is_said(make_adapter: MakeAdapter, jobs: Jobs) -> None:
+    adapter, rules = make_adapter(), rules_of("gpt-image", "gpt-image-2")
+    printed = encoded(Image.new("CMYK", (64, 48), "red"), "JPEG")
+    deep = encoded(Image.new("I;16", (64, 48), 30_000), "PNG")
+    noise = Image.merge("RGB", [Image.effect_noise((160, 120), 60) for _ in "RGB"])
+    large = encoded(noise, "PNG", exif=SIDEWAYS)
+    small = replace(rules, max_image_bytes=len(large) - 1000)
+    prepared = await prepare_call(jobs.make(adapter, printed, deep, large), small, Workers(None), "")
+    assert prepared.warnings == (
+        "The picture images[0] was converted from CMYK to RGB before it was sent.",
+        "The picture images[1] has 16 bits for each channel; it was sent with 8.",
+        "The picture images[2] was turned upright before it was sent.",
+        "The picture images[2] was sent as image/jpeg of lower quality: the provider takes no more bytes.",
+    )
 
 
 class Workers(workers.Workers):

@@ -208,6 +208,13 @@ def _color(pixel: Any) -> str:
     ]
 
 
+async def test_a_picture_that_stays_too_large_ends_the_task(make_adapter: MakeAdapter, jobs: Jobs) -> None:
+    """One that is turned is made smaller first, as far as its quality may fall."""
+    with pytest.raises(PrepareError, match=r"image has \d+ bytes; the provider takes at most 100") as raised:
+        await make_adapter(max_image_bytes=100).prepare(jobs.default_model(on_its_side()))
+    assert raised.value.failure.reason is FailureReason.IMAGE_TOO_LARGE
+
+
 async def test_a_large_picture(adapter: SuitmeAdapter, vendor: SuitmeVendor, jobs: Jobs) -> None:
     content = picture("PNG", (1200, 900), compress_level=0)
     await created(adapter, jobs.default_model(content))

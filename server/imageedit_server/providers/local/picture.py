@@ -1,17 +1,13 @@
 """Pictures in memory: from bytes to colors and alpha, and back to bytes. Runs in a worker process."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from PIL import Image, ImageOps
 
 from imageedit_server.pictures.colors import in_color, is_of, to_srgb
 from imageedit_server.pictures.encoding import JPEG_BEST, WEBP_BEST, saved
-from imageedit_server.pictures.reading import alpha_of, plain, read
+from imageedit_server.pictures.reading import Source, alpha_of, plain, read
 from imageedit_server.providers.local.plan import PictureError
-
-T = TypeVar("T")
 
 _ENCODINGS = {"PNG": {"compress_level": 3}, "JPEG": JPEG_BEST, "WEBP": WEBP_BEST}
 
@@ -61,7 +57,7 @@ def load(content: bytes, *, exact: bool) -> Picture:
     Colors become sRGB; with ``exact`` they keep their values and their profile instead, for pixels that have
     to stay as they are, unless they are printing colors. Raises ``PictureError``.
     """
-    source = _read(read, content)
+    source = _read(content)
     image = plain(source.image)
     alpha = image.getchannel("A") if "A" in image.getbands() else None
     colors, profile = image.convert(image.mode.removesuffix("A")), source.profile
@@ -79,7 +75,7 @@ def load(content: bytes, *, exact: bool) -> Picture:
 
 def load_mask(content: bytes, size: tuple[int, int]) -> Image.Image:
     """Read a mask upright; return how much each pixel is edited (255: wholly). Raises ``PictureError``."""
-    alpha = _read(alpha_of, content)
+    alpha = alpha_of(_read(content))
     if alpha.size != size:
         raise PictureError(f"The mask is {alpha.width}x{alpha.height}, the image {size[0]}x{size[1]}.")
     return ImageOps.invert(alpha)
@@ -105,8 +101,8 @@ def _is_gray(picture: Picture) -> bool:
     return red.tobytes() == green.tobytes() == blue.tobytes()
 
 
-def _read(reader: Callable[[bytes], T], content: bytes) -> T:
+def _read(content: bytes) -> Source:
     try:
-        return reader(content)
+        return read(content)
     except Exception as error:  # Pillow raises many kinds for broken files, SyntaxError too
         raise PictureError("The picture cannot be read.") from error
