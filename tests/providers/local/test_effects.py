@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
-from tests.providers.local.support import FACE, PHOTO, SKY, after, brightness, edited, mean, photo
+from tests.providers.local.support import FACE, PHOTO, SKY, after, brightness, edited, mean, photo, picture_of
 
 BEFORE = photo()
 
@@ -157,6 +157,32 @@ def test_other_angles_enlarge_the_canvas_on_white():
     assert image.width > BEFORE.width
     assert image.height > BEFORE.height
     assert min(mean(image, (0, 0, 20, 20))) > 250
+
+
+@pytest.mark.parametrize(
+    ("prompt", "size"),
+    [
+        ("resize to 50%", (256, 300)),
+        ("把图片缩小一半", (256, 300)),
+        ("make it 256 pixels wide", (256, 300)),
+        ("高度改为 300 像素", (256, 300)),
+        ("crop to a square, then make it 100 pixels tall", (100, 100)),
+    ],
+)
+def test_a_size_in_percent_or_of_one_side_keeps_the_shape(prompt, size):
+    assert after(prompt).size == size
+
+
+def test_no_size_in_words_passes_what_a_result_may_have(tmp_path):
+    """A narrow strip would become 80,000 pixels high; the caller is told what it became."""
+    path = tmp_path / "strip.png"
+    Image.new("RGB", (10, 1000), "navy").save(path)
+    result = edited("make it 800 pixels wide", path)
+    assert picture_of(result.content).size == (81, 8192)
+    assert result.warnings == (
+        'The clause "make it 800 pixels wide" asks for more pixels than a result may have, '
+        "so it was made 81x8192.",
+    )
 
 
 def test_steps_are_carried_out_in_order():

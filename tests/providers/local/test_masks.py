@@ -81,6 +81,13 @@ def test_half_transparent_is_half_edited(tmp_path):
     assert pixel(image, (300, 300)) == pixel(before, (300, 300))
 
 
+@pytest.mark.parametrize("prompt", ["make the background white", "把背景换成白色", "make it white"])
+def test_white_is_white(tmp_path, prompt):
+    """A background that is made white is not tinted."""
+    image = after(prompt, mask=mask_file(tmp_path / "mask.png", SIZE, pasted(SIZE, {(0, 0, 100, 600): 0})))
+    assert image.crop((0, 0, 100, 600)).getextrema() == ((255, 255),) * 3
+
+
 def test_the_result_is_png_of_the_same_size_and_mode(tmp_path):
     mask = mask_file(tmp_path / "mask.png", SIZE, pasted(SIZE, {BADGE: 0}))
     image = after("invert it", mask=mask)

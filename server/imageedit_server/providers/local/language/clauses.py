@@ -140,6 +140,6 @@ _CHANGES: tuple[tuple[re.Pattern[str], Change], ...] = (
     (compiled("(?:QUALITY|HUES) (?:(?:COMMA|AND)+ THE* (?:QUALITY|HUES))+"), _listed),
     (compiled("REGION (?:COMMA? AND THE* REGION)+"), _listed),
     (compiled("RESULT DESCRIPTION+ PICTURE|((?:THE|THIS)* DESCRIPTION+ PICTURE)"), _described),
-    (compiled("(?:THE|THIS)* (?:COLOR|WORDS_ADJ|BAD|DESCRIBING|COLORED|STRENGTH)+ THING"), _described),
+    (compiled("(?:THE|THIS)* (?:COLOR|WORDS_ADJ|BAD|AGED|DESCRIBING|COLORED|STRENGTH)+ THING"), _described),
 )
 """What is rewritten before the clauses are divided, in this order."""

@@ -22,7 +22,7 @@ from imageedit_server.providers.local.language.context import (
     merged,
     way,
 )
-from imageedit_server.providers.local.language.grammar import parse
+from imageedit_server.providers.local.language.grammar import opposed, parse
 from imageedit_server.providers.local.language.limits import Limit, continues, limit_of
 from imageedit_server.providers.local.language.patterns import compiled
 from imageedit_server.providers.local.language.steps import remedies
@@ -137,13 +137,19 @@ class _Reader:
                 said.steps = inherited(said.clause, said.steps, before.clause, before.steps)
         reasons = [impossible(said.clause, said.steps, masked=self._masked) for said in asked]
         reason = next(filter(None, reasons), "")
+        if (
+            before
+            and clause.joint is Kind.AND
+            and opposed([*before.steps, *(step for said in asked for step in said.steps)])
+        ):
+            before.leave()
+            reason = CANNOT
         self._said += [_Said(clause=clause, reason=reason)] if reason else asked
 
     def _other(self, clause: Clause) -> None:
         """Take a clause that asks for no step: a description, ``fix it``, or a limit of other clauses."""
         limit = limit_of(clause)
-        fixes = _FIX_IT.fullmatch(clause.letters) and any(said.complaint for said in self._said)
-        if limit is None and not fixes and not _DESCRIPTION.fullmatch(clause.letters):
+        if limit is None and not _REMARK.fullmatch(clause.letters):
             self._leave(clause)
             return
         if limit is Limit.SOFTER:
@@ -196,8 +202,10 @@ class _Reader:
                 said.steps = tuple(step for step in said.steps if way(step) not in asked)
         made = [step for said in self._said for step in said.steps]
         answered = {(step.operation, step.amount > 0) for step in made}
+        complains = any(said.complaint for said in self._said)
         for said in self._said:
-            if _DESCRIPTION.fullmatch(said.clause.letters) and not remedies(said.clause) & answered:
+            described = _DESCRIPTION.fullmatch(said.clause.letters) and remedies(said.clause) & answered
+            if _REMARK.fullmatch(said.clause.letters) and not said.steps and not (described or complains):
                 said.leave()
         kept = self._surroundings and any(step.region is not Region.SKIN for step in made)
         self._limited = self._limited or kept
@@ -218,4 +226,4 @@ def _text(prompt: str, clause: Clause) -> str:
 
 
 _DESCRIPTION = compiled("PICTURE")
-_FIX_IT = compiled("FIX PIC")
+_REMARK = compiled("PICTURE|FIX PIC")

@@ -25,7 +25,10 @@ _LIMITS = (
     (Limit.CONTENT, compiled("(?:NOT|WITHOUT) SAFE+")),
     (Limit.CONTENT, compiled("(?:NOT|WITHOUT) (?:DOING PIC INTO? AMOUNT* COLOR|ADD? THE* COLOR HUE)")),
     (Limit.SURROUNDINGS, compiled("(?:NOT|WITHOUT) (?:DO|THE|BACKGROUND|REST|IN_PIC)+")),
-    (Limit.CONTENT, compiled("KEPT* KEEP KEPT*|(?:AT|THE)* (?:PICTURE|QUANTITY|REST)+ (?:STATE|WISH)? SAME")),
+    (
+        Limit.CONTENT,
+        compiled("KEPT* KEEP KEPT*|(?:AT|THE)* (?:PICTURE|IT|QUANTITY|REST)+ (?:STATE|WISH)? SAME"),
+    ),
     (
         Limit.SURROUNDINGS,
         compiled("(?:KEPT|BACKGROUND)* KEEP (?:KEPT|BACKGROUND)*|GROUND (?:STATE|WISH)? SAME"),

@@ -15,13 +15,17 @@ Steps = tuple[Step, ...] | None
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
-_ACTS = (Kind.ADJ, Kind.VERB, Kind.NOUN, Kind.ADJ_NOUN, Kind.VERB_ADJ, Kind.VERB_NOUN, Kind.BAD)
+_ACTS = (Kind.ADJ, Kind.VERB, Kind.NOUN, Kind.ADJ_NOUN, Kind.VERB_ADJ, Kind.VERB_NOUN, Kind.BAD, Kind.AGED)
 _TAKES = (Kind.LESS, Kind.DOWN, Kind.REMOVE)
 _GIVES = (Kind.MORE, Kind.UP, Kind.LIFT, Kind.ADD, Kind.LACK)
 _INSTEAD = {Operation.BLUR: Operation.SHARPEN, Operation.SHARPEN: Operation.BLUR}
 """What less of an operation is, where there is no less of it."""
 _BOTH_WAYS = frozenset({
     Operation.BRIGHTNESS, Operation.CONTRAST, Operation.SATURATION, Operation.WARMTH, Operation.TINT,
+})  # fmt: skip
+_AROUND_A_COLOR = frozenset({
+    Kind.PICTURE, Kind.IT, Kind.THIS, Kind.REGION, Kind.THING, Kind.MASKED, Kind.TINT, Kind.TINTING,
+    Kind.LOOK, Kind.HUES, Kind.ADD,
 })  # fmt: skip
 _OF_A_QUANTITY = {
     (Operation.SATURATION, Operation.BRIGHTNESS, 1): (Operation.SATURATION, 1),
@@ -31,6 +35,7 @@ _OF_A_QUANTITY = {
     (Operation.BRIGHTNESS, Operation.WARMTH, 1): (Operation.WARMTH, 1),
     (Operation.BRIGHTNESS, Operation.WARMTH, -1): (Operation.WARMTH, -1),
     (Operation.BRIGHTNESS, Operation.BLUR, 1): (Operation.CONTRAST, -1),
+    (Operation.BRIGHTNESS, Operation.CONTRAST, -1): (Operation.CONTRAST, -1),
     (Operation.CONTRAST, Operation.SHARPEN, 1): (Operation.CONTRAST, 1),
     (Operation.CONTRAST, Operation.BLUR, 1): (Operation.CONTRAST, -1),
 }
@@ -40,7 +45,10 @@ _OF_A_QUANTITY = {
 def acted(clause: Clause) -> Steps:
     """``make it a bit brighter``, ``a vignette``, ``less blur``."""
     sign = _direction(clause)
-    return _made(clause, ((said, said.sign * sign) for said in clause.meanings(*_ACTS)))
+    acts = clause.meanings(*_ACTS)
+    if Kind.TINT in clause.kinds and any(said.operation is not Operation.WARMTH for said in acts):
+        return None
+    return _made(clause, ((said, said.sign * sign) for said in acts))
 
 
 def done(clause: Clause) -> Steps:
@@ -76,7 +84,7 @@ def leveled(clause: Clause) -> Steps:
 
 def attributed(clause: Clause) -> Steps:
     """``brighter colors``, ``make the light softer``, ``cool down the colors``."""
-    sign = _direction(clause)
+    sign = -1 if Kind.TOO in clause.kinds else _direction(clause)
     said = [_of(quantity, deed) for quantity in _quantities(clause) for deed in clause.meanings(*_ACTS)]
     found = [meaning for meaning in said if meaning]
     return _made(clause, ((one, one.sign * sign) for one in found)) if len(found) == len(said) else None
@@ -102,6 +110,12 @@ def tinted(clause: Clause) -> Steps:
     color = said.color
     assert color is not None
     sign = _direction(clause)
+    if Kind.BACKGROUND in clause.kinds:
+        return None
+    if Kind.THE in clause.kinds and clause.kinds.isdisjoint(
+        _AROUND_A_COLOR
+    ):  # "make the sky blue" is no tint
+        return None
     if color[0] == color[1] == color[2]:
         return _achromatic(clause, color, sign)
     made = _made(clause, [(act(Kind.VERB, Operation.TINT, color=color), sign)])

@@ -71,6 +71,7 @@ class Kind(IntEnum):
 
     # to what
     PICTURE = auto()
+    IT = auto()
     THIS = auto()
     """An article before a noun, else the picture."""
     REGION = auto()
@@ -83,6 +84,8 @@ class Kind(IntEnum):
     BACKGROUND = auto()
     REST = auto()
     """What no other clause is about: ``everything else``."""
+    AGED = auto()
+    """``old``: an old photo is brown where one is asked for."""
     DESCRIBING = auto()
     """Only describes a picture or a thing: ``old``."""
     COLORED = auto()
