@@ -75,9 +75,8 @@ def _clause(joint: Kind, run: list[Lexeme]) -> Iterator[Clause]:
 
 def _stronger(joint: Kind, before: Kind) -> Kind:
     """Of two joints that follow each other, ``, but``, the one that says more."""
-    if joint is Kind.WITHOUT:
-        joint = Kind.COMMA
-    return before if joint is Kind.COMMA else joint
+    weak = (Kind.COMMA, Kind.WITHOUT) if before is not Kind.STOP else (*_JOINTS - {Kind.BUT}, Kind.WITHOUT)
+    return before if joint in weak else joint
 
 
 Change = Callable[[list[Lexeme]], list[Lexeme]]

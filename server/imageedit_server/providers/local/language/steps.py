@@ -9,7 +9,7 @@ from dataclasses import replace
 from imageedit_server.providers.local.language.amounts import amount_of, factor_of, level_of
 from imageedit_server.providers.local.language.clauses import Clause
 from imageedit_server.providers.local.language.words import Kind, Meaning, act
-from imageedit_server.providers.local.plan import RGB, Operation, Region, Step
+from imageedit_server.providers.local.plan import Operation, Region, Step
 
 Steps = tuple[Step, ...] | None
 
@@ -27,6 +27,10 @@ _AROUND_A_COLOR = frozenset({
     Kind.PICTURE, Kind.IT, Kind.THIS, Kind.REGION, Kind.THING, Kind.MASKED, Kind.TINT, Kind.TINTING,
     Kind.LOOK, Kind.HUES, Kind.ADD,
 })  # fmt: skip
+_TINTS = frozenset({Kind.TINT, Kind.TINTING})
+_BECOMING = frozenset({Kind.DO, Kind.TURN, Kind.INTO})
+_NUANCES = frozenset({Kind.THING, Kind.OWNER, Kind.STRENGTH, Kind.PERCENT, Kind.MORE, Kind.LESS})
+_COLORED_THINGS = frozenset({Kind.THING, Kind.OWNER, Kind.BACKGROUND})
 _OF_A_QUANTITY = {
     (Operation.SATURATION, Operation.BRIGHTNESS, 1): (Operation.SATURATION, 1),
     (Operation.SATURATION, Operation.WARMTH, 1): (Operation.WARMTH, 1),
@@ -71,15 +75,12 @@ def leveled(clause: Clause) -> Steps:
     factor = _level(clause)
     if factor is None:
         return None
-    change = {said: level_of(said.operation, factor) for said in _quantities(clause) if said.operation}
-    if any(
-        amount * _direction(clause) < 0 for amount in change.values() if clause.kinds & {*_GIVES, *_TAKES}
-    ):
-        return None
-    made = _made(clause, ((said, 1) for said in change))
-    return made and tuple(
-        replace(step, amount=change[said]) for step, said in zip(made, change, strict=False)
-    )
+    made = _made(clause, ((said, 1) for said in _quantities(clause))) or ()
+    steps = tuple(replace(step, amount=level_of(step.operation, factor)) for step in made)
+    directed = not clause.kinds.isdisjoint({*_GIVES, *_TAKES})
+    wrong = any(directed and step.amount * _direction(clause) < 0 for step in steps)
+    idle = any(step.amount <= 0 and (step.amount == 0 or step.operation not in _BOTH_WAYS) for step in steps)
+    return None if wrong or idle else steps or None
 
 
 def attributed(clause: Clause) -> Steps:
@@ -107,27 +108,29 @@ def lit(clause: Clause) -> Steps:
 def tinted(clause: Clause) -> Steps:
     """``make it blue``, ``a hint of red``, ``less yellow``; on skin, white means brighter."""
     (said,) = clause.meanings(Kind.COLOR)
-    color = said.color
-    assert color is not None
-    sign = _direction(clause)
-    if Kind.BACKGROUND in clause.kinds:
+    names = Kind.THE in clause.kinds and clause.kinds.isdisjoint(_AROUND_A_COLOR)  # "the sky blue" is no tint
+    if names or Kind.BACKGROUND in clause.kinds:
         return None
-    if Kind.THE in clause.kinds and clause.kinds.isdisjoint(
-        _AROUND_A_COLOR
-    ):  # "make the sky blue" is no tint
-        return None
-    if color[0] == color[1] == color[2]:
-        return _achromatic(clause, color, sign)
-    made = _made(clause, [(act(Kind.VERB, Operation.TINT, color=color), sign)])
-    becomes = clause.kinds & {Kind.DO, Kind.TURN, Kind.INTO, Kind.HUES} and not clause.kinds & {
-        Kind.TINT,
-        Kind.TINTING,
-    }
-    if made is None or not becomes or Kind.ADD in clause.kinds:
-        return made
-    colored = Kind.HUES in clause.kinds and not clause.kinds & {Kind.DO, Kind.TURN, Kind.INTO}
-    more = 1.0 if colored else 1.5  # "make it blue" is more than "a blue tint"
-    return tuple(replace(step, amount=max(-1.0, min(1.0, step.amount * more))) for step in made)
+    if _is_plain(said):
+        return _whitened(clause, said)
+    made = _made(clause, [(replace(said, operation=Operation.TINT), _direction(clause))]) or ()
+    becomes = not clause.kinds.isdisjoint(_BECOMING) and clause.kinds.isdisjoint(_TINTS)
+    more = 1.5 if becomes else 1.0  # "make it blue" is more than "a blue tint"
+    return tuple(replace(step, amount=max(-1.0, min(1.0, step.amount * more))) for step in made) or None
+
+
+def _is_plain(color: Meaning) -> bool:
+    """Whether it is black, white or a grey: these do not tint."""
+    return color.color is not None and len(set(color.color)) == 1
+
+
+def _whitened(clause: Clause, said: Meaning) -> Steps:
+    """On skin, black and white are darker and brighter; else they fill what a mask shows."""
+    if clause.meanings(Kind.REGION):
+        lighter = {WHITE: 1, BLACK: -1}.get(said.color or BLACK, 0)
+        return _made(clause, [(act(Kind.VERB, Operation.BRIGHTNESS), lighter * _direction(clause))])
+    fills = clause.kinds.isdisjoint(_NUANCES | _TINTS) and not clause.kinds.isdisjoint(_BECOMING)
+    return filled(clause) if fills else None
 
 
 def filled(clause: Clause) -> Steps:
@@ -145,16 +148,13 @@ def erased(clause: Clause) -> Steps:
 
 def complained(clause: Clause) -> Steps:
     """``too dark``, ``it looks yellow``: the opposite is wanted."""
-    acts = clause.meanings(*_ACTS)
-    colors = clause.meanings(Kind.COLOR)
-    if Kind.TOO not in clause.kinds and any(not said.complaint for said in acts if said.kind is not Kind.BAD):
+    acts, colors = clause.meanings(*_ACTS), clause.meanings(Kind.COLOR)
+    stated = Kind.TOO not in clause.kinds
+    if stated and any(not (said.complaint or said.kind is Kind.BAD) for said in acts):
         return None
-    if colors and clause.kinds & {Kind.THING, Kind.OWNER, Kind.BACKGROUND}:
+    if colors and (_is_plain(colors[0]) or not clause.kinds.isdisjoint(_COLORED_THINGS)):
         return None
-    color = colors[0].color if colors else None
-    if color and color[0] == color[1] == color[2]:
-        return None
-    tints = [(act(Kind.VERB, Operation.TINT, color=color), -1)] if color else []
+    tints = [(replace(color, operation=Operation.TINT), -1) for color in colors]
     return _made(clause, [*((said, _remedy(said)) for said in acts), *tints])
 
 
@@ -239,22 +239,3 @@ def _level(clause: Clause) -> float | None:
     for said in clause.meanings(Kind.TIMES):
         return said.number if leads or not directed else None
     return factor_of(clause) if leads or not directed else None
-
-
-def _achromatic(clause: Clause, color: RGB, sign: int) -> Steps:
-    """Black and white do not tint: on skin they are darker and brighter, else they fill what a mask shows."""
-    if clause.meanings(Kind.REGION):
-        lighter = {WHITE: 1, BLACK: -1}.get(color, 0)
-        return _made(clause, [(act(Kind.VERB, Operation.BRIGHTNESS), lighter * sign)])
-    plain = not clause.kinds & {
-        Kind.THING,
-        Kind.OWNER,
-        Kind.STRENGTH,
-        Kind.PERCENT,
-        Kind.MORE,
-        Kind.LESS,
-        Kind.TINT,
-        Kind.TINTING,
-    }
-    becomes = clause.kinds & {Kind.DO, Kind.TURN, Kind.INTO}
-    return (Step(operation=Operation.FILL, color=color),) if plain and becomes else None
