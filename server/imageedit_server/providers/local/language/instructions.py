@@ -207,6 +207,8 @@ class _Reader:
             described = _DESCRIPTION.fullmatch(said.clause.letters) and remedies(said.clause) & answered
             if _REMARK.fullmatch(said.clause.letters) and not said.steps and not (described or complains):
                 said.leave()
+            if _PLAIN.fullmatch(said.clause.letters) and remedies(said.clause) & answered:
+                said.steps = ()  # "dark, brighten it" was no wish
         kept = self._surroundings and any(step.region is not Region.SKIN for step in made)
         self._limited = self._limited or kept
         for said in self._said if self._limited else ():
@@ -225,5 +227,6 @@ def _text(prompt: str, clause: Clause) -> str:
     return text if len(text) <= _MAX_CLAUSE_CHARS else text[: _MAX_CLAUSE_CHARS - 1] + "…"
 
 
-_DESCRIPTION = compiled("PICTURE")
-_REMARK = compiled("PICTURE|FIX PIC")
+_DESCRIPTION = compiled("(?:(?:THIS|IT)? STATE)? PICTURE")
+_REMARK = compiled("(?:(?:THIS|IT)? STATE)? PICTURE|FIX PIC?")
+_PLAIN = compiled("STRENGTH* WORDS_ADJ|THE? WORDS_ADJ REGION")

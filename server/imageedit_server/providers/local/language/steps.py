@@ -173,9 +173,9 @@ def repaired(clause: Clause) -> Steps:
 
 
 def remedies(clause: Clause) -> set[tuple[Operation, bool]]:
-    """Return which steps, by operation and direction, answer to how the picture is described."""
+    """Return which steps, by operation and direction, answer to what a clause says of the picture."""
     found = set()
-    for said in clause.meanings(Kind.PICTURE):
+    for said in clause.meanings(Kind.PICTURE, *_ACTS):
         if said.operation and (said.complaint or said.kind is Kind.BAD):
             operation, sign = _turned(said.operation, _remedy(said))
             found.add((operation, sign > 0))
