@@ -137,6 +137,7 @@ _CHANGES: tuple[tuple[re.Pattern[str], Change], ...] = (
     (compiled("WORDS_ADJ (?:COMMA? AND WORDS_ADJ)+"), _listed),
     (compiled("WORDS_VERB (?:COMMA? AND WORDS_VERB)+"), _listed),
     (compiled("(?:QUALITY|HUES) (?:(?:COMMA|AND)+ THE* (?:QUALITY|HUES))+"), _listed),
+    (compiled("THING (?:(?:COMMA|AND)+ THE* THING)+"), _listed),
     (compiled("REGION (?:COMMA? AND THE* REGION)+"), _listed),
     (compiled("RESULT DESCRIPTION+ PICTURE|((?:THE|THIS)* DESCRIPTION+ PICTURE)"), _described),
     (compiled("(?:THE|THIS)* (?:COLOR|WORDS_ADJ|BAD|AGED|DESCRIBING|COLORED|STRENGTH)+ THING"), _described),

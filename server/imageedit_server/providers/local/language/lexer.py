@@ -35,12 +35,12 @@ _TOKEN = re.compile(
     rf"|(?P<number>{re.sub('[?]P<[a-z]+>', '', NUMBER.pattern)})"
     r"|(?P<cjk>[\u4e00-\u9fff]+)"
     r"|(?P<word>[a-z]+(?:'[a-z]+)?|&|/|\+)"
-    r"|(?P<silent>(?<=[a-z])-(?=[a-z])|[\"'“”‘’«»「」『』《》_])"
-    r"|(?P<sign>[,.;!?、。…\n()\[\]{}|:=•·–—-])"
+    r"|(?P<silent>(?<=[a-z])-(?=[a-z])|[\"'“”‘’«»「」『』《》_\ufe0f])"
+    r"|(?P<sign>[,.;!?、。…\n()\[\]{}|:=•·*–—-])"
     r"|(?P<other>\S)"
 )  # fmt: skip
 _SIGNS = {
-    **dict.fromkeys(",()[]{}|•·–—-", Kind.COMMA),
+    **dict.fromkeys(",()[]{}|•·*–—-", Kind.COMMA),
     **dict.fromkeys(".;!?。…\n", Kind.STOP),
     "、": Kind.AND,
     ":": Kind.COLON,
@@ -156,8 +156,7 @@ def _sign(token: Token) -> Meaning:
 
 
 def _strange(token: Token) -> Meaning:
-    del token
-    return _UNKNOWN
+    return VOCABULARY.get(token.group(), _UNKNOWN)
 
 
 _MEANINGS: dict[str, Callable[[Token], Meaning]] = {

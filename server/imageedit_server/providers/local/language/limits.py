@@ -23,7 +23,10 @@ class Limit(Enum):
 _LIMITS = (
     (Limit.SOFTER, compiled("(?:NOT|WITHOUT) TOO+ STRENGTH*")),
     (Limit.CONTENT, compiled("(?:NOT|WITHOUT) SAFE+")),
-    (Limit.CONTENT, compiled("(?:NOT|WITHOUT) (?:DOING PIC INTO? AMOUNT* COLOR|ADD? THE* COLOR HUE)")),
+    (
+        Limit.CONTENT,
+        compiled("(?:NOT|WITHOUT) (?:DOING PIC INTO? AMOUNT* COLOR|ADD? THE* COLOR HUE|TOO COLOR)"),
+    ),
     (Limit.SURROUNDINGS, compiled("(?:NOT|WITHOUT) (?:DO|THE|BACKGROUND|REST|IN_PIC)+")),
     (
         Limit.CONTENT,

@@ -52,7 +52,7 @@ def acted(clause: Clause) -> Steps:
     acts = clause.meanings(*_ACTS)
     if Kind.TINT in clause.kinds and any(said.operation is not Operation.WARMTH for said in acts):
         return None
-    return _made(clause, ((said, said.sign * sign) for said in acts))
+    return _changed(clause, ((said, said.sign * sign) for said in acts))
 
 
 def done(clause: Clause) -> Steps:
@@ -61,13 +61,13 @@ def done(clause: Clause) -> Steps:
     ways = clause.meanings(Kind.LESS)
     if any(way.text != "down" for way in ways) or (ways and any(said.sign > 0 for said in acts)):
         return None
-    return _made(clause, ((said, said.sign) for said in acts))
+    return _changed(clause, ((said, said.sign) for said in acts))
 
 
 def quantified(clause: Clause) -> Steps:
     """``reduce the contrast by 20%``, ``more color``."""
     sign = _direction(clause)
-    return _made(clause, ((said, sign) for said in _quantities(clause)))
+    return _changed(clause, ((said, sign) for said in _quantities(clause)))
 
 
 def leveled(clause: Clause) -> Steps:
@@ -129,13 +129,17 @@ def _whitened(clause: Clause, said: Meaning) -> Steps:
     if clause.meanings(Kind.REGION):
         lighter = {WHITE: 1, BLACK: -1}.get(said.color or BLACK, 0)
         return _made(clause, [(act(Kind.VERB, Operation.BRIGHTNESS), lighter * _direction(clause))])
-    fills = clause.kinds.isdisjoint(_NUANCES | _TINTS) and not clause.kinds.isdisjoint(_BECOMING)
+    fills = (
+        said.color in (WHITE, BLACK)
+        and clause.kinds.isdisjoint(_NUANCES | _TINTS)
+        and not clause.kinds.isdisjoint(_BECOMING)
+    )
     return filled(clause) if fills else None
 
 
 def filled(clause: Clause) -> Steps:
     """``fill it with blue``; a background becomes a color."""
-    (said,) = clause.meanings(Kind.COLOR)
+    *_, said = clause.meanings(Kind.COLOR)
     return (Step(operation=Operation.FILL, color=said.color),)
 
 
@@ -189,6 +193,12 @@ def _remedy(said: Meaning) -> int:
 def _turned(operation: Operation, sign: int) -> tuple[Operation, int]:
     """Return the operation that does the opposite, where an operation knows one way only."""
     return (_INSTEAD[operation], 1) if sign < 0 and operation in _INSTEAD else (operation, sign)
+
+
+def _changed(clause: Clause, wanted: Iterable[tuple[Meaning, int]]) -> Steps:
+    """Return the steps; none for ``half as`` or ``0.5x`` of what is to become more."""
+    shrinks = any(said.number < 1 for said in clause.meanings(Kind.TIMES))
+    return None if shrinks else _made(clause, wanted)
 
 
 def _made(clause: Clause, wanted: Iterable[tuple[Meaning, int]]) -> Steps:
