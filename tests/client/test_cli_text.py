@@ -203,6 +203,23 @@ def test_an_error_is_one_line(server: Any, say: Any, text: str) -> None:
         assert (hidden(line), rest) == ([], "")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("edit", "evil\x1b[31m\u202e", "x"),
+        ("edit", "sha256:aa", "x", "--openai", "\x9b31m=1"),
+        ("edit", "sha256:aa", "x", "--label", "\x1b[2J"),
+        ("edit", "sha256:aa", "x", "-o", "nowhere\u202e\x1b/x"),
+        ("fly\x1b[31m",),
+    ],
+    ids=ascii,
+)
+def test_a_usage_error_repeats_no_control(server: Any, words: tuple[str, ...]) -> None:
+    """What is typed may have been pasted, and a file's name may be a stranger's."""
+    _, lines = said_by(server, *words)
+    assert [hidden(line) for line in lines if hidden(line)] == []
+
+
 def test_json_escapes_all_of_it_and_loses_nothing(server: Any, say: Any) -> None:
     """Printable ASCII; what is read back is what was said."""
     text = "|".join(EVIL.values())

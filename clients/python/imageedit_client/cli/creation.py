@@ -17,7 +17,7 @@ from imageedit_client.uploads import ImageInput
 from . import pictures, values, words
 from .follow import follow
 from .groups import Group
-from .output import note
+from .output import Misuse, note
 from .saving import Destination, save
 from .session import Session
 
@@ -91,7 +91,7 @@ class ModelOptions(Group):
         """The options as the request takes them; a usage error for two families."""
         given = list(self._messages())
         if len(given) > 1:
-            raise typer.BadParameter("give options of one family only", param_hint="'--openai'")
+            raise Misuse("give options of one family only", "--openai")
         return EditSettings(options=given[0]) if given else EditSettings()
 
     def _messages(self) -> Iterable[Options]:

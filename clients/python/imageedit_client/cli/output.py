@@ -15,6 +15,13 @@ from google.protobuf.message import Message
 from .text import shown
 
 
+class Misuse(typer.BadParameter):
+    """What was typed cannot be done: a usage error, which may repeat what was typed or pasted."""
+
+    def __init__(self, message: str, option: str = "") -> None:
+        super().__init__(shown(message), param_hint=f"'{option}'" if option else None)
+
+
 def note(sentence: str) -> None:
     """Says something to the person, on stderr."""
     tell(f"imageedit: {sentence}")

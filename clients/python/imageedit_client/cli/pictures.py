@@ -4,9 +4,9 @@ import re
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-import typer
-
 from imageedit_client.uploads import ImageInput
+
+from .output import Misuse
 
 TASK_OUTPUT = re.compile(r"(task_[0-9a-f]{32})(?:/(\d+))?")
 HELP = "A file, an https URL, an image id (sha256:...) or a finished task's output (task_.../0)"
@@ -20,7 +20,7 @@ def picture(text: str) -> ImageInput:
         return output[1], int(output[2] or 0)
     path = Path(text)
     if not path.is_file():
-        raise typer.BadParameter(f'there is no file "{text}"')
+        raise Misuse(f'there is no file "{text}"')
     return path
 
 

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-import typer
-
 from imageedit.v1 import image_pb2, task_pb2
 from imageedit_client.downloads import extension
 
-from .output import note, put_path
+from .output import Misuse, note, put_path
 from .session import Session
 
 
@@ -32,9 +30,9 @@ class Destination:
         if self._is_folder():
             path.mkdir(parents=True, exist_ok=True)
         elif not path.parent.is_dir():
-            raise typer.BadParameter(f'there is no folder "{path.parent}"', param_hint="'-o'")
+            raise Misuse(f'there is no folder "{path.parent}"', "-o")
         elif self._is_input(path):
-            raise typer.BadParameter(f'"{path}" is an input; choose another file', param_hint="'-o'")
+            raise Misuse(f'"{path}" is an input; choose another file', "-o")
 
     def paths(self, images: Sequence[image_pb2.Image]) -> Iterator[Path]:
         """One path an image, in order; each must be written before the next is asked for."""

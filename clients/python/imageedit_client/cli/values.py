@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-import typer
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
+
+from .output import Misuse
 
 M = TypeVar("M", bound=Message)
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -17,7 +18,7 @@ def pairs(words: Iterable[str], option: str) -> dict[str, str]:
     split = [word.partition("=") for word in words]
     for key, equals, _ in split:
         if not key or not equals:
-            raise typer.BadParameter(f'"{key}{equals}" is not KEY=VALUE', param_hint=f"'{option}'")
+            raise Misuse(f'"{key}{equals}" is not KEY=VALUE', option)
     return {key: value for key, _, value in split}
 
 
@@ -27,12 +28,12 @@ def fields(message: M, words: Iterable[str], option: str) -> M:
     for key, value in pairs(words, option).items():
         if key not in known:
             names = ", ".join(known)
-            raise typer.BadParameter(f'"{key}" is not one of {names}', param_hint=f"'{option}'")
+            raise Misuse(f'"{key}" is not one of {names}', option)
         try:
             ParseDict({key: _value(known[key], value)}, message)
         except (ParseError, ValueError, KeyError) as error:
             hint = f"{key}={value}: give {_wanted(known[key])}"
-            raise typer.BadParameter(hint, param_hint=f"'{option}'") from error
+            raise Misuse(hint, option) from error
     return message
 
 
