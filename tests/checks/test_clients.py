@@ -45,6 +45,18 @@ def test_what_cannot_be_fetched_is_missing_too(tmp_path: Path, monkeypatch: pyte
         toolchains.go()
 
 
+def test_a_node_that_is_too_old_is_missing_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest one that does is the one that package.json names."""
+    node = tmp_path / "node"
+    node.write_text("#!/bin/sh\necho v18.20.4\n", encoding="ascii")
+    node.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(toolchains.Missing, match=r"^node is v18\.20\.4; the client needs 20 or newer$"):
+        toolchains.node()
+    engines = json.loads((toolchains.TYPESCRIPT / "package.json").read_text(encoding="utf-8"))["engines"]
+    assert engines == {"node": f">={toolchains.OLDEST_NODE}"}
+
+
 def test_the_locks_name_versions_and_hashes_and_no_address() -> None:
     lock = json.loads((toolchains.TYPESCRIPT / "package-lock.json").read_text(encoding="utf-8"))
     packages = {name: each for name, each in lock["packages"].items() if name}

@@ -7,7 +7,7 @@ is skipped, and said so; with CI set that is a failure.
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,8 +83,8 @@ def named(arguments: list[str]) -> list[str]:
     return [name for name in arguments if name in STUBS] or list(STUBS)
 
 
-def brought_up_to_date(name: str, *, checking: bool) -> Iterator[str]:
-    """Write the stubs of one language, or yield a line for each file that is not what the protos give."""
+def brought_up_to_date(name: str, *, checking: bool) -> list[str]:
+    """Write the stubs of one language, or return a line for each file that is not what the protos give."""
     stubs = STUBS[name]
     with tempfile.TemporaryDirectory(prefix=".generated-", dir=ROOT) as folder:
         fresh = Path(folder) / stubs.folder.name
@@ -92,20 +92,19 @@ def brought_up_to_date(name: str, *, checking: bool) -> Iterator[str]:
         try:
             stubs.generate(fresh)
         except toolchains.Missing as error:
-            yield from missing(str(error))
-            return
+            return skip(str(error))
         if checking:
-            yield from differences(stubs.folder, fresh)
-        else:
-            replace(stubs.folder, fresh)
+            return list(differences(stubs.folder, fresh))
+        replace(stubs.folder, fresh)
+        return []
 
 
-def missing(why: str) -> Iterator[str]:
-    """Say that one is skipped, which is a failure in continuous integration."""
+def skip(why: str) -> list[str]:
+    """Say that one is skipped; exits where that is a failure, as in continuous integration."""
     if toolchains.must_be_here():
-        yield why
-    else:
-        print(f"skipped: {why}")
+        sys.exit(why)
+    print(f"skipped: {why}")
+    return []
 
 
 def protoc(*arguments: str) -> None:

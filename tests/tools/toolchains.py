@@ -14,6 +14,7 @@ GO = ROOT / "clients/go"
 GO_TOOLS = GO / "tools"
 TYPESCRIPT = ROOT / "clients/typescript"
 MODULES = TYPESCRIPT / "node_modules"
+OLDEST_NODE = 20
 
 
 class Missing(Exception):
@@ -35,6 +36,9 @@ def go(module: Path = GO) -> str:
 def node() -> str:
     """Return the command, when all that the TypeScript client needs is here. Raises ``Missing``."""
     command, installed = _found("node"), MODULES / ".installed"
+    said = subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout
+    if int(said.strip().removeprefix("v").split(".")[0]) < OLDEST_NODE:
+        raise Missing(f"node is {said.strip()}; the client needs {OLDEST_NODE} or newer")
     wanted = hashlib.sha256((TYPESCRIPT / "package-lock.json").read_bytes()).hexdigest()
     if not installed.is_file() or installed.read_text(encoding="ascii") != wanted:
         _fetch(TYPESCRIPT, _found("npm"), "ci", "--prefer-offline", "--ignore-scripts")
