@@ -24,6 +24,7 @@ LONGEST_FIRST = (
     "tests/chaos/test_crashes.py",
     "tests/storm/test_storm.py",
     "tests/machine/test_machine.py",
+    "tests/conformance/test_conformance.py",
 )
 """The files that take longest: whoever begins one last would keep all others waiting."""
 
