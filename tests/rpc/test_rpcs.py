@@ -421,6 +421,17 @@ async def test_the_same_upload_twice_is_one_image(served: Served) -> None:
     assert await served.stored() == before
 
 
+async def test_an_upload_with_more_than_a_picture_is_the_picture(served: Served) -> None:
+    """What is checked is what came; what is kept, named and counted is the picture."""
+    photo = picture(9, 5, name="JPEG")
+    came = photo + b"\0\0\0\x18ftypmp42" + bytes(300_000)
+    info = image_pb2.UploadImageInfo(sha256=hashlib.sha256(came).hexdigest())
+    messages = [pb.UploadImageRequest(info=info), pb.UploadImageRequest(chunk=came)]
+    image = (await served.stub.UploadImage(iter(messages))).image
+    assert (image.media_type, image.width, image.height, image.size_bytes) == ("image/jpeg", 9, 5, len(photo))
+    assert image.image_id == await upload(served, photo)
+
+
 async def test_an_upload_of_the_largest_chunk_and_size(served: Served) -> None:
     """Chunks of exactly 1 MiB are taken, and pictures of up to max_bytes."""
     data = noise(MAX_IMAGE_BYTES - 32 * 1024)
