@@ -19,6 +19,7 @@ from imageedit_server.core.image import Transparency
 from imageedit_server.images.inspection import Inspection, InspectionFailed
 from imageedit_server.images.mending import make_good
 from tests.images.pictures import PHOTO, PNG_SIGNATURE, chunk, encoded, png
+from tests.pictures.ordinary import deep_png
 
 Look = Callable[[bytes], Inspection]
 
@@ -225,6 +226,13 @@ OPAQUE, TRANSPARENT = Transparency.OPAQUE, Transparency.TRANSPARENT
         (rows(b"\0\5\6", chunk(b"tRNS", b"\0\7")), OPAQUE),
         (rows(b"\0abcdef", chunk(b"tRNS", b"\0a\0b\0c"), colour=2), TRANSPARENT),
         (rows(b"\0abcdef", chunk(b"tRNS", b"\0a\0b\0d"), colour=2), OPAQUE),
+        (rows(b"\0\5\6", chunk(b"tRNS", b"\1\5")), TRANSPARENT),
+        (deep_png(Image.new("L", (4, 1), 0x55), 2, 0, chunk(b"tRNS", b"\0\1")), TRANSPARENT),
+        (deep_png(Image.new("L", (4, 1), 0x55), 2, 0, chunk(b"tRNS", b"\0\2")), OPAQUE),
+        (deep_png(Image.new("L", (2, 1), 0x55), 4, 0, chunk(b"tRNS", b"\0\5")), TRANSPARENT),
+        (deep_png(Image.new("L", (1, 1), 5), 16, 0, chunk(b"tRNS", b"\5\5")), TRANSPARENT),
+        (deep_png(Image.new("RGB", (1, 1), (5, 6, 7)), 16, 2, chunk(b"tRNS", b"\5\5\6\6\7\7")), TRANSPARENT),
+        (deep_png(Image.new("LA", (1, 1), (5, 254)), 16, 4), TRANSPARENT),
         (encoded(Image.new("RGBA", (9, 9), (1, 2, 3, 254)), "WEBP", lossless=True), TRANSPARENT),
     ],
 )

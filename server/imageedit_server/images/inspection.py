@@ -15,7 +15,7 @@ from PIL import Image, ImageFile
 
 from imageedit_server.core.errors import Reason
 from imageedit_server.core.image import Transparency
-from imageedit_server.images.decoding import opened
+from imageedit_server.images.decoding import as_meant, opened, plain
 from imageedit_server.images.orientation import QUARTER_TURNS, UPRIGHT, orientation_of
 from imageedit_server.images.structure import Data, end_of, format_of
 from imageedit_server.runtime.workers import JobRefused
@@ -109,7 +109,7 @@ def _decode(name: str, data: Data, max_pixels: int) -> Inspection:
             image.verify()
         with opened(data, name) as image:
             image.load()
-            return _facts(name, image)
+            return _facts(name, as_meant(image, data))
 
 
 @contextmanager
@@ -155,11 +155,11 @@ def _facts(name: str, image: Image.Image) -> Inspection:
 
 
 def _transparency(image: Image.Image) -> Transparency:
-    """Find transparency as Pillow renders it, whether from a channel, a palette or a colour key."""
+    """Find transparency as it is shown, whether from a channel, a palette or a colour key."""
     if not image.has_transparency_data:
         return Transparency.NONE
     if "A" not in image.getbands():
-        image = image.convert("RGBA")
+        image = plain(image)
     lowest, _ = image.getchannel("A").getextrema()
     return Transparency.OPAQUE if lowest == 255 else Transparency.TRANSPARENT
 

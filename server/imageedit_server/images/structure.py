@@ -95,6 +95,11 @@ def first_parts(name: str, data: Data) -> list[Part] | None:
     return found if len(found) <= MAX_PARTS else None
 
 
+def png_header(data: Data) -> tuple[int, int]:
+    """Return the bits of a PNG's samples, and its color type, as its header has them."""
+    return data[24], data[25]
+
+
 def png_parts(data: Data) -> Iterator[Part]:
     """Yield every whole chunk up to IEND: a length, four letters, the data and a checksum."""
     start = PNG_SIGNATURE_BYTES

@@ -3,16 +3,12 @@
 import re
 
 from imageedit_server.core.image import Image, Transparency
+from imageedit_server.images.structure import png_header
 
 _PNG_MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
 _JPEG_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 _JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]..\x08....(.)", re.DOTALL)
 _MOST_SEGMENTS = 1000
-
-
-def png_header(content: bytes) -> tuple[int, int]:
-    """Return the bits of a PNG's samples, and its color type, as its header has them."""
-    return content[24], content[25]
 
 
 def stored_mode(content: bytes, facts: Image) -> str:

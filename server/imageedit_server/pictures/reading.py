@@ -8,18 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from PIL import Image, ImageMath
+from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
-from imageedit_server.images.decoding import opened
+from imageedit_server.images.decoding import as_meant, opened, plain
 from imageedit_server.images.orientation import QUARTER_TURNS, UPRIGHT, orientation_of, upright
-from imageedit_server.images.structure import webp_parts
-from imageedit_server.pictures.headers import png_header
-
-DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+from imageedit_server.images.structure import png_header, webp_parts
 
 _DEEP_BITS = 16
-_GRAY_WITH_ALPHA = 4
 _MOST_IN_A_TABLE = 255
 _WHOLE, _HALF_THE_COLUMNS = 0, 1
 """Pillow's numbers of subsampling."""
@@ -49,13 +45,12 @@ def read(content: bytes) -> Source:
     with warnings.catch_warnings(action="ignore"), opened(content) as stored:  # they are about metadata
         form = "JPEG" if isinstance(stored, JpegImageFile) else str(stored.format)
         orientation = orientation_of(stored)
-        depth, color = png_header(content) if form == "PNG" else (8, 0)
         source = Source(
-            image=_meant(upright(stored), depth, color),
+            image=as_meant(upright(stored), content),
             form=form,
             size_bytes=len(content),
             profile=stored.info.get("icc_profile") or b"",
-            deep=depth == _DEEP_BITS,
+            deep=form == "PNG" and png_header(content)[0] == _DEEP_BITS,
             turned=orientation != UPRIGHT,
             lossless=form == "PNG" or (form == "WEBP" and _is_lossless(content)),
             jpeg=_encoding(stored, orientation) if isinstance(stored, JpegImageFile) else {},
@@ -64,55 +59,14 @@ def read(content: bytes) -> Source:
     return source
 
 
-def plain(image: Image.Image) -> Image.Image:
-    """Return a picture that was read with 8 bits and, if it has transparency, with a channel for it.
-
-    The mode is L, LA, RGB, RGBA or CMYK.
-    """
-    if image.mode in DEEP:
-        return _eight_bits(image)
-    gray = image.mode in ("1", "L", "LA")
-    if image.has_transparency_data:
-        return image.convert("LA" if gray else "RGBA")
-    return image.convert("L" if gray else image.mode if image.mode == "CMYK" else "RGB")
-
-
 def alpha_of(source: Source) -> Image.Image:
     """Return the alpha channel, 255 everywhere if there is none."""
     image = plain(source.image)
     return image.getchannel("A") if "A" in image.getbands() else Image.new("L", image.size, 255)
 
 
-def _meant(image: Image.Image, depth: int, color: int) -> Image.Image:
-    """Mend what Pillow makes of a PNG whose samples have other than 8 bits.
-
-    It reads 16 bits of gray with alpha as color, and leaves the transparent color as the file has it, whose
-    samples it scales to 8 bits.
-    """
-    if color == _GRAY_WITH_ALPHA and image.mode == "RGBA":
-        return image.convert("LA")
-    key = image.info.get("transparency")
-    if isinstance(key, int) and image.mode == "L":
-        image.info["transparency"] = key * 255 // (2**depth - 1)
-    elif isinstance(key, tuple) and depth == _DEEP_BITS:
-        image.info["transparency"] = tuple(sample >> 8 for sample in key)
-    return image
-
-
 def _is_lossless(webp: bytes) -> bool:
     return any(part.kind == b"VP8L" for part in webp_parts(webp))
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return 16 bits of gray as 8, its transparent tone as alpha; Pillow's own ``convert`` would clip it."""
-    tones = image.convert("I")
-    gray = tones.point(lambda tone: tone * (1 / 257) + 0.5).convert("L")
-    key = image.info.get("transparency")
-    if key is not None:
-        gray.putalpha(
-            ImageMath.lambda_eval(lambda of: of["convert"]((of["tones"] != key) * 255, "L"), tones=tones)
-        )
-    return gray
 
 
 def _encoding(image: JpegImageFile, orientation: int) -> dict[str, Any]:

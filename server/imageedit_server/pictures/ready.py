@@ -10,10 +10,10 @@ from typing import Literal
 from PIL import Image, ImageChops
 
 from imageedit_server.core.image import EXTENSIONS
-from imageedit_server.images.decoding import FORMATS
+from imageedit_server.images.decoding import DEEP, FORMATS, plain
 from imageedit_server.pictures.colors import to_srgb
 from imageedit_server.pictures.encoding import encoded, saved
-from imageedit_server.pictures.reading import DEEP, Source, alpha_of, plain, read
+from imageedit_server.pictures.reading import Source, alpha_of, read
 
 EditColor = Literal["black", "white"]
 

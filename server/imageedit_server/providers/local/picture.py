@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 from PIL import Image, ImageOps
 
+from imageedit_server.images.decoding import plain
 from imageedit_server.pictures.colors import in_color, is_of, to_srgb
 from imageedit_server.pictures.encoding import JPEG_BEST, WEBP_BEST, saved
-from imageedit_server.pictures.reading import Source, alpha_of, plain, read
+from imageedit_server.pictures.reading import Source, alpha_of, read
 from imageedit_server.providers.local.plan import PictureError
 
 _ENCODINGS = {"PNG": {"compress_level": 3}, "JPEG": JPEG_BEST, "WEBP": WEBP_BEST}
