@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from imageedit_server.core.sizes import ANY_PIXELS, accepts
 from imageedit_server.providers.local.language.clauses import Clause
-from imageedit_server.providers.local.language.grammar import BEGINS, Request, parse
+from imageedit_server.providers.local.language.grammar import BEGINS, COLOR_ALONE, Request, parse
 from imageedit_server.providers.local.language.patterns import compiled
 from imageedit_server.providers.local.language.words import Kind
 from imageedit_server.providers.local.plan import GEOMETRY, INSIDE_A_MASK, Operation, Region, Step
@@ -39,6 +39,11 @@ def leans(clause: Clause, before: Clause) -> bool:
         return False
     verbal = clause.joint is not Kind.COMMA and BEGINS.search(before.letters)
     return bool(verbal or _SAYS.search(before.letters))
+
+
+def excepts(clause: Clause) -> bool:
+    """Whether a clause is an exception: ``but red``."""
+    return clause.joint is Kind.BUT and bool(COLOR_ALONE.fullmatch(clause.letters))
 
 
 def completed(clause: Clause, before: Clause) -> list[Request] | None:

@@ -39,10 +39,11 @@ def parse(clause: Clause) -> list[Request] | None:
     """Return what the clause asks for; None unless all its words are accounted for."""
     if len(clause.lexemes) > _MOST_WORDS or not clause.kinds.isdisjoint({Kind.UNKNOWN, Kind.OTHER}):
         return None
-    requests = _divided(clause)
-    if requests and not opposed([step for request in requests for step in request.steps]):
-        return requests
-    return None
+    requests = _divided(clause) or []
+    exchange = len(requests) > 1 and any(COLOR_ALONE.fullmatch(part.clause.letters) for part in requests)
+    if exchange or opposed([step for part in requests for step in part.steps]):  # 红色变蓝色 is no two wishes
+        return None
+    return requests or None
 
 
 def opposed(taken: list[Step]) -> bool:
@@ -51,7 +52,7 @@ def opposed(taken: list[Step]) -> bool:
 
 
 def _undoes(one: Step, other: Step) -> bool:
-    if None not in (one.region, other.region) and one.region is not other.region:
+    if one.region is not other.region:
         return False
     sharpness = {one.operation, other.operation} == {Operation.BLUR, Operation.SHARPEN}
     turns = one.operation is other.operation is Operation.ROTATE and (one.degrees + other.degrees) % 360 == 0
@@ -93,6 +94,7 @@ def _whole(part: Clause, letters: str) -> Request | None:
 BEGINS = compiled("VERBAL")
 """What begins a part of a clause, or a clause of its own."""
 
+COLOR_ALONE = compiled("THE* COLOR (?:HUE|AMOUNT)*")
 _CHINESE_BORDER = compiled("(?:STRENGTH|PERCENT|TIMES|DIRECTION|COMPARED) (?:ADJ|ADJ_NOUN|QUALITY)")
 
 

@@ -15,6 +15,7 @@ from imageedit_server.providers.local.language.context import (
     CANNOT,
     completed,
     continued,
+    excepts,
     impossible,
     inherited,
     is_bound,
@@ -114,7 +115,7 @@ class _Reader:
         elif clause.joint is Kind.OR or (is_bound(clause) and _strange(before.clause, clause)):
             before.leave()
             self._leave(clause)
-        elif before.reason and leans(clause, before.clause):
+        elif excepts(clause) or (before.reason and leans(clause, before.clause)):
             self._leave(clause)
         else:
             self._read(clause, before)
