@@ -1,9 +1,9 @@
 """Instructions in English and Chinese to steps: what each clause asks for, and what cannot be done.
 
-``understand`` is pure and linear in the length of the prompt. The words are data in ``english``, ``chinese``
-and ``colors``; ``lexer`` finds them, ``clauses`` divides them, ``grammar`` knows what one clause asks for and
-``limits`` what it forbids, and here it is decided what of that can be done to this picture. A clause is
-carried out only if every word of it is accounted for (DESIGN §7).
+``understand`` is pure and linear in the length of the prompt. The words are data in ``english.txt`` and
+``chinese.txt``, the orders that make sense in ``grammar.txt``. ``lexer`` finds the words, ``clauses`` divides
+them, ``grammar`` knows what one clause asks for, ``limits`` what it forbids, and ``context`` what it has from
+the one before. A clause is carried out only if every word of it is accounted for (DESIGN §7).
 """
 
 from dataclasses import dataclass, replace

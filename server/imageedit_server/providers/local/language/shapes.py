@@ -60,6 +60,7 @@ def scaled(clause: Clause) -> Steps:
 
 
 def _scale(clause: Clause) -> float | None:
+    """Return the factor. ``by 30%`` without a direction could be either, and is left."""
     sizes = clause.meanings(Kind.RESIZE)
     ready = [said.number for said in sizes if said.number]
     if len(sizes) > 1 and (len(ready) != 1 or sizes[0].number or (ready[0] - 1) * sizes[0].sign < 0):

@@ -1,6 +1,6 @@
 """What a clause asks for, once a pattern has accounted for its words: its steps, or None.
 
-Each function stands beside the patterns that lead to it in ``grammar``.
+Each function is named in ``grammar.txt`` beside the patterns that lead to it.
 """
 
 from collections.abc import Iterable

@@ -17,22 +17,6 @@ from imageedit_server.providers.local.plan import RGB, Axis, Operation, Region
 
 Entries = tuple[tuple[Meaning, tuple[str, ...]], ...]
 
-_SHADES: dict[str, tuple[RGB, float]] = {
-    **dict.fromkeys(("light", "lighter", "baby"), ((255, 255, 255), 0.5)),
-    "pale": ((255, 255, 255), 0.6),
-    "pastel": ((255, 255, 255), 0.55),
-    "soft": ((255, 255, 255), 0.35),
-    **dict.fromkeys(("dark", "darker"), ((0, 0, 0), 0.5)),
-    "deep": ((0, 0, 0), 0.4),
-    **dict.fromkeys(("bright", "vivid", "neon"), ((255, 255, 255), 0.0)),
-    "rich": ((0, 0, 0), 0.15),
-    "warm": ((255, 180, 90), 0.15),
-    "cool": ((90, 150, 255), 0.15),
-    "dusty": ((150, 140, 135), 0.4),
-    "hot": ((255, 0, 90), 0.35),
-}
-"""A word before a color, and what it mixes in."""
-
 _WIDE = {code + 0xFEE0: code for code in range(0x21, 0x7F)} | {
     0x3000: 0x20,
     0x2019: 0x27,
@@ -72,7 +56,7 @@ def _meaning(head: list[str]) -> Meaning:
             values["sign"] = _SIGNS[value]
         elif value == "complaint":
             values["complaint"] = True
-        elif re.fullmatch(r"[0-9.]+", value):
+        elif re.fullmatch(r"[0-9]+([.][0-9]+)?", value) and len(value) < 6:
             values["number"] = float(value)
         else:
             values["text"] = value
@@ -114,7 +98,8 @@ def _named(entries: Entries) -> dict[str, RGB]:
     return {name: meaning.color for meaning, names in entries if meaning.color for name in names}
 
 
-def _mixed(color: RGB, other: RGB, share: float) -> RGB:
+def _mixed(color: RGB, shade: Meaning) -> RGB:
+    other, share = rgb(shade.text), shade.number
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(color, other, strict=True))
     return red, green, blue
 
@@ -128,9 +113,11 @@ def _all_colors() -> dict[str, RGB]:
         del web[thing]
     english, chinese = _named(ENGLISH), _named(CHINESE)
     shaded = {
-        f"{word} {name}": _mixed(color, other, share)
+        f"{word} {name}": _mixed(color, shade)
         for name, color in english.items()
-        for word, (other, share) in _SHADES.items()
+        for shade, words in ENGLISH
+        if shade.kind is Kind.SHADE
+        for word in words
     }
     toned = {f"{name}调": color for name, color in chinese.items() if name.endswith("色") and name != "褐色"}
     return web | shaded | english | chinese | toned
@@ -142,9 +129,9 @@ COLORS: dict[str, RGB] = _all_colors()
 
 def _vocabulary() -> dict[str, Meaning]:
     colors = {name: Meaning(kind=Kind.COLOR, color=color) for name, color in COLORS.items()}
-    words = {word: meaning for meaning, words in ENGLISH + CHINESE if not meaning.color for word in words}
-    words = {word: meaning for word, meaning in words.items() if meaning.kind is not Kind.TRADITIONAL}
-    return colors | words
+    no_words = (Kind.COLOR, Kind.SHADE, Kind.TRADITIONAL)
+    entries = ((word, meaning) for meaning, words in ENGLISH + CHINESE for word in words)
+    return colors | {word: meaning for word, meaning in entries if meaning.kind not in no_words}
 
 
 VOCABULARY = _vocabulary()

@@ -1,4 +1,4 @@
-"""What a word can mean to the grammar. The words stand in ``english``, ``chinese`` and ``colors``."""
+"""What a word can mean to the grammar. The words stand in ``english.txt`` and ``chinese.txt``."""
 
 from dataclasses import dataclass
 from enum import IntEnum, auto
@@ -11,57 +11,41 @@ _FIRST_LETTER = 0xE000
 class Kind(IntEnum):
     """The part that a word plays in a clause."""
 
-    ADJ = auto()
-    """Says how the picture should be: ``brighter``, ``vivid``."""
-    VERB = auto()
-    """Says what is done to it: ``brighten``, 调亮."""
-    NOUN = auto()
-    """Names what is added or taken away: ``vignette``."""
+    ADJ = auto()  # says how the picture should be: ``brighter``, ``vivid``
+    VERB = auto()  # says what is done to it: ``brighten``, 调亮
+    NOUN = auto()  # names what is added or taken away: ``vignette``
     ADJ_NOUN = auto()
     VERB_ADJ = auto()
     VERB_NOUN = auto()
-    BAD = auto()
-    """A complaint that nobody wishes for: ``overexposed``. The meaning is the remedy."""
-    QUALITY = auto()
-    """Names what can be more or less: ``contrast``, 亮度."""
-    HUES = auto()
-    """The word ``color`` itself: more or less of it is saturation."""
+    BAD = auto()  # a complaint that nobody wishes for: ``overexposed``. The meaning is the remedy
+    QUALITY = auto()  # names what can be more or less: ``contrast``, 亮度
+    HUES = auto()  # the word ``color`` itself: more or less of it is saturation
     LIGHT = auto()
     COLOR = auto()
-    TINT = auto()
-    """The noun beside a color: ``a blue tint``."""
-    TINTING = auto()
-    """The verb before a color: ``tint it blue``."""
+    TINT = auto()  # the noun beside a color: ``a blue tint``
+    TINTING = auto()  # the verb before a color: ``tint it blue``
     FILL = auto()
     REMOVE = auto()
-    ERASE = auto()
-    """A removal that needs no object: ``inpaint``."""
+    ERASE = auto()  # a removal that needs no object: ``inpaint``
     FLIP = auto()
     ROTATE = auto()
-    TURN = auto()
-    """A DO that is a rotation beside an angle or a way: ``turn``, 转."""
-    TURNED = auto()
-    """Says an angle: ``upside down``."""
+    TURN = auto()  # a DO that is a rotation beside an angle or a way: ``turn``, 转
+    TURNED = auto()  # says an angle: ``upside down``
     CROP = auto()
     RESIZE = auto()
-    EXTENT = auto()
-    """The noun ``size``."""
-    SIDE = auto()
-    """Width or height."""
+    EXTENT = auto()  # the noun ``size``
+    SIDE = auto()  # width or height
 
     # how much, and which way
     MORE = auto()
     LESS = auto()
     UP = auto()
     DOWN = auto()
-    LIFT = auto()
-    """An UP that shadows and highlights can be given: ``lift the shadows``."""
+    LIFT = auto()  # an UP that shadows and highlights can be given: ``lift the shadows``
     ADD = auto()
-    TIMES = auto()
-    """A measure as a factor: ``1.5x``, 两倍."""
+    TIMES = auto()  # a measure as a factor: ``1.5x``, 两倍
     PERCENT = auto()
-    SIGNED = auto()
-    """A number or a percentage with a plus or a minus."""
+    SIGNED = auto()  # a number or a percentage with a plus or a minus
     NUMBER = auto()
     DEGREES = auto()
     PIXELS = auto()
@@ -72,44 +56,30 @@ class Kind(IntEnum):
     # to what
     PICTURE = auto()
     IT = auto()
-    THIS = auto()
-    """An article before a noun, else the picture."""
+    THIS = auto()  # an article before a noun, else the picture
     REGION = auto()
-    MASKED = auto()
-    """The part under the mask: ``selected area``, 选区."""
-    THING = auto()
-    """What a mask can show, and words alone cannot point at: ``dress``, 帽子."""
-    OWNER = auto()
-    """A thing that has skin: ``model``, 人物."""
+    MASKED = auto()  # the part under the mask: ``selected area``, 选区
+    THING = auto()  # what a mask can show, and words alone cannot point at: ``dress``, 帽子
+    OWNER = auto()  # a thing that has skin: ``model``, 人物
     BACKGROUND = auto()
-    REST = auto()
-    """What no other clause is about: ``everything else``."""
-    AGED = auto()
-    """``old``: an old photo is brown where one is asked for."""
-    DESCRIBING = auto()
-    """Only describes a picture or a thing: ``old``."""
-    COLORED = auto()
-    """``in color``: describes a picture; elsewhere it says that something keeps its color."""
+    REST = auto()  # what no other clause is about: ``everything else``
+    AGED = auto()  # ``old``: an old photo is brown where one is asked for
+    DESCRIBING = auto()  # only describes a picture or a thing: ``new``
+    COLORED = auto()  # ``in color``: describes a picture; elsewhere something keeps its color
 
     # what holds a clause together
     DO = auto()
-    INTO = auto()
-    """Leads to a result: ``to``, 变成."""
+    INTO = auto()  # leads to a result: ``to``, 变成
     LIKE = auto()
-    LOOK = auto()
-    """``look``, ``style``, 效果."""
+    LOOK = auto()  # ``look``, ``style``, 效果
     OF = auto()
     BY = auto()
     WITH = auto()
-    AT = auto()
-    """Marks the object before its verb: 把."""
+    AT = auto()  # marks the object before its verb: 把
     THE = auto()
-    WISH = auto()
-    """``should be``, ``needs``."""
-    STATE = auto()
-    """Says how the picture is: with ``dark`` a complaint, so the opposite is wanted."""
-    LEAN = auto()
-    """偏: a complaint where the picture does it, else a wish."""
+    WISH = auto()  # ``should be``, ``needs``
+    STATE = auto()  # says how the picture is: with ``dark`` a complaint, so the opposite is wanted
+    LEAN = auto()  # 偏: a complaint where the picture does it, else a wish
     TOO = auto()
     LACK = auto()
     ENOUGH = auto()
@@ -117,16 +87,12 @@ class Kind(IntEnum):
 
     # what limits other clauses
     NOT = auto()
-    WITHOUT = auto()
-    """A NOT that begins a clause."""
+    WITHOUT = auto()  # a NOT that begins a clause
     KEEP = auto()
-    SAME = auto()
-    """``unchanged``, 不变."""
+    SAME = auto()  # ``unchanged``, 不变
     NATURAL = auto()
-    ONLY = auto()
-    """Changes nothing in a clause that is understood; limits the others where it is not."""
-    LIMIT = auto()
-    """``except``, ``if``, ``select``: nothing is done beside what this says, and it is never understood."""
+    ONLY = auto()  # changes nothing in a clause that is understood; limits the others where it is not
+    LIMIT = auto()  # ``except``, ``if``, ``select``: never understood, and nothing is done beside it
 
     # what stands between clauses
     COMMA = auto()
@@ -137,11 +103,10 @@ class Kind(IntEnum):
     STOP = auto()
 
     FILLER = auto()
-    OTHER = auto()
-    """A verb for what nobody can do here: ``wear``, ``restore``."""
+    OTHER = auto()  # a verb for what nobody can do here: ``wear``, ``restore``
     UNKNOWN = auto()
-    TRADITIONAL = auto()
-    """A pair of characters, not a word."""
+    SHADE = auto()  # a word before a color, and what it mixes in
+    TRADITIONAL = auto()  # a pair of characters, not a word
 
     @property
     def letter(self) -> str:
@@ -170,9 +135,9 @@ class Meaning:
     text: str = ""
 
 
-def act(kind: Kind, operation: Operation, sign: int = 1, **more: object) -> Meaning:
+def act(kind: Kind, operation: Operation, sign: int = 1) -> Meaning:
     """Return the meaning of a word that names an operation."""
-    return Meaning(kind=kind, operation=operation, sign=sign, **more)  # type: ignore[arg-type]
+    return Meaning(kind=kind, operation=operation, sign=sign)
 
 
 def just(kind: Kind, text: str = "", *, sign: int = 1, number: float = 0.0) -> Meaning:
