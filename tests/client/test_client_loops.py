@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import logging
+import subprocess
+import sys
 import threading
 import warnings
 import weakref
@@ -153,3 +155,42 @@ def test_outside_of_a_loop_there_is_nothing_to_call(server):
     client = AsyncClient(server.address)
     with pytest.raises(RuntimeError, match="no running event loop"):
         client.list_models().send(None)
+
+
+FORKING = """
+import asyncio, os, sys, threading
+from imageedit_client import AsyncClient
+
+client = AsyncClient(sys.argv[1])
+
+async def names():
+    return [model.name for model in await client.list_models()]
+
+def in_child():
+    if not (child := os.fork()):
+        try:
+            print(asyncio.run(names()), flush=True)
+        except RuntimeError as error:
+            print(error, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+
+async def fork_at_work():
+    await names()
+    await asyncio.get_running_loop().run_in_executor(None, in_child)
+    return await names()
+
+print(asyncio.run(names()), flush=True)
+in_child()
+print(asyncio.run(fork_at_work()), flush=True)
+"""
+
+
+def test_a_fork_between_two_loops_is_survived_and_one_under_a_loop_is_told(server):
+    """A worker that was forked from a parent that had called, as application servers do; it never hangs."""
+    answers(server, 4)
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, server.address]
+    forked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    parent, child, lost, after = forked.stdout.splitlines()
+    assert (parent, child, after) == ("['one']", "['one']", "['one']")
+    assert "forked while an AsyncClient was at work" in lost
