@@ -207,3 +207,17 @@ async def test_a_deadline_does_not_end_what_was_in_time(house: House, vendor: Ve
     for task_id in tasks:
         assert (await house.get(task_id)).status.state is State.SUCCEEDED
         assert (await house.events(task_id))[-1].task.status.error is None
+
+
+async def test_work_that_takes_long_by_design_is_not_cut_by_the_limit_of_a_call(
+    tmp_path: Path, vendor: Vendor
+) -> None:
+    async def work(job: Job, report: Report) -> Finished:
+        await asyncio.sleep(0.2)
+        return await finish_now(job, report)
+
+    vendor.submit = work
+    async with House(tmp_path, vendor, submit_seconds=0.01) as house:
+        assert (await house.ended(await house.create("free"))).status.state is State.FAILED
+        house.catalog.providers["free"].adapter.work_seconds = 60.0
+        assert (await house.ended(await house.create("free"))).status.state is State.SUCCEEDED

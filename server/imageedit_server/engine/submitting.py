@@ -135,9 +135,10 @@ class Submitting:
             raise ambiguous("The call to the provider broke off.") from None
 
     async def _worked(self, prepared: Prepared) -> Accepted | Finished:
-        seconds = min(self._provider.options.submit_seconds, self._recorder.clock.remaining())
-        async with asyncio.timeout(seconds):
-            return await self._provider.adapter.submit(prepared, self._recorder.report)
+        adapter = self._provider.adapter
+        limit_seconds = adapter.work_seconds + self._provider.options.submit_seconds
+        async with asyncio.timeout(min(limit_seconds, self._recorder.clock.remaining())):
+            return await adapter.submit(prepared, self._recorder.report)
 
     async def _take(self, answer: Accepted | Finished) -> None:
         """Record what the vendor said, the fact and the decision in one commit.

@@ -287,6 +287,8 @@ class Adapter(ABC):
 
     models: Sequence[Model]
     """What this provider serves, under ``context.provider``."""
+    work_seconds: float = 0.0
+    """How long ``submit`` works by design, which does not count against ``submit_seconds``."""
     payer: Payer
     """Makes the paid calls: the vendor's client, from ``Context.connect``. Not where nothing is billed."""
 

@@ -46,6 +46,7 @@ class ScriptedAdapter(Adapter):
 
     def __init__(self, options: ScriptedOptions, context: Context) -> None:
         self._options = options
+        self.work_seconds = options.seconds
         self._clock = context.clock
         self.models = [self._model(name, context.provider) for name in ("ok", "fail", "never")]
 
@@ -74,9 +75,11 @@ class ScriptedAdapter(Adapter):
         assert isinstance(job, Job)
         if job.model.vendor_name == "never":
             return Accepted(vendor_task_id=job.attempt_key)
-        for step in range(1, self._options.steps + 1):
-            await self._clock.sleep(self._options.seconds / self._options.steps)
-            await report(progress_percent=100 * step // (self._options.steps + 1))
+        parts = self._options.steps + 1
+        for step in range(1, parts):
+            await self._clock.sleep(self._options.seconds / parts)
+            await report(progress_percent=100 * step // parts)
+        await self._clock.sleep(self._options.seconds / parts)
         if job.model.vendor_name == "fail":
             raise refused(FailureReason.PROVIDER_REJECTED, "The scripted model refuses everything.")
         try:
