@@ -8,14 +8,14 @@ import base64
 import hmac
 import struct
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from imageedit_server.images import inspection
+from imageedit_server.images import structure
 from imageedit_server.outbound import addresses, strict_json
 from imageedit_server.providers.kie import records as kie_records
 from imageedit_server.providers.openai import finding
@@ -64,14 +64,14 @@ def _base64_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _chunks_read_beyond_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    def end(data: bytes) -> int:
-        position, letters = 8, b""
+    def parts(data: bytes) -> Iterator[structure.Part]:
+        start, letters = 8, b""
         while letters != b"IEND":
-            length, letters = struct.unpack_from(">I4s", data, position)
-            position += 12 + length
-        return position
+            length, letters = struct.unpack_from(">I4s", data, start)
+            yield structure.Part(letters, start, start + 12 + length)
+            start += 12 + length
 
-    monkeypatch.setattr(inspection, "_png_end", end)
+    monkeypatch.setattr(structure, "png_parts", parts)
 
 
 def _users_in_urls(monkeypatch: pytest.MonkeyPatch) -> None:
