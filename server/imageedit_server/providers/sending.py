@@ -9,8 +9,6 @@ from imageedit_server.providers.base import InputImage, PrepareError
 from imageedit_server.providers.outcomes import made_ready
 from imageedit_server.runtime.workers import Workers
 
-TURNED = "{name} was turned upright for the provider, without its metadata."
-
 
 async def picture_for(workers: Workers, given: InputImage, taken: Taken) -> Ready:
     """Return a picture as it is ``taken``: its own bytes, where they are; no other is decoded.
@@ -31,6 +29,13 @@ def refuse_too_large(name: str, ready: Ready, max_bytes: int) -> None:
     if len(ready.content) > max_bytes:
         message = f"{name} has {len(ready.content)} bytes; the provider takes at most {max_bytes}."
         raise PrepareError(FailureReason.IMAGE_TOO_LARGE, message)
+
+
+def changes(name: str, ready: Ready) -> Iterator[str]:
+    """Say what was done to a picture on the way, a sentence each."""
+    if ready.turned:
+        yield f"{name} was turned upright for the provider, without its metadata."
+    yield from losses(name, ready)
 
 
 def losses(name: str, ready: Ready) -> Iterator[str]:

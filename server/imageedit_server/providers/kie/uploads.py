@@ -18,7 +18,7 @@ from imageedit_server.providers.kie.answers import UPLOAD_RETRY_SECONDS, Answers
 from imageedit_server.providers.kie.inputs import Uploaded
 from imageedit_server.providers.kie.models import MAX_FILE_BYTES
 from imageedit_server.providers.outcomes import made_ready, not_processed
-from imageedit_server.providers.sending import TURNED, losses, picture_for, refuse_too_large
+from imageedit_server.providers.sending import changes, picture_for, refuse_too_large
 from imageedit_server.runtime.workers import Workers
 
 UPLOAD_PATH = "/api/file-stream-upload"
@@ -62,8 +62,7 @@ class Uploads:
     async def _picture(self, field: str, given: InputImage) -> tuple[str, list[str]]:
         async with self._places:
             ready = await picture_for(self._workers, given, Taken(max_bytes=MAX_FILE_BYTES))
-            turned = [TURNED.format(name=field)] if ready.turned else []
-            return await self._send(field, ready), [*turned, *losses(field, ready)]
+            return await self._send(field, ready), list(changes(field, ready))
 
     async def _mask(self, given: InputImage) -> tuple[str, list[str]]:
         async with self._places:

@@ -8,7 +8,7 @@ from typing import Any
 from imageedit_server.core.request import BodyProfile, Request
 from imageedit_server.pictures.ready import Ready
 from imageedit_server.providers.base import Job
-from imageedit_server.providers.sending import TURNED, losses
+from imageedit_server.providers.sending import changes
 
 DEFAULT_MODEL_PATH = "/models/default"
 EDIT_PATH = "/models/edit"
@@ -58,7 +58,7 @@ def _body_profile(profile: BodyProfile) -> dict[str, Any]:
 
 def warnings_of(request: Request, ready: Ready) -> tuple[str, ...]:
     """Say what was changed, and what the vendor's call for default models has no field for."""
-    warnings = [*([TURNED.format(name="image")] if ready.turned else []), *losses("image", ready)]
+    warnings = list(changes("image", ready))
     if request.angle not in ("", "front"):
         warnings.append(f"angle {request.angle} was recorded and not sent: the provider does not take it.")
     return tuple(warnings)
