@@ -28,6 +28,7 @@ PIECES = [
     *("亮", "更", "三", "十", "、", "不要", "亮度", "百分之", "不要亮和"),
     *("a ", "black ", "red ", "very ", "color ", "turn ", "don't ", "brighter,", "too dark, ", "skin and "),
     *("1", "1x", "1:", "#f", "+", "’", "\n", "put a hat on her, ", "1. ", "make it ", "left ", "the dark "),
+    "brighter and ",
 ]
 
 JOINTS = {Kind.STOP, Kind.COMMA, Kind.COLON, Kind.AND, Kind.OR, Kind.BUT, Kind.WITHOUT, Kind.TRADITIONAL}
@@ -79,7 +80,7 @@ ASKED = [
 STRANGE = ["zebra", "unusually", "鲸", "鲸鱼", "xyzzy", "ярче", "👒", "@"]
 
 
-@pytest.mark.parametrize("strange", ["zebra", "鲸鱼", "👒"])
+@pytest.mark.parametrize("strange", ["zebra", "鲸鱼"])
 @pytest.mark.parametrize("clause", ASKED)
 def test_one_strange_word_anywhere_leaves_the_whole_clause(clause, strange):
     """A clause is carried out only if every word of it is accounted for (DESIGN §7)."""

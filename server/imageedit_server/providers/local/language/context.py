@@ -100,7 +100,8 @@ def merged(steps: list[Step]) -> list[Step]:
     made: list[Step] = []
     for step in steps:
         before = made[-1] if made else None
-        if before and replace(before, clause="") == replace(step, clause=""):
+        same = before and replace(before, clause="") == replace(step, clause="")
+        if same and step.operation is not Operation.ROTATE:
             continue
         both = _both_sides(before, step) if before else ""
         if both:

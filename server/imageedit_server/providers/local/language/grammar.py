@@ -47,8 +47,10 @@ def parse(clause: Clause) -> list[Request] | None:
 
 
 def opposed(taken: list[Step]) -> bool:
-    """Whether two of the steps undo each other."""
-    return any(_undoes(one, other) for one, other in combinations(taken, 2))
+    """Whether two of the steps undo each other; a long list says few things."""
+    kinds = [step.operation for step in taken]
+    twice = any(kinds.count(operation) > 1 for operation in (Operation.FLIP, Operation.INVERT))
+    return twice or any(_undoes(one, other) for one, other in combinations(dict.fromkeys(taken), 2))
 
 
 def _undoes(one: Step, other: Step) -> bool:
@@ -56,8 +58,7 @@ def _undoes(one: Step, other: Step) -> bool:
         return False
     sharpness = {one.operation, other.operation} == {Operation.BLUR, Operation.SHARPEN}
     turns = one.operation is other.operation is Operation.ROTATE and (one.degrees + other.degrees) % 360 == 0
-    twice = one.operation is other.operation and one.operation in (Operation.FLIP, Operation.INVERT)
-    return sharpness or turns or twice or (one.operation is other.operation and one.amount * other.amount < 0)
+    return sharpness or turns or (one.operation is other.operation and one.amount * other.amount < 0)
 
 
 def _divided(clause: Clause) -> list[Request] | None:
