@@ -213,7 +213,7 @@ class AsyncClient:
             try:
                 return await send(timeout=tries.try_seconds, metadata=self._metadata)
             except grpc.RpcError as error:
-                await self._sleep(tries.delay_after(translated(error, self._hint)))
+                await self._sleep(tries.delay_after(await self._translated(error)))
 
     async def _follow(
         self, method: Callable[..., Any], cursor: Cursor[Any, Item]
@@ -227,9 +227,15 @@ class AsyncClient:
                         return
                 cursor.ended()
             except (grpc.RpcError, ImageEditError) as error:
-                await self._sleep(cursor.resume_after(translated(error, self._hint)))
+                await self._sleep(cursor.resume_after(await self._translated(error)))
             finally:
                 stream.cancel()
+
+    async def _translated(self, error: grpc.RpcError | ImageEditError) -> ImageEditError:
+        if isinstance(error, ImageEditError):
+            return error
+        # A hint may have to ask the server, which would hold up the loop.
+        return await asyncio.to_thread(translated, error, self._hint)
 
 
 def _connect_to(connection: Connection) -> Callable[[], grpc.aio.Channel]:

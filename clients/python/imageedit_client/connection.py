@@ -2,13 +2,14 @@
 
 import re
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 
 import grpc
 
 from .hints import Hint, connection_hint
+from .probing import refuses_certificate, speaks_tls
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 MIB = 1024 * 1024
@@ -29,8 +30,9 @@ OPTIONS: dict[str, int] = {
 }
 
 
-# HOST:PORT, or what else gRPC reads.
-TARGET = re.compile(r"(\[[^\]]+\]|[^:/\[\]]+):[0-9]{1,5}|(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):.+")
+HOST_AND_PORT = re.compile(r"(\[[^\]]+\]|[^:/\[\]]+):[0-9]{1,5}")
+# Or what else gRPC reads.
+TARGET = re.compile(rf"{HOST_AND_PORT.pattern}|(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):.+")
 
 
 class UnencryptedKeyWarning(UserWarning):
@@ -79,8 +81,22 @@ class Connection:
         return [*OPTIONS.items(), *([("grpc.enable_http_proxy", 0)] if self.is_loopback() else [])]
 
     def hint(self, message: str) -> Hint | None:
-        """What keeps a connection of which gRPC says this from being made; None when nobody knows."""
-        return connection_hint(message, plaintext=self.is_plaintext())
+        """What keeps a connection of which gRPC says this from being made; None when nobody knows.
+
+        Asks a server that hung up whether it will again, which may take some seconds.
+        """
+        found = connection_hint(message, plaintext=self.is_plaintext())
+        if found is not None and found.hung_up and self._hangs_up_for_good():
+            return replace(found, lasting=True)
+        return found
+
+    def _hangs_up_for_good(self) -> bool:
+        if HOST_AND_PORT.fullmatch(self.address) is None:
+            return False
+        if self.is_plaintext():
+            return speaks_tls(self.address)
+        mine = (self.cert_file, self.key_file) if self.cert_file and self.key_file else None
+        return refuses_certificate(self.address, mine)
 
     def shows_key(self) -> bool:
         """Whether the API key can be read on its way to another machine."""

@@ -14,6 +14,8 @@ class Hint:
     plaintext: bool | None = None
     # Whoever asks again hears the same, so that trying again is no use.
     lasting: bool = False
+    # The server hung up and did not say why: whether it lasts can be found out by asking it.
+    hung_up: bool = False
 
 
 HTTP_PORT = "that is an HTTP port, or one that wants TLS; give the address that the server prints after grpc="
@@ -74,12 +76,14 @@ CONNECTIONS = (
         found=HUNG_UP,
         remedy="the server hung up at once, so it probably speaks TLS; give ca_file, or tls=True",
         plaintext=True,
+        hung_up=True,
     ),
     Hint(
         found=HUNG_UP,
         remedy="the server hung up in the handshake, so it probably asks for a client certificate that it"
         " trusts; give cert_file and key_file",
         plaintext=False,
+        hung_up=True,
     ),
     Hint(
         found="Connection refused",
