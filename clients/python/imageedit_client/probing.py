@@ -21,11 +21,11 @@ def refuses_certificate(address: str, certificate: tuple[Path, Path] | None = No
     """Whether a server that speaks TLS hangs up for the certificate that it is shown, or for want of one.
 
     Only up to version 1.2 it does so within the handshake; in 1.3 it is told by nothing from one that hangs
-    up after it for another reason.
+    up after it for another reason. The first question is the last again: servers come and go.
     """
-    if not speaks_tls(address, certificate):
+    if not speaks_tls(address, certificate) or _shakes_hands(address, certificate, ssl.TLSVersion.TLSv1_2):
         return False
-    return not _shakes_hands(address, certificate, ssl.TLSVersion.TLSv1_2)
+    return speaks_tls(address, certificate)
 
 
 def _shakes_hands(address: str, certificate: tuple[Path, Path] | None, newest: ssl.TLSVersion) -> bool:
