@@ -109,6 +109,9 @@ REFUSALS = {
     "418": (page(418), "a proxy or a web server on the way"),
     "431": (page(431), "a proxy or a web server on the way"),
     "464": (page(464), "a proxy or a web server on the way"),
+    "another service": (refusal(12, b""), "does not know this call"),
+    "a rule of Envoy's": (refusal(7, b"RBAC: access denied"), "it is not the service that does"),
+    "a token for Envoy": (refusal(16, b"Jwt is missing"), "asks for credentials of its own"),
     "301": (page(301), "names another address"),
 }
 
@@ -131,7 +134,8 @@ async def test_a_refusal_of_a_proxy_ends_the_call_with_a_hint(fake_time, answer,
     for error in (one.value, other.value, third.value):
         assert words in error.hint
         assert error.lasting
-        assert sentence(error, "somewhere:1") == f"refused: {error.hint}".replace("tls=True", "--tls")
+        told = f" ({error.message})" if error.message else ""
+        assert sentence(error, "somewhere:1") == f"refused: {error.hint}{told}".replace("tls=True", "--tls")
 
 
 def test_a_proxy_that_keeps_losing_the_service_is_named_in_the_end(fake_time) -> None:

@@ -194,7 +194,7 @@ def translated(
 
 def _explain(failure: ImageEditError, connection_hint: Callable[[str], Hint | None] | None) -> None:
     """Adds what is known of an answer that is not the service's, which has a reason."""
-    found = answer_hint(failure.message)
+    found = answer_hint(failure.code.name if failure.code else "", failure.message)
     if found is None and connection_hint is not None and failure.code is grpc.StatusCode.UNAVAILABLE:
         found = connection_hint(failure.message)
     if found is not None:

@@ -156,6 +156,23 @@ ANSWERS = (
     ),
 )
 
+# Of a status that is none of the service's, whatever the words. Proxies and other services give no reason.
+STATUSES = {
+    "UNIMPLEMENTED": Hint(
+        found="",
+        remedy="what answers there does not know this call: another service, or a server of another version",
+        lasting=True,
+    ),
+    "PERMISSION_DENIED": Hint(
+        found="", remedy="a proxy on the way refuses the call; it is not the service that does", lasting=True
+    ),
+    "UNAUTHENTICATED": Hint(
+        found="",
+        remedy="a proxy on the way asks for credentials of its own; it is not the service that refuses",
+        lasting=True,
+    ),
+}
+
 _RANKS = {hint.remedy: rank for rank, hint in enumerate(CONNECTIONS)}
 
 
@@ -164,9 +181,12 @@ def connection_hint(message: str, *, plaintext: bool) -> Hint | None:
     return _first((each for each in CONNECTIONS if each.plaintext in (None, plaintext)), message)
 
 
-def answer_hint(message: str) -> Hint | None:
-    """What an answer means that does not come from the service; None when nobody knows."""
-    return _first(ANSWERS, message)
+def answer_hint(status: str, message: str) -> Hint | None:
+    """What an answer means that does not come from the service; None when nobody knows.
+
+    `status` is the name of a gRPC status.
+    """
+    return _first(ANSWERS, message) or STATUSES.get(status)
 
 
 def rank(remedy: str) -> int:

@@ -71,7 +71,8 @@ def sentence(error: Exception, address: str) -> str:
         case Unavailable() | DeadlineExceeded():
             return _out_of_reach(error, address)
         case ImageEditError(hint=str() as hint) if hint:
-            return f"{'refused' if error.lasting else 'the call failed'}: {_as_options(hint)}"
+            told = f" ({error.message})" if error.message else ""
+            return f"{'refused' if error.lasting else 'the call failed'}: {_as_options(hint)}{told}"
         case ImageEditError():
             return f"{_verdict(error)}: {_words(error)}{_remedy(error)}"
         case OSError(strerror=str(), filename=str() | PathLike()):
