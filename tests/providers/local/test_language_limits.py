@@ -31,7 +31,17 @@ PIECES = [
     "brighter and ",
 ]
 
-JOINTS = {Kind.STOP, Kind.COMMA, Kind.COLON, Kind.AND, Kind.OR, Kind.BUT, Kind.WITHOUT, Kind.TRADITIONAL}
+JOINTS = {
+    Kind.STOP,
+    Kind.COMMA,
+    Kind.COLON,
+    Kind.AND,
+    Kind.OR,
+    Kind.BUT,
+    Kind.WITHOUT,
+    Kind.SHADE,
+    Kind.TRADITIONAL,
+}
 """What ends a clause: a word behind one of these belongs to the next."""
 
 ONE_CLAUSE = sorted(word for word, meaning in VOCABULARY.items() if meaning.kind not in JOINTS)

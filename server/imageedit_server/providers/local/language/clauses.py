@@ -8,7 +8,7 @@ from imageedit_server.providers.local.language.lexer import Lexeme
 from imageedit_server.providers.local.language.patterns import compiled
 from imageedit_server.providers.local.language.words import Kind, Meaning
 
-_JOINTS = frozenset({Kind.STOP, Kind.COMMA, Kind.AND, Kind.OR, Kind.BUT})
+_JOINTS = frozenset({Kind.STOP, Kind.COMMA, Kind.AND, Kind.PLUS, Kind.OR, Kind.BUT})
 _LIMITS = frozenset({Kind.NOT, Kind.WITHOUT, Kind.KEEP, Kind.SAME, Kind.LIMIT, Kind.COLORED})
 
 
@@ -125,14 +125,14 @@ def _comma(words: list[Lexeme]) -> list[Lexeme]:
     return [word._replace(kind=Kind.COMMA) for word in words]
 
 
-def _and(words: list[Lexeme]) -> list[Lexeme]:
-    return [word._replace(kind=Kind.AND) for word in words]
+def _plus(words: list[Lexeme]) -> list[Lexeme]:
+    return [word._replace(kind=Kind.PLUS) for word in words]
 
 
 _CHANGES: tuple[tuple[re.Pattern[str], Change], ...] = (
     (compiled("NAMED COLON"), _without_colon),
     (compiled("COLON"), _comma),
-    (compiled("WITH(?=(?:THE|AMOUNT|COMPARED)* (?:WORDS_ADJ|WORDS_NOUN|QUANTITY))"), _and),
+    (compiled("WITH(?=(?:THE|AMOUNT|COMPARED)* (?:WORDS_ADJ|WORDS_NOUN|QUANTITY))"), _plus),
     (compiled("COLOR (?:(?:COMMA|AND|OR)+ THE? COLOR)+"), _unclear),
     (compiled("WORDS_ADJ (?:COMMA? AND WORDS_ADJ)+"), _listed),
     (compiled("WORDS_VERB (?:COMMA? AND WORDS_VERB)+"), _listed),

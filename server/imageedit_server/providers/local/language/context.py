@@ -24,8 +24,9 @@ _COLORLESS = frozenset({Operation.GRAYSCALE, Operation.SEPIA})
 
 
 def is_bound(clause: Clause) -> bool:
-    """Whether a clause may be half of the one before: behind ``and``, without a verb of its own."""
-    return clause.joint is Kind.AND and not _INDEPENDENT.match(clause.letters)
+    """Whether a clause may be half of the one before: behind ``with``, or ``and`` without its own verb."""
+    alone = clause.joint is Kind.AND and not _INDEPENDENT.match(clause.letters)
+    return alone or clause.joint is Kind.PLUS
 
 
 def continued(clause: Clause) -> bool:

@@ -103,6 +103,7 @@ class _Reader:
     def __init__(self, masked: bool) -> None:
         self._masked = masked
         self._said: list[_Said] = []
+        self._last: list[_Said] = []  # the parts of the clause that was read last
         self._limited = self._content = self._surroundings = False
 
     def read(self, clause: Clause) -> None:
@@ -113,7 +114,7 @@ class _Reader:
         elif before.negates and continued(clause):
             self._negated(clause)
         elif clause.joint is Kind.OR or (is_bound(clause) and _strange(before.clause, clause)):
-            before.leave()
+            self._take_back()
             self._leave(clause)
         elif excepts(clause) or (before.reason and leans(clause, before.clause)):
             self._leave(clause)
@@ -125,7 +126,7 @@ class _Reader:
         for clause in rest:
             self._limited = self._limited or clause.limits
         if rest:
-            self._said.append(_Said(clause=rest[0], reason=TOO_MANY))
+            self._take(_Said(clause=rest[0], reason=TOO_MANY))
 
     def _read(self, clause: Clause, before: _Said | None) -> None:
         requests = parse(clause) or (completed(clause, before.clause) if before and before.steps else None)
@@ -138,14 +139,19 @@ class _Reader:
                 said.steps = inherited(said.clause, said.steps, before.clause, before.steps)
         reasons = [impossible(said.clause, said.steps, masked=self._masked) for said in asked]
         reason = next(filter(None, reasons), "")
-        if (
-            before
-            and clause.joint is Kind.AND
-            and opposed([*before.steps, *(step for said in asked for step in said.steps)])
-        ):
-            before.leave()
+        if clause.joint in (Kind.AND, Kind.PLUS) and _undone([*self._last, *asked]):
+            self._take_back()
             reason = CANNOT
-        self._said += [_Said(clause=clause, reason=reason)] if reason else asked
+        self._take(*([_Said(clause=clause, reason=reason)] if reason else asked))
+
+    def _take(self, *parts: _Said) -> None:
+        self._last = list(parts)
+        self._said += parts
+
+    def _take_back(self) -> None:
+        """Leave what the last clause asked for."""
+        for said in self._last:
+            said.leave()
 
     def _other(self, clause: Clause) -> None:
         """Take a clause that asks for no step: a description, ``fix it``, or a limit of other clauses."""
@@ -157,18 +163,18 @@ class _Reader:
             self._soften()
         self._content = self._content or limit is not None
         self._surroundings = self._surroundings or (limit is Limit.SURROUNDINGS and not self._masked)
-        self._said.append(_Said(clause=clause, negates=clause.lexemes[0].kind in (Kind.NOT, Kind.WITHOUT)))
+        self._take(_Said(clause=clause, negates=clause.lexemes[0].kind in (Kind.NOT, Kind.WITHOUT)))
 
     def _negated(self, clause: Clause) -> None:
         """Take what goes on after a negation: ``or sharpen it``."""
-        self._said.append(_Said(clause=clause, negates=True))
+        self._take(_Said(clause=clause, negates=True))
         if not continues(clause):
             self._said[-1].leave()
             self._limited = True
 
     def _leave(self, clause: Clause) -> None:
         self._limited = self._limited or clause.limits
-        self._said.append(_Said(clause=clause, reason=CANNOT))
+        self._take(_Said(clause=clause, reason=CANNOT))
 
     def _soften(self) -> None:
         asked = next((said for said in reversed(self._said) if said.steps), None)
@@ -215,6 +221,10 @@ class _Reader:
         for said in self._said if self._limited else ():
             if said.steps or (kept and not said.reason and Kind.BACKGROUND in said.clause.kinds):
                 said.leave(LIMITED if said.steps else CANNOT)
+
+
+def _undone(parts: list[_Said]) -> bool:
+    return opposed([step for said in parts for step in said.steps])
 
 
 def _strange(one: Clause, other: Clause) -> bool:

@@ -98,6 +98,7 @@ class Kind(IntEnum):
     COMMA = auto()
     COLON = auto()
     AND = auto()
+    PLUS = auto()  # the ``with`` of ``black and white with a vignette``
     OR = auto()
     BUT = auto()
     STOP = auto()
