@@ -104,8 +104,10 @@ TABLE = [
     ("contrast -0.50", "contrast 0.5x · reduce contrast to half · halve the contrast · 对比度减半"),
     (LEFT, "dark photo · this is a dark photo · make it half bright · 0.5x brighter"),
     (LEFT, "make the 🌊 brighter · zebra"),
-    (LEFT, "brighten zebra with a vignette · sharpen it with a zebra vignette · 红色变蓝色 · grayscale but red"),
-    (LEFT, "make it black and white, protect the red · 变成黑白，避开红色 · black and white, sparing her face"),
+    (LEFT, "brighten zebra with a vignette · sharpen it with a zebra vignette · 红色变蓝色"),
+    (LEFT, "grayscale but red"),
+    (LEFT, "make it black and white, protect the red · 变成黑白，避开红色"),
+    (LEFT, "black and white, sparing her face"),
     (LEFT, "make it brighter and zebra warmer · increase brightness and zebra contrast"),
     (LEFT, "brighten and zebra the photo"),
 ]  # fmt: skip
