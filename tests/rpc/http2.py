@@ -17,6 +17,8 @@ END_HEADERS = 4
 ENHANCE_YOUR_CALM = 11
 FRAME_BYTES = 16_384
 EMPTY_MESSAGE = b"\0\0\0\0\0"
+NEWEST = b"\xbe"
+"""Stands for the header that was remembered last."""
 LIST_MODELS = f"/{SERVICE.full_name}/ListModels".encode()
 
 Header = tuple[bytes, bytes]
@@ -39,6 +41,11 @@ def frame(kind: int, body: bytes = b"", *, stream: int = 0, flags: int = 0) -> b
 def block(headers: Iterable[Header]) -> bytes:
     """Headers as literals that nobody is to remember."""
     return b"".join(b"\0" + _text(name) + _text(value) for name, value in headers)
+
+
+def remembered(headers: Iterable[Header]) -> bytes:
+    """Headers as literals that the other side is to remember, the last as ``NEWEST``."""
+    return b"".join(b"\x40" + _text(name) + _text(value) for name, value in headers)
 
 
 def head(*more: Header, path: bytes = LIST_MODELS) -> list[Header]:

@@ -111,12 +111,12 @@ async def test_a_part_that_is_missing_stops_the_start(
             pass
 
 
-def test_a_grpcio_whose_server_was_built_anew_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_grpcio_whose_server_was_built_anew_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without these parts, a stranger's request could end the server for all."""
     monkeypatch.setattr(grpcio_patch, "PlainServer", object)
     with pytest.raises(
         Unsupported, match=re.escape("object._make_request_call_future, object._request_call")
     ):
-        grpcio_patch.server(interceptors=[])
+        await grpcio_patch.server(interceptors=[])
     assert cygrpc.AioServer is not object
     assert isinstance(grpc.aio.Server, type)

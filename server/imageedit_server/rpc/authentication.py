@@ -16,8 +16,6 @@ from imageedit_server.rpc.errors import abort
 from imageedit_server.rpc.rules import RULES
 from imageedit_server.telemetry.metrics import RPCS
 
-MAX_METADATA_BYTES = 16384
-
 _log = logging.getLogger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -39,7 +37,6 @@ class Authentication(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         rule = RULES.get(method)
         try:
-            _check_size(handler_call_details)
             if rule is not Rule.ANYONE:
                 caller = self._callers.admit(_credentials(handler_call_details))
             handler = await continuation(handler_call_details)
@@ -79,15 +76,6 @@ class Authentication(grpc.aio.ServerInterceptor):
 
 def _credentials(details: grpc.HandlerCallDetails) -> list[str | bytes]:
     return [value for name, value in details.invocation_metadata or () if name == HEADER]
-
-
-def _check_size(details: grpc.HandlerCallDetails) -> None:
-    """Refuse what gRPC lets through until a client has confirmed its settings: 16 MiB for each call (F74)."""
-    size = sum(len(name) + len(value) for name, value in details.invocation_metadata or ())
-    if size > MAX_METADATA_BYTES:
-        raise Refusal(
-            Reason.QUOTA_EXCEEDED, f"The metadata has {size} bytes; at most {MAX_METADATA_BYTES} are allowed."
-        )
 
 
 async def _answer(behaviour: Behaviour, request: Any, context: Context) -> Any:

@@ -15,8 +15,9 @@ from imageedit_server.access.rules import require_rules
 from imageedit_server.access.watches import LIFE_SECONDS
 from imageedit_server.editing import UseCases
 from imageedit_server.rpc import grpcio_patch, reflection
-from imageedit_server.rpc.authentication import MAX_METADATA_BYTES, Authentication
+from imageedit_server.rpc.authentication import Authentication
 from imageedit_server.rpc.border import Border
+from imageedit_server.rpc.call_metadata import MAX_METADATA_BYTES
 from imageedit_server.rpc.health import Health
 from imageedit_server.rpc.rules import RULES, SERVICE
 from imageedit_server.rpc.service import ImageEditService
@@ -43,6 +44,8 @@ OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 60_000),
     ("grpc.http2.max_ping_strikes", 2),
     ("grpc.server_handshake_timeout_ms", 10_000),
+    # Until a client has confirmed these settings, its headers may be 16 MiB long, and need never end.
+    ("grpc.http2.settings_timeout", 5_000),
     ("grpc.max_connection_idle_ms", 300_000),  # without a call; a watch is one
     # An old connection takes no new calls, so that clients come to new servers and certificates; those that
     # it has may end. The longest are watches, which end by themselves before it is closed under them.
@@ -75,7 +78,7 @@ async def grpc_door(
     Without ``certificates`` it speaks plaintext.
     """
     require_rules(_served(), RULES, "rpc/rules.py")
-    server = grpcio_patch.server(
+    server = await grpcio_patch.server(
         interceptors=[Authentication(admission.callers)] if admission.callers else [],
         options=OPTIONS,
         maximum_concurrent_rpcs=MAX_RPCS,

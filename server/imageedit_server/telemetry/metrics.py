@@ -57,6 +57,9 @@ RPCS_IN_FLIGHT = Gauge(
     ("method",),
     registry=REGISTRY,
 )
+CALLS_DROPPED = Counter(
+    "imageedit_calls_dropped", "Calls let go of unanswered, for more metadata than may be.", registry=REGISTRY
+)
 UPLOADED_BYTES = Counter(
     "imageedit_uploaded_bytes", "Bytes of pictures that callers sent.", registry=REGISTRY
 )
