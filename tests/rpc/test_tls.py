@@ -12,6 +12,7 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit_client import AsyncClient, Client, ImageEditError, Pace
 from imageedit_server.access.reload import Unusable
 from imageedit_server.bootstrap import access
+from imageedit_server.rpc.acceptance import look
 from tests.outbound.servers import CERTS
 from tests.rpc.callers import ALICE, AUTH, KEYS, bearer, write_keys
 from tests.rpc.calls import call
@@ -209,3 +210,11 @@ async def handshake(served: Served, version: ssl.TLSVersion = ssl.TLSVersion.TLS
     ((_, name),) = writer.get_extra_info("peercert")["subject"][0]
     writer.transport.abort()
     return str(name)
+
+
+@pytest.mark.parametrize("config", [TLS, MUTUAL])
+async def test_a_door_with_tls_is_seen_to_take_connections(folder: Path, config: str) -> None:
+    """Also where it asks for a certificate: that nobody without one is let in says that it accepts."""
+    async with serving(folder, config) as served:
+        host, port = served.server.grpc_address.split(":")
+        assert await look(host, int(port), tls=True) == ""

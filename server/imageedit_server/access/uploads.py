@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.runtime import descriptors
 
 AT_ONCE = 16
 """Uploads of one tenant that are read at once, which also bounds their temporary files."""
@@ -21,7 +22,16 @@ class UploadPlaces:
 
     @asynccontextmanager
     async def take(self, tenant: str) -> AsyncIterator[None]:
-        """Hold a place while an upload is read. Raises QUOTA_EXCEEDED when none gets free in time."""
+        """Hold a place while an upload is read.
+
+        Raises QUOTA_EXCEEDED when none gets free in time, and where the last files are kept for paid results.
+        """
+        if descriptors.trouble():
+            raise Refusal(
+                Reason.QUOTA_EXCEEDED,
+                "The server has as many files open as it may; try again.",
+                retry_after_seconds=RETRY_SECONDS,
+            )
         places = self._places[tenant]
         try:
             async with asyncio.timeout(PLACE_SECONDS):

@@ -9,6 +9,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from imageedit_server.runtime.descriptors import SPARES
 from imageedit_server.runtime.files import make_durable
 
 _KEEP_SIZE = 1
@@ -26,8 +27,9 @@ def make_folder(path: Path) -> None:
 
 
 def create(path: Path) -> int:
-    """Make a new file for its owner alone, and return its descriptor."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    """Make a new file for its owner alone, and return its descriptor: if need be a spare one."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return SPARES.use(lambda: os.open(path, flags, 0o600))
 
 
 def write_at(descriptor: int, data: bytes | bytearray | memoryview, position: int) -> None:

@@ -39,7 +39,9 @@ from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.addresses import parse_allow, refuse_url
 from imageedit_server.outbound.fetch import GuardedFetch
 from imageedit_server.providers.catalog import Catalog
+from imageedit_server.rpc.acceptance import Acceptance
 from imageedit_server.rpc.server import GrpcDoor, grpc_door
+from imageedit_server.runtime import descriptors
 from imageedit_server.runtime.clock import Clock, SystemClock
 from imageedit_server.runtime.files import secret_in
 from imageedit_server.runtime.tasks import cancel, settle, settle_when_one_ends
@@ -56,7 +58,7 @@ from imageedit_server.store.quotas import Quota
 from imageedit_server.store.restoring import COPIED, last_place, newest_task, served_from
 from imageedit_server.store.sqlite.archive import SqliteArchive
 from imageedit_server.store.sqlite.database import SqliteDatabase
-from imageedit_server.telemetry.health import DiskSpace, Readiness
+from imageedit_server.telemetry.health import DiskSpace, OpenFiles, Readiness
 from imageedit_server.telemetry.loop_lag import measure_loop_lag
 from imageedit_server.upkeep.answers import KeptAnswers
 from imageedit_server.upkeep.orphans import Orphans
@@ -64,6 +66,7 @@ from imageedit_server.upkeep.periodic import DAY_SECONDS, keep_doing
 from imageedit_server.upkeep.reporting import count_open, measure_backlog, report
 from imageedit_server.upkeep.retention import Retention
 from imageedit_server.web.app import http_app
+from imageedit_server.web.server import MAX_CONNECTIONS as HTTP_CONNECTIONS
 from imageedit_server.web.server import http_door
 
 CALLS_GRACE_SECONDS = 3.0
@@ -257,10 +260,13 @@ class _Doors:
     readiness: Readiness
     serving: asyncio.Task[None]
     """Ends when the gRPC door takes no calls any more."""
+    accepting: Coroutine[Any, Any, None]
+    """Looks whether it takes new connections."""
 
 
 async def _open_doors(settings: Settings, storage: _Storage, work: _Work, stack: AsyncExitStack) -> _Doors:
-    readiness = _readiness(settings, storage, work)
+    acceptance = Acceptance()
+    readiness = _readiness(settings, storage, work, acceptance)
     app = http_app(
         readiness.reason,
         work.use_cases.callbacks.receive,
@@ -270,7 +276,16 @@ async def _open_doors(settings: Settings, storage: _Storage, work: _Work, stack:
     http_port = await stack.enter_async_context(http_door(http.host, http.port, app))
     access = open_access(settings)
     door = await stack.enter_async_context(
-        grpc_door(grpc.host, grpc.port, work.use_cases, access.admission, access.certificates)
+        grpc_door(
+            grpc.host,
+            grpc.port,
+            work.use_cases,
+            access.admission,
+            access.certificates,
+            max_connections=descriptors.most_connections(
+                tasks=settings.engine.concurrency, others=HTTP_CONNECTIONS
+            ),
+        )
     )
     return _Doors(
         http_address=f"{http.host}:{http_port}",
@@ -279,14 +294,25 @@ async def _open_doors(settings: Settings, storage: _Storage, work: _Work, stack:
         access=access,
         readiness=readiness,
         serving=asyncio.create_task(door.ended(), name="gRPC server"),
+        accepting=acceptance.follow(grpc.host, door.port, tls=access.certificates is not None),
     )
 
 
-def _readiness(settings: Settings, storage: _Storage, work: _Work) -> Readiness:
+def _readiness(settings: Settings, storage: _Storage, work: _Work, acceptance: Acceptance) -> Readiness:
     database = storage.database
     disk = DiskSpace(settings.server.data_dir, settings.store.min_free_bytes)
-    troubles = [storage.draining.trouble, database.trouble, disk.trouble, work.dispatcher.trouble]
-    return Readiness(troubles, [database.alarm])
+    open_files = OpenFiles()
+    return Readiness(
+        [
+            storage.draining.trouble,
+            database.trouble,
+            disk.trouble,
+            work.dispatcher.trouble,
+            open_files.trouble,
+            acceptance.trouble,
+        ],
+        [database.alarm],
+    )
 
 
 def _start_services(
@@ -302,6 +328,7 @@ def _start_services(
         "answers asked for": _read_again_for_ever(Requests(settings.server.data_dir), work.dispatcher),
         "kept answers": KeptAnswers(database, storage.answers, clock).serve(),
         "integrity": _look_over(database, clock),
+        "new connections": doors.accepting,
         "readiness": doors.readiness.follow(doors.grpc.health.announce),
         "loop lag": measure_loop_lag(),
     }

@@ -71,16 +71,22 @@ class GrpcDoor:
 
 @asynccontextmanager
 async def grpc_door(
-    host: str, port: int, use_cases: UseCases, admission: Admission, certificates: Certificates | None
+    host: str,
+    port: int,
+    use_cases: UseCases,
+    admission: Admission,
+    certificates: Certificates | None,
+    *,
+    max_connections: int,
 ) -> AsyncIterator[GrpcDoor]:
     """Serve on ``host``:``port`` (0: any free port) until the block ends. Raises ``CannotListen``.
 
-    Without ``certificates`` it speaks plaintext.
+    Without ``certificates`` it speaks plaintext. Connections beyond ``max_connections`` are closed at once.
     """
     require_rules(_served(), RULES, "rpc/rules.py")
     server = await grpcio_patch.server(
         interceptors=[Authentication(admission.callers)] if admission.callers else [],
-        options=OPTIONS,
+        options=(*OPTIONS, ("grpc.max_allowed_incoming_connections", max_connections)),
         maximum_concurrent_rpcs=MAX_RPCS,
     )
     service = ImageEditService(use_cases, admission.watches, admission.uploads, admission.tenant)

@@ -7,7 +7,8 @@ import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
-from imageedit_server.telemetry.metrics import DISK_FREE_BYTES, READY
+from imageedit_server.runtime import descriptors
+from imageedit_server.telemetry.metrics import DESCRIPTORS_LEFT, DISK_FREE_BYTES, READY
 
 LOOK_SECONDS = 1.0
 MIN_FREE_FILES = 100
@@ -53,6 +54,18 @@ class Readiness:
             if alarm not in known:
                 _log.warning("%s", text)
         return set(alarms)
+
+
+class OpenFiles:
+    """Watches how many more files and connections there may be, and sees to the spare ones."""
+
+    def __init__(self) -> None:
+        DESCRIPTORS_LEFT.set_function(lambda: float(descriptors.left()))
+
+    def trouble(self) -> str:
+        """Say that they are nearly used up, when they are."""
+        descriptors.SPARES.keep()
+        return descriptors.trouble()
 
 
 class DiskSpace:

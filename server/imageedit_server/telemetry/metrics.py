@@ -139,6 +139,9 @@ STORE_GROUP_UNITS = Histogram(
 STORE_WAITING = Gauge("imageedit_store_waiting", "Writes that wait for the writer.", registry=REGISTRY)
 WAL_BYTES = Gauge("imageedit_wal_bytes", "Size of the store's write-ahead log.", registry=REGISTRY)
 DISK_FREE_BYTES = Gauge("imageedit_disk_free_bytes", "Room left where the data is.", registry=REGISTRY)
+DESCRIPTORS_LEFT = Gauge(
+    "imageedit_descriptors_left", "Files and connections that may still be opened.", registry=REGISTRY
+)
 SQLITE_OUTDATED = Gauge(
     "imageedit_sqlite_outdated",
     "1 with a SQLite older than 3.51.3, beside which no other program may write the database.",
