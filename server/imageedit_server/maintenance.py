@@ -10,7 +10,7 @@ from pathlib import Path
 from imageedit_server.access.keys import summary_of
 from imageedit_server.access.reload import Unusable
 from imageedit_server.bootstrap import answers_of, archives_of
-from imageedit_server.bootstrap.access import certificates_of, keys_of
+from imageedit_server.bootstrap.access import certificates_of, is_exposed, keys_of
 from imageedit_server.bootstrap.providers import defaults_of, open_catalog
 from imageedit_server.core.model import Model
 from imageedit_server.providers.base import AccountRefused
@@ -29,11 +29,15 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. ``subject`` is what, ``sentence`` how it is."""
+    """One thing that was looked at. ``subject`` is what, ``sentence`` how it is.
+
+    What ``warns`` stops no start, and is to be thought about.
+    """
 
     subject: str
     sentence: str
     ok: bool = True
+    warns: bool = False
 
 
 async def check(settings: Settings) -> AsyncIterator[Finding]:
@@ -45,6 +49,8 @@ async def check(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     yield _looked("keys", partial(_look_at_keys, settings.auth))
     yield _looked("certificate", partial(_look_at_certificate, settings.tls))
+    if exposed := _exposure(settings):
+        yield Finding("listener", exposed, warns=True)
     for unused in settings.unused_keys:
         yield Finding("unused key", f"{unused}.")
     async with AsyncExitStack() as stack:
@@ -77,6 +83,16 @@ def _look_at_keys(auth: AuthSettings) -> str:
 def _look_at_certificate(tls: TlsSettings) -> str:
     found = certificates_of(tls)
     return "None is needed without TLS." if found is None else f"It is valid until {found.valid_until()}."
+
+
+def _exposure(settings: Settings) -> str:
+    """Say that strangers reach gRPC itself, where they do; empty elsewhere."""
+    if settings.tls.client_ca_file or not is_exposed(settings):
+        return ""
+    return (
+        f"Strangers can reach gRPC at {settings.server.listen}: put nginx or HAProxy in front (docs/proxies)"
+        " and set server.behind_proxy = true, or ask for certificates with tls.client_ca_file."
+    )
 
 
 def _look_at_defaults(settings: Settings, catalog: Catalog) -> str:

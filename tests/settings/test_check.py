@@ -51,6 +51,33 @@ async def test_all_is_well_with_all_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("listen", "more", "warns"),
+    [
+        ("0.0.0.0:50051", "", True),
+        ("[::]:50051", "", True),
+        ("edits.example.com:50051", "", True),
+        ("0.0.0.0:50051", TLS, True),
+        ("0.0.0.0:50051", f'{TLS}client_ca_file = "cert.pem"\n', False),
+        ("0.0.0.0:50051", "behind_proxy = true\n", False),
+        ("127.0.0.1:50051", "", False),
+        ("localhost:50051", "", False),
+        ("[::1]:50051", "", False),
+    ],
+)
+async def test_strangers_at_grpc_itself_are_warned_of(
+    tmp_path: Path, listen: str, more: str, warns: bool
+) -> None:
+    """A warning fails nothing: a network of one's own is a proxy of its kind."""
+    install(tmp_path, "localhost", "localhost")
+    findings = await found(tmp_path, f'[auth]\nmode = "api_key"\n[server]\nlisten = "{listen}"\n{more}')
+    assert ("listener" in findings) is warns
+    if warns:
+        assert findings["listener"].ok
+        assert findings["listener"].warns
+        assert "server.behind_proxy = true" in findings["listener"].sentence
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         (None, "there is no"),

@@ -86,12 +86,18 @@ def certificates_of(tls: TlsSettings) -> Certificates | None:
 
 def _warn_of_plaintext(settings: Settings) -> None:
     """Not refused: behind a proxy or in a mesh that speaks TLS, plaintext is what the server is to speak."""
-    if not settings.tls.cert_file and not parse_address(settings.server.listen).is_loopback:
+    if not settings.tls.cert_file and is_exposed(settings):
         _log.warning(
             "%s can be reached from other machines without TLS: API keys and pictures travel readable for all"
-            " on the way; set tls.cert_file and tls.key_file unless something in front of it speaks TLS",
+            " on the way; set tls.cert_file and tls.key_file, or server.behind_proxy = true if something in"
+            " front of it speaks TLS",
             settings.server.listen,
         )
+
+
+def is_exposed(settings: Settings) -> bool:
+    """Whether others than this machine and a proxy may reach the gRPC door."""
+    return not (settings.server.behind_proxy or parse_address(settings.server.listen).is_loopback)
 
 
 async def look_again(access: Access) -> None:

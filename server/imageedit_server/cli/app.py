@@ -205,7 +205,8 @@ def _settings(config: Path | None, data_dir: Path | None) -> Settings:
 
 
 def _tell(finding: Finding) -> bool:
-    typer.echo(f"{'ok   ' if finding.ok else 'FAIL '} {finding.subject}: {finding.sentence}")
+    how = ("warn " if finding.warns else "ok   ") if finding.ok else "FAIL "
+    typer.echo(f"{how} {finding.subject}: {finding.sentence}")
     return finding.ok
 
 

@@ -47,6 +47,7 @@ class ServerSettings(_Section):
     listen: ListenAddress = "127.0.0.1:50051"
     http_listen: ListenAddress = "127.0.0.1:8080"
     public_url: str = ""
+    behind_proxy: bool = False
     data_dir: Path = Path("./data")
     default_model: str = "local/basic"
     default_model_edit_model: str = "local/basic"
