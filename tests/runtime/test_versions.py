@@ -18,10 +18,11 @@ from imageedit_server.rpc import grpcio_patch
 from imageedit_server.runtime import versions
 from imageedit_server.runtime.versions import ProvenVersions, Unsupported
 from imageedit_server.web import server as web_server
+from imageedit_server.web import strict_http
 from tests.rpc.serving import SCRIPTED, serving
 
 PYPROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-STOOD_ON = [grpcio_patch.PROVEN, web_server.PROVEN]
+STOOD_ON = [grpcio_patch.PROVEN, web_server.PROVEN, strict_http.PROVEN]
 LIBRARY = ProvenVersions(library="library", first="1.85.1", below="1.86")
 
 

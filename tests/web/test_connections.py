@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
@@ -202,3 +203,112 @@ async def test_junk_behind_an_answer_writes_nothing_into_the_log(
         assert await caller.closed()
         assert await (await door.connect()).ask() == b"HTTP/1.1 200 OK"
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+# What a proxy in front may read otherwise
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+CALLBACK = b"POST /callbacks/kie/token HTTP/1.1\r\nHost: x\r\n"
+HIDDEN = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+LENGTH, CODING = b"Content-Length: 6\r\n", b"Transfer-Encoding: chunked\r\n"
+AMBIGUOUS = {
+    "length, then coding": CALLBACK + LENGTH + CODING + b"\r\n" + HIDDEN,
+    "coding, then length": CALLBACK + CODING + LENGTH + b"\r\n" + HIDDEN,
+    "both in odd letters": CALLBACK + b"CONTENT-LENGTH: 6\r\ntransfer-ENCODING: chunked\r\n\r\n" + HIDDEN,
+    "both of a request without a body": HEALTH + LENGTH + CODING + b"\r\n" + HIDDEN,
+    "two lengths that agree": CALLBACK + LENGTH + LENGTH + b"\r\nabcdef",
+    "two lengths that differ": CALLBACK + LENGTH + b"Content-Length: 7\r\n\r\nabcdefg",
+    "two codings": CALLBACK + CODING + CODING + b"\r\n" + HIDDEN,
+    "a coding of HTTP/1.0": b"POST /callbacks/kie/token HTTP/1.0\r\n" + CODING + b"\r\n" + HIDDEN,
+    "a length of many digits": CALLBACK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",
+    "a length with a sign": CALLBACK + b"Content-Length: +6\r\n\r\nabcdef",
+    "a space before the colon": CALLBACK + b"Transfer-Encoding : chunked\r\n\r\n" + HIDDEN,
+    "LF alone everywhere": b"GET /healthz HTTP/1.1\nHost: x\n\n",
+    "LF alone behind the first line": b"GET /healthz HTTP/1.1\nHost: x\r\n\r\n",
+    "LF alone behind a header": HEALTH + b"X: a\nY: b\r\n\r\n",
+    "LF alone at the end": HEALTH + b"X: a\r\n\n",
+    "LF alone before a length": CALLBACK + b"X: a\nContent-Length: 6\r\n\r\nabcdef",
+    "CR alone": HEALTH + b"X: a\rY: b\r\n\r\n",
+    "a header of two lines": HEALTH + b"X: a\r\n b\r\n\r\n",
+    "a header of two lines, with a tab": HEALTH + b"X: a\r\n\tb\r\n\r\n",
+    "a coding of two lines": CALLBACK + b"Transfer-Encoding:\r\n chunked\r\n\r\n" + HIDDEN,
+}
+PLAIN = {
+    "a request": GET,
+    "a body with LF": CALLBACK + b"Content-Length: 6\r\n\r\na\nb\n c",
+    "chunks with LF": CALLBACK + CODING + b"\r\n3\r\na\nb\r\n2\r\n\n \r\n0\r\n\r\n",
+    "chunks and what follows them": CALLBACK + CODING + b"\r\n2\r\n{}\r\n0\r\nX: a\r\n\r\n",
+    "as many chunks as may be": CALLBACK + CODING + b"\r\n" + b"1\r\nx\r\n" * 1023 + b"0\r\n\r\n",
+    "HTTP/1.0": b"GET /healthz HTTP/1.0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("name", AMBIGUOUS)
+async def test_what_can_be_read_in_two_ways_ends_the_connection(name: str, at_once: bool) -> None:
+    """One 400 and no more, also when it comes byte by byte: what is hidden in it is never answered."""
+    head, end, _ = AMBIGUOUS[name].partition(b"\r\n\r\n")
+    answers = await answers_to(AMBIGUOUS[name] if at_once else head + end, at_once=at_once)
+    assert answers.startswith(b"HTTP/1.1 400 ")
+    assert answers.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("name", PLAIN)
+async def test_what_can_be_read_in_one_way_is_answered(name: str, at_once: bool) -> None:
+    """The control: nothing of it is refused for its form."""
+    answers = await answers_to(PLAIN[name], at_once=at_once)
+    assert answers.startswith(b"HTTP/1.1 200 ")
+    assert answers.count(b"HTTP/1.1 ") == 1
+
+
+async def answers_to(request: bytes, *, at_once: bool) -> bytes:
+    """Send a request whole or byte by byte, and no more; return all that is answered."""
+    app = Vendorless()
+    app.answer.set()
+    async with opened(app) as door:
+        caller = await door.connect()
+        for each in [request] if at_once else [request[at : at + 1] for at in range(len(request))]:
+            caller.writer.write(each)
+            if not at_once:
+                await asyncio.sleep(0)
+        with suppress(ConnectionError):
+            caller.writer.write_eof()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await caller.reader.read()
+        return b""
+
+
+async def test_more_chunks_than_may_be_cost_no_more_than_those_that_may() -> None:
+    """Each costs as much as a request: 100 000 took half a second in which nobody else had a turn."""
+    begun = CALLBACK + CODING + b"\r\n"
+    many, most = begun + b"1\r\nx\r\n" * 100_000, begun + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n"
+    honest = await cost(most)
+    assert await cost(many) < 10 * honest + 0.1
+
+
+async def cost(request: bytes) -> float:
+    began = time.process_time()
+    await answers_to(request, at_once=True)
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("more", [b"", b"Expect: 100-continue\r\n"])
+@pytest.mark.parametrize("length", [65_537, 999_999_999_999])
+async def test_an_announced_body_that_is_too_large_is_not_waited_for(more: bytes, length: int) -> None:
+    async with opened() as door:
+        caller = await door.connect()
+        asked = await caller.ask(CALLBACK + more + b"Content-Length: %d\r\n\r\n" % length)
+        assert asked.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_body_that_may_be_is_waited_for() -> None:
+    """The control: who expects it is told to go on."""
+    app = Vendorless()
+    app.answer.set()
+    async with opened(app) as door:
+        caller = await door.connect()
+        caller.writer.write(CALLBACK + b"Expect: 100-continue\r\nContent-Length: 65536\r\n\r\n")
+        assert (await caller.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+        assert await caller.ask(b"x" * 65536) == b"HTTP/1.1 200 OK"

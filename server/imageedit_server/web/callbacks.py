@@ -27,6 +27,8 @@ def callback_route(receive: Receive) -> Route:
     """Build the route. 200: noted, also when it says nothing new; 400: malformed; 401: not the vendor's."""
 
     async def callback(request: Request) -> Response:
+        if _announced_bytes(request) > MAX_BODY_BYTES:  # before one who expects it is told to go on
+            return _answer(413, "too large")
         try:
             async with asyncio.timeout(READ_SECONDS):
                 body = await _read(request)
@@ -48,6 +50,11 @@ async def _note(receive: Receive, request: Request, body: bytes) -> Response:
     except Refusal:
         return _answer(429, "try again")
     return _answer(200, "ok")
+
+
+def _announced_bytes(request: Request) -> int:
+    length = request.headers.get("content-length", "0")
+    return int(length) if length.isdecimal() else 0
 
 
 async def _read(request: Request) -> bytes:

@@ -14,6 +14,7 @@ from uvicorn.protocols.http import h11_impl
 from imageedit_server.runtime.listening import listen_on
 from imageedit_server.runtime.signals import Signal
 from imageedit_server.runtime.versions import ProvenVersions
+from imageedit_server.web.strict_http import check_h11, make_strict
 
 PROVEN = ProvenVersions(library="uvicorn", first="0.54", below="0.55")
 MAX_CONNECTIONS = 200
@@ -51,6 +52,7 @@ class _Protocol(_H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        make_strict(self.conn)
         self._await_request()
         self._make_room()
 
@@ -131,6 +133,7 @@ def _check_uvicorn() -> None:
     cycle = ("disconnected", "message_event", "response_started", "response_complete")
     PROVEN.require(uvicorn.Server, "capture_signals", "should_exit")
     PROVEN.require(h11_impl, "H11Protocol", "RequestResponseCycle")
-    PROVEN.require(h11_impl.H11Protocol, *protocol, "loop", "transport", "connections", "cycle")
+    PROVEN.require(h11_impl.H11Protocol, *protocol, "loop", "transport", "connections", "cycle", "conn")
     PROVEN.require(h11_impl.RequestResponseCycle, *cycle)
     PROVEN.name_untested()
+    check_h11()
