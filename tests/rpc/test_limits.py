@@ -1,5 +1,6 @@
 """What one tenant may take: requests, tasks that wait, bytes (F88). Watches are in test_watch."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,35 @@ async def test_a_full_queue_is_refused_with_a_time(tmp_path: Path) -> None:
             await bob.edit_image("x", [PNG])
             await alice.cancel(queued[0].task_id)
             await alice.edit_image("x", [image])
+
+
+@pytest.mark.parametrize("inline", [False, True])
+async def test_storage_is_exact_however_many_store_at_once(tmp_path: Path, inline: bool) -> None:
+    """What is refused leaves no file (P20). Control: another tenant stores meanwhile, and the same twice."""
+    pictures = [picture(64, 64, fill=fill) for fill in range(100, 112)]
+    most = max(map(len, pictures))
+    async with asking(tmp_path, f"[limits]\nstored_bytes = {4 * most + 1}\n") as served:
+        address = served.server.grpc_address
+        async with AsyncClient(address, api_key=ALICE) as alice, AsyncClient(address, api_key=BOB) as bob:
+
+            async def store(client: AsyncClient, content: bytes) -> int:
+                source = image_pb2.ImageSource(content=content)
+                try:
+                    if inline:
+                        await client.edit_image("x", [source], model="scripted/never")
+                    else:
+                        await client.upload(content)
+                except ResourceExhausted:
+                    return 0
+                return len(content)
+
+            others = asyncio.gather(*(store(bob, pictures[0]) for _ in range(6)))
+            stored = await asyncio.gather(*(store(alice, content) for content in pictures))
+            assert all(await others)
+            files = (served.data_dir / "images").glob("??/*")
+            kept = sum(file.stat().st_size for file in files)
+            assert sum(stored) in range(4 * most - len(pictures), 4 * most + 1)
+            assert kept in {sum(stored), sum(stored) + len(pictures[0])}
 
 
 async def test_full_storage_is_refused_and_leaves_nothing(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ class Creating:
                 return _unstored(_foreseen(new, offer))
             images = [pending.image for pending in inline]
             if images and self._quota != NO_QUOTA:  # before there are files that nobody may have
-                await self._database.look_up(check_task, tenant, self._quota, images)
+                await looking.enter_async_context(self._pictures.room.granted(tenant, images, check_task))
             for pending in inline:
                 await pending.keep()
             task = await self._database.write(create_task, new, images, self._quota)

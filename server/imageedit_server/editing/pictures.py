@@ -1,10 +1,12 @@
 """What callers do with pictures: upload and download. Each within its tenant."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack
 
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Reason, Refusal, image_not_found, invalid
 from imageedit_server.core.image import IMAGE_ID, MALFORMED_ID, Image
+from imageedit_server.editing.room import Room
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.runtime.clock import Clock
 from imageedit_server.runtime.failpoints import failpoint
@@ -34,6 +36,7 @@ class Pictures:
         self._library = library
         self._clock = clock
         self._quota = quota
+        self.room = Room(database, quota)
         self._known: dict[tuple[str, str], Image] = {}
 
     async def upload(self, tenant: str, chunks: AsyncIterator[bytes], *, expected_sha256: str) -> Image:
@@ -43,11 +46,13 @@ class Pictures:
         nothing is kept.
         """
         self._draining.refuse()
-        with self._library.holding():
+        async with AsyncExitStack() as storing:
+            storing.enter_context(self._library.holding())
             staging = self._library.stage(chunks, field="chunk", expected_sha256=expected_sha256)
             async with staging as pending:
                 if self._quota.stored_bytes:  # before there is a file that nobody may have
-                    await self._database.look_up(check_images, tenant, self._quota, [pending.image])
+                    room = self.room.granted(tenant, [pending.image], check_images)
+                    await storing.enter_async_context(room)
                 await pending.keep()
             failpoint("upload_before_row")
             await self._database.write(add_images, tenant, [pending.image], self._clock.now(), self._quota)

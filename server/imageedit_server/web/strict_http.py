@@ -1,8 +1,8 @@
 """What h11 reads with indulgence, and a proxy in front may read otherwise: refused.
 
 Two that disagree about where a request ends let a stranger put a request of his into another's connection. So
-a line ends with CRLF, a header has one line, and there is one word on how long the body is (RFC 9112, 2.2, 5.2
-and 6.3). And a body comes in few pieces: each costs as much as a request.
+a line ends with CRLF, a header has one line, and there is one word on how long the body is (RFC 9112, 2.2,
+5.2 and 6.3). And a body comes in few pieces: each costs as much as a request.
 """
 
 import re
