@@ -18,7 +18,13 @@ from imageedit_server.answers.archive import AnswerArchive
 from imageedit_server.answers.files import ANSWERS_FOLDER, Answers
 from imageedit_server.answers.requests import Requests
 from imageedit_server.bootstrap.access import Access, look_again, open_access
-from imageedit_server.bootstrap.providers import catalog_of, connector, defaults_of, tell_what_is_served
+from imageedit_server.bootstrap.providers import (
+    catalog_of,
+    connector,
+    defaults_of,
+    tell_what_is_served,
+    trust_of,
+)
 from imageedit_server.core.draining import Draining
 from imageedit_server.core.errors import Refusal
 from imageedit_server.editing import Callbacks, Creating, Erasing, Pictures, Tasks, UseCases, Watching
@@ -38,6 +44,7 @@ from imageedit_server.images.in_hand import InHand
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.outbound.addresses import parse_allow, refuse_url
 from imageedit_server.outbound.fetch import GuardedFetch
+from imageedit_server.outbound.network import Trust
 from imageedit_server.providers.catalog import Catalog
 from imageedit_server.rpc.acceptance import Acceptance
 from imageedit_server.rpc.server import GrpcDoor, grpc_door
@@ -193,7 +200,8 @@ def _build_work(
 ) -> _Work:
     pool = WorkerPool()
     stack.push_async_callback(pool.aclose)
-    catalog = catalog_of(settings, storage.clock, pool, connector(stack, storage.clock))
+    trust = trust_of(settings.outbound)
+    catalog = catalog_of(settings, storage.clock, pool, connector(stack, storage.clock, trust))
     in_hand = InHand()
     library, results_library = (
         ImageLibrary(
@@ -214,7 +222,7 @@ def _build_work(
     return _Work(
         use_cases=use_cases,
         dispatcher=Dispatcher(
-            _tools(settings, storage, library, results_library, use_cases.erasing),
+            _tools(settings, storage, library, results_library, use_cases.erasing, trust),
             catalog,
             concurrency=settings.engine.concurrency,
             lease_seconds=settings.engine.lease_seconds,
@@ -230,9 +238,11 @@ def _tools(
     library: ImageLibrary,
     results_library: ImageLibrary,
     erasing: Erasing,
+    trust: Trust,
 ) -> Tools:
     fetch, results_fetch = (
-        GuardedFetch(settings.fetch.allow, http_as_https=is_paid_for) for is_paid_for in (False, True)
+        GuardedFetch(settings.fetch.allow, http_as_https=is_paid_for, trust=trust)
+        for is_paid_for in (False, True)
     )
     return Tools(
         database=storage.database,

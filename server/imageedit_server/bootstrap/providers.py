@@ -1,5 +1,6 @@
 """The configured providers, and the models for requests that name none."""
 
+import errno
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -7,12 +8,14 @@ from contextlib import AsyncExitStack
 from imageedit_server.core.request import Kind
 from imageedit_server.editing.creating import Defaults
 from imageedit_server.outbound.client import ApiClient, Trust
+from imageedit_server.outbound.network import Network, authorities
+from imageedit_server.outbound.proxy import ProxiedNetwork, parse_proxy
 from imageedit_server.providers.base import Connect, Context
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.providers.registry import adapter_named
 from imageedit_server.runtime.clock import Clock, SystemClock
 from imageedit_server.sandbox.pool import WorkerPool
-from imageedit_server.settings import Settings, SettingsError, UnusedKey
+from imageedit_server.settings import OutboundSettings, Settings, SettingsError, UnusedKey
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +25,7 @@ def open_catalog(settings: Settings, stack: AsyncExitStack) -> Catalog:
     pool = WorkerPool()
     stack.push_async_callback(pool.aclose)
     clock = SystemClock()
-    return catalog_of(settings, clock, pool, connector(stack, clock))
+    return catalog_of(settings, clock, pool, connector(stack, clock, trust_of(settings.outbound)))
 
 
 def catalog_of(settings: Settings, clock: Clock, pool: WorkerPool, connect: Connect) -> Catalog:
@@ -38,9 +41,19 @@ def catalog_of(settings: Settings, clock: Clock, pool: WorkerPool, connect: Conn
     return Catalog(providers)
 
 
-def connector(stack: AsyncExitStack, clock: Clock) -> Connect:
+def trust_of(outbound: OutboundSettings) -> Trust:
+    """Return what calls to the outside rely on. Raises ``SettingsError``."""
+    try:
+        tls = authorities(outbound.ca_file)
+    except OSError as error:  # ssl's own too, which says less
+        why = error.strerror if error.filename or error.errno == errno.ENOENT else "it has no certificate"
+        raise SettingsError(f"outbound.ca_file: {outbound.ca_file} cannot be used: {why}") from None
+    proxy = parse_proxy(outbound.proxy) if outbound.proxy else None
+    return Trust(tls=tls, network=ProxiedNetwork(proxy) if proxy else Network())
+
+
+def connector(stack: AsyncExitStack, clock: Clock, trust: Trust) -> Connect:
     """Return what makes the clients of vendors, which are closed with ``stack``."""
-    trust = Trust()
 
     def connect(base_url: str, headers: Mapping[str, str]) -> ApiClient:
         client = ApiClient(base_url, headers, trust=trust, clock=clock)

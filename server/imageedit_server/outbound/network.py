@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from ipaddress import ip_address
 
+import certifi
 import httpcore
 import httpx
 
@@ -39,8 +40,20 @@ for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proxy:
+    """Where an HTTP proxy is, and the header that it is told who asks with; empty when it is not."""
+
+    host: str
+    port: int
+    authorization: str = field(default="", repr=False)
+
+
 class Network:
     """The machine's own resolver and sockets."""
+
+    proxy: Proxy | None = None
+    """What every connection goes through."""
 
     def __init__(self) -> None:
         self._lookups: dict[str, asyncio.Future[tuple[str, ...]]] = {}
@@ -59,6 +72,10 @@ class Network:
                 return await asyncio.shield(lookup)
         except TimeoutError:
             raise NameUnresolved("no answer in time") from None
+
+    async def targets(self, host: str) -> tuple[str, ...]:
+        """Return what to connect to for a host that the operator named. Raises ``NameUnresolved``."""
+        return await self.resolve(host)
 
     async def connect(self, address: str, port: int, limit_seconds: float) -> httpcore.AsyncNetworkStream:
         """Connect to an IP address. Raises ``httpcore.ConnectError`` and ``httpcore.ConnectTimeout``."""
@@ -114,10 +131,18 @@ def _addresses(host: str) -> tuple[str, ...] | NameUnresolved:
     return addresses or NameUnresolved("no address")
 
 
-def _public_authorities() -> ssl.SSLContext:
-    context = httpx.create_ssl_context(trust_env=False)
+def authorities(ca_file: str = "") -> ssl.SSLContext:
+    """Believe the public authorities, and those of a PEM file. Raises ``OSError``, for no certificate too.
+
+    Not by ``ssl.create_default_context``, which writes TLS's secrets where SSLKEYLOGFILE says.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= getattr(ssl, "VERIFY_X509_PARTIAL_CHAIN", 0)
     # Some systems' Python leaves it open.
     context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
+    context.load_verify_locations(certifi.where())
+    if ca_file:
+        context.load_verify_locations(ca_file)
     return context
 
 
@@ -125,12 +150,12 @@ def _public_authorities() -> ssl.SSLContext:
 class Trust:
     """What a client relies on: whose certificates it believes, and its way to the network. Shared by many."""
 
-    tls: ssl.SSLContext = field(default_factory=_public_authorities)
+    tls: ssl.SSLContext = field(default_factory=authorities)
     network: Network = field(default_factory=Network)
 
 
 class Transport(httpx.AsyncHTTPTransport):
-    """httpx's own transport over ``trust``: HTTP/1.1, no proxy, nothing from the environment, no retries.
+    """httpx's own transport over ``trust``: HTTP/1.1, nothing from the environment, no retries.
 
     With ``addresses``, connects to these alone, whatever the URL's host is; TLS still proves the host.
     With ``keep_alive`` an idle connection serves the next request to the same host.
@@ -146,6 +171,15 @@ class Transport(httpx.AsyncHTTPTransport):
             retries=0,
             network_backend=_Dialer(trust.network, addresses),
         )
+        self._proxy = trust.network.proxy
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send ``request``; what goes to a proxy in plaintext has its whole URL, and the proxy's header."""
+        if self._proxy and request.url.scheme == "http":
+            request.extensions = {**request.extensions, "target": str(request.url).encode("ascii")}
+            if self._proxy.authorization:
+                request.headers["Proxy-Authorization"] = self._proxy.authorization
+        return await super().handle_async_request(request)
 
 
 class _Dialer(httpcore.AsyncNetworkBackend):
@@ -174,6 +208,6 @@ class _Dialer(httpcore.AsyncNetworkBackend):
 
     async def _resolve(self, host: str) -> tuple[str, ...]:
         try:
-            return await self._network.resolve(host)
+            return await self._network.targets(host)
         except NameUnresolved as error:
             raise httpcore.ConnectError("name not resolved") from error

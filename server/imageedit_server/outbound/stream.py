@@ -7,6 +7,7 @@ answer.
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ KIB = 1024
 PIECE_BYTES = 64 * KIB
 MOST_BUFFERED = 256 * KIB
 PROBE_AFTER_SECONDS = 60
+_MAX_TUNNEL_HEAD = 16 * KIB
+_OPENED = re.compile(rb"HTTP/1\.[01] 2[0-9][0-9][ \r]")
 _INFORMATIONAL = b"HTTP/1.1 1"
 
 _Errors = tuple[type[Exception], type[Exception]]  # for a time that is over, for a connection that is broken
@@ -27,14 +30,19 @@ _READ: _Errors = (httpcore.ReadTimeout, httpcore.ReadError)
 _WRITE: _Errors = (httpcore.WriteTimeout, httpcore.WriteError)
 
 
-async def connect(address: str, port: int, limit_seconds: float) -> httpcore.AsyncNetworkStream:
-    """Connect to an IP address; no name is looked up. Raises httpcore's ConnectError and ConnectTimeout."""
+async def connect(
+    address: str, port: int, limit_seconds: float, *, tunnel: bytes = b""
+) -> httpcore.AsyncNetworkStream:
+    """Connect to an IP address; no name is looked up. Raises httpcore's ConnectError and ConnectTimeout.
+
+    ``tunnel`` is the request for one, which a proxy there is sent before TLS begins.
+    """
     with _as(_CONNECT):
         async with asyncio.timeout(limit_seconds):
             loop = asyncio.get_running_loop()
             transport, wire = await loop.create_connection(_Wire, address, port)
     _keep_probing(transport)
-    return Stream(transport, wire)
+    return _ToProxy(transport, wire, tunnel) if tunnel else Stream(transport, wire)
 
 
 class Stream(httpcore.AsyncNetworkStream):
@@ -92,6 +100,41 @@ class Stream(httpcore.AsyncNetworkStream):
         if info == "is_readable":
             return self._wire.has_news
         return self._transport.get_extra_info({"server_addr": "peername"}.get(info, info))
+
+
+class _ToProxy(Stream):
+    """A connection to a proxy, which becomes one through it when TLS is to begin."""
+
+    def __init__(self, transport: asyncio.Transport, wire: "_Wire", tunnel: bytes) -> None:
+        super().__init__(transport, wire)
+        self._tunnel = tunnel
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
+    ) -> httpcore.AsyncNetworkStream:
+        """Have the tunnel opened first: what fails until then was not sent."""
+        try:
+            with _as(_CONNECT):
+                async with asyncio.timeout(timeout):
+                    await self._open()
+        except BaseException:
+            await self.aclose()
+            raise
+        return await super().start_tls(ssl_context, server_hostname, timeout)
+
+    async def _open(self) -> None:
+        self._transport.write(self._tunnel)
+        head = b""
+        while b"\r\n\r\n" not in head:  # nothing comes behind a tunnel's, since TLS's client speaks first
+            piece = await self._wire.take(_MAX_TUNNEL_HEAD - len(head))
+            if not piece:
+                raise ConnectionError("the proxy opened no tunnel")
+            head += piece
+        if not _OPENED.match(head):
+            raise ConnectionError(f"the proxy answered {head[9:12].decode('ascii', 'replace')}")
 
 
 class _Wire(asyncio.Protocol):

@@ -62,12 +62,18 @@ def _read(config: Path | None, environment: Mapping[str, str]) -> dict[str, Any]
 
 
 def _beside(config: Path | None, settings: Settings) -> Settings:
-    """Look for the files of callers' credentials in the config file's folder."""
+    """Look for the files of keys and certificates in the config file's folder."""
     folder = config.parent if config else Path()
     auth = {"keys_file": folder / settings.auth.keys_file}
     tls = {name: str(folder / path) for name, path in settings.tls if path}
+    ca_file = settings.outbound.ca_file
+    outbound = {"ca_file": str(folder / ca_file) if ca_file else ""}
     return settings.model_copy(
-        update={"auth": settings.auth.model_copy(update=auth), "tls": settings.tls.model_copy(update=tls)}
+        update={
+            "auth": settings.auth.model_copy(update=auth),
+            "tls": settings.tls.model_copy(update=tls),
+            "outbound": settings.outbound.model_copy(update=outbound),
+        }
     )
 
 

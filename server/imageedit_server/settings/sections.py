@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
 from imageedit_server.core.task import State
 from imageedit_server.outbound.addresses import parse_allow
+from imageedit_server.outbound.proxy import parse_proxy
 from imageedit_server.providers.base import DAY, ProviderOptions
 from imageedit_server.settings.addresses import ADDRESS_FORM, parse_address
 from imageedit_server.settings.unused_keys import UnusedKey
@@ -31,6 +32,12 @@ def _is_kept_long_enough(days: int) -> int:
     if 0 < days < MIN_KEPT_DAYS:
         raise ValueError(f"must be 0, which is for ever, or at least {MIN_KEPT_DAYS}")
     return days
+
+
+def _is_proxy(text: str) -> str:
+    if text:
+        parse_proxy(text)
+    return text
 
 
 KeptDays = Annotated[int, Field(ge=0, le=36_500), AfterValidator(_is_kept_long_enough)]
@@ -99,6 +106,13 @@ class FetchSettings(_Section):
     allow: Annotated[tuple[str, ...], AfterValidator(_is_allow)] = ()
 
 
+class OutboundSettings(_Section):
+    """``[outbound]``: the way to the vendors. ``ca_file`` is beside the config file; empty is unset."""
+
+    proxy: Annotated[str, AfterValidator(_is_proxy)] = ""
+    ca_file: str = ""
+
+
 class LimitsSettings(_Section):
     """``[limits]``, per tenant; 0 is no limit."""
 
@@ -144,6 +158,7 @@ class Settings(_Section):
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings = TlsSettings()
     fetch: FetchSettings = FetchSettings()
+    outbound: OutboundSettings = OutboundSettings()
     engine: EngineSettings = EngineSettings()
     limits: LimitsSettings = LimitsSettings()
     retention: RetentionSettings = RetentionSettings()
