@@ -135,8 +135,8 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
         upload = Upload(requests)
         expected_sha256 = await upload.sha256()
         tenant = self._tenant()
-        async with self._uploads.take(tenant):
-            image = await self._pictures.upload(tenant, upload.chunks(), expected_sha256=expected_sha256)
+        async with self._uploads.take(tenant) as pace:
+            image = await self._pictures.upload(tenant, upload.chunks(pace), expected_sha256=expected_sha256)
         return pb.UploadImageResponse(image=image_message(image))
 
     async def DownloadImage(  # type: ignore[override]  # the stubs know only handlers that yield

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from imageedit.v1 import image_edit_service_pb2 as pb
+from imageedit_server.access.pace import Pace
 from imageedit_server.core.errors import Reason, Refusal, invalid
 from imageedit_server.telemetry.metrics import UPLOADED_BYTES
 
@@ -31,11 +32,15 @@ class Upload:
             raise invalid("info.sha256", "must be 64 hex digits")
         return sha256
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the bytes of all other messages. They may take ``TOTAL_SECONDS`` from here on."""
+    async def chunks(self, pace: Pace) -> AsyncIterator[bytes]:
+        """Yield the bytes of all other messages. They may take ``TOTAL_SECONDS`` from here on.
+
+        ``pace`` is told what comes, and when it is waited for.
+        """
         end = _now() + TOTAL_SECONDS
         for _ in range(MAX_MESSAGES):
-            request = await self._next(min(_now() + IDLE_SECONDS, end))
+            with pace.waiting():
+                request = await self._next(min(_now() + IDLE_SECONDS, end))
             if request is None:
                 return
             if request.WhichOneof("payload") != "chunk":
@@ -46,6 +51,7 @@ class Upload:
                 too_large = f"has {len(request.chunk)} bytes; at most {MAX_CHUNK_BYTES} are allowed"
                 raise invalid("chunk", too_large)
             UPLOADED_BYTES.inc(len(request.chunk))
+            pace.came(len(request.chunk))
             yield request.chunk
         raise invalid("chunk", f"comes in more than {MAX_MESSAGES} pieces; send larger ones")
 
