@@ -10,6 +10,7 @@ from typing import Any
 from imageedit_server.bootstrap import running
 from imageedit_server.engine.restoring import Said
 from imageedit_server.runtime.tasks import cancel
+from imageedit_server.sandbox.privileges import close_memory
 from imageedit_server.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], said: Said 
     Raises the error of a store that can no longer be trusted.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret (P26)
+    close_memory()
     stop, hurry = _signals()
     drain: asyncio.Task[int | None] | None = None
     async with running(settings, said=said) as server:

@@ -11,7 +11,7 @@ def forge(answer: bytes) -> Inspection:
     """Send ``answer`` to the server as if it came of a job, and say no more."""
     for descriptor in range(3, 64):
         with suppress(OSError):
-            server = socket.socket(fileno=descriptor)
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor)
             server.sendall(answer)
     signal.pause()
     raise AssertionError

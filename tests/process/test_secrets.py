@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import subprocess
 import sys
 from pathlib import Path
 
@@ -69,6 +70,23 @@ async def test_what_the_operator_keeps_secret_stays_in_the_server(servers: Serve
     assert MARK not in server.stderr()
     for path in place.data_dir.rglob("*"):
         assert not path.is_file() or MARK.encode() not in path.read_bytes(), path
+
+
+SERVES = """
+import asyncio, ctypes
+from imageedit_server import process
+def stop(*_, **__):
+    raise SystemExit(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))  # PR_GET_DUMPABLE
+process.running = stop
+print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), flush=True)
+asyncio.run(process.serve(None, print))
+"""
+
+
+def test_what_serves_is_closed_to_other_processes_of_its_user() -> None:
+    """Their way to its memory, its environment and its sockets; without it, a worker has none either."""
+    ran = subprocess.run([sys.executable, "-c", SERVES], capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.returncode) == ("1\n", 0), ran.stderr
 
 
 def _process(server: Server) -> Path:

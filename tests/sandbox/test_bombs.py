@@ -11,7 +11,7 @@ from imageedit_server.core.errors import Code, Reason, Refusal
 from imageedit_server.core.image import Image
 from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.library import ImageLibrary
-from imageedit_server.sandbox.confinement import GIB, Allowance
+from imageedit_server.sandbox.limits import GIB, Allowance
 from imageedit_server.sandbox.pool import WorkerPool
 from tests.images.pictures import files, png, zeros
 from tests.sandbox.bombs import BOMBS, HARMLESS, scans

@@ -52,7 +52,7 @@ from imageedit_server.runtime import descriptors
 from imageedit_server.runtime.clock import Clock, SystemClock
 from imageedit_server.runtime.files import secret_in
 from imageedit_server.runtime.tasks import cancel, settle, settle_when_one_ends
-from imageedit_server.sandbox.confinement import KIB
+from imageedit_server.sandbox.limits import KIB
 from imageedit_server.sandbox.places import Lane
 from imageedit_server.sandbox.pool import INSPECTION, WorkerPool
 from imageedit_server.settings import (

@@ -32,6 +32,7 @@ from imageedit_server.providers.catalog import Catalog, Offer
 from imageedit_server.runtime.clock import Clock
 from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.runtime.threads import work_on
+from imageedit_server.runtime.workers import on_behalf_of
 from imageedit_server.store.creation import NewTask, create_task, find_by_request_id
 from imageedit_server.store.database import Database
 from imageedit_server.store.quotas import NO_QUOTA, Quota, check_task
@@ -110,6 +111,7 @@ class Creating:
         """Check everything, then store: pictures that came inline are only kept when nothing was refused."""
         offer = self._choose(draft)
         async with AsyncExitStack() as looking:
+            looking.enter_context(on_behalf_of(tenant))
             looking.enter_context(self._library.holding())
             request, inline = await self._resolve(tenant, draft, offer, looking)
             if offer is not None:

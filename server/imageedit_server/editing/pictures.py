@@ -10,6 +10,7 @@ from imageedit_server.editing.room import Room
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.runtime.clock import Clock
 from imageedit_server.runtime.failpoints import failpoint
+from imageedit_server.runtime.workers import on_behalf_of
 from imageedit_server.store.creation import add_images
 from imageedit_server.store.database import Database
 from imageedit_server.store.queries import get_image
@@ -47,6 +48,7 @@ class Pictures:
         """
         self._draining.refuse()
         async with AsyncExitStack() as storing:
+            storing.enter_context(on_behalf_of(tenant))
             storing.enter_context(self._library.holding())
             staging = self._library.stage(chunks, field="chunk", expected_sha256=expected_sha256)
             async with staging as pending:

@@ -25,6 +25,7 @@ from imageedit_server.engine.unread import match
 from imageedit_server.providers.catalog import Catalog
 from imageedit_server.runtime.clock import seconds_until
 from imageedit_server.runtime.failpoints import failpoint
+from imageedit_server.runtime.workers import on_behalf_of
 from imageedit_server.store.attempts import called_late
 from imageedit_server.store.claims import Claimed, Lease, claim, open_providers, renew
 from imageedit_server.store.decisions import release
@@ -223,17 +224,18 @@ class Dispatcher:
         is_new = claimed.task.status.stage is Stage.PREPARING  # what is only polled is no probe
         probed = gate.breakers.begin(claimed.task.tenant) if gate and is_new else ()
         going = run.carry_on() if run else adopt(claimed, self._tools)
-        work = asyncio.create_task(self._hold(going, run), name=f"run {claimed.task.task_id}")
+        holding = self._hold(going, run, claimed.task.tenant)
+        work = asyncio.create_task(holding, name=f"run {claimed.task.task_id}")
         running = _ActiveRun(request.provider, claimed.lease, work, run, probed)
         self._active[claimed.task.task_id] = running
         work.add_done_callback(partial(self._finished, running))
 
-    async def _hold(self, going: Coroutine[Any, Any, None], run: Run | None) -> None:
+    async def _hold(self, going: Coroutine[Any, Any, None], run: Run | None, tenant: str) -> None:
         """Let nobody erase the bytes that a run stores before their row is there; then those without one.
 
         Such are the inputs that it fetched: the next run fetches them again.
         """
-        with self._tools.results.holding() as held:
+        with on_behalf_of(tenant), self._tools.results.holding() as held:
             await going
         if left := set(held.image_ids) - (run.image_ids if run else set()):
             await self._tools.erase_bytes(left)

@@ -18,6 +18,7 @@ from imageedit_server.providers.base import Finished, InProgress, Output, Submit
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.runtime.clock import sleep_unless
 from imageedit_server.runtime.signals import Signal
+from imageedit_server.runtime.workers import on_behalf_of
 from imageedit_server.store.attempts import (
     AttemptKey,
     Fact,
@@ -169,8 +170,9 @@ class LateResults:
         pauses, polls = chain(PAUSES, repeat(PAUSES[-1])), iter(patience)
         while True:
             try:
-                async with self._places:
-                    await self._keep(*await bring(), key, provider)
+                with on_behalf_of(task.tenant):
+                    async with self._places:
+                        await self._keep(*await bring(), key, provider)
                 return
             except BadResult as error:
                 _log.info("the late result is unusable: %s", error)

@@ -10,6 +10,7 @@ from imageedit_server.engine.tools import Tools
 from imageedit_server.engine.unread import fact_of, write
 from imageedit_server.providers.base import Accepted, Finished, SubmitError
 from imageedit_server.providers.catalog import Catalog, Provider
+from imageedit_server.runtime.workers import on_behalf_of
 from imageedit_server.store.answers import AnsweredAttempt, answer_is_gone, answered_attempt
 from imageedit_server.store.attempts import AttemptKey, add_late_images
 
@@ -64,7 +65,8 @@ async def _recovered(stored: Stored, found: AnsweredAttempt, provider: Provider,
         return False
     _, meant = await best_of(provider.adapter, [answer])
     if isinstance(meant, Finished) and found.task.status.state.terminal:
-        await _bring_home(found.key, meant, tools)
+        with on_behalf_of(found.task.tenant):
+            await _bring_home(found.key, meant, tools)
     fact = fact_of(answer, meant, provider, tools.clock.now())
     await write(found.key, fact, tools)
     await tools.database.record(answer_is_gone, found.key)

@@ -44,7 +44,7 @@ class InspectionFailed(JobRefused):
         self.description = description
 
 
-def inspect(picture: Path | bytes, *, max_pixels: int) -> Inspection:
+def inspect(picture: Path | Data, *, max_pixels: int) -> Inspection:
     """Decode the whole of a file, or of what would be in one, and return what it is.
 
     Raises ``InspectionFailed`` with IMAGE_TOO_LARGE for more than ``max_pixels``, judged by the header, and
@@ -63,16 +63,16 @@ def inspect_data(data: Data, *, max_pixels: int) -> Inspection:
         raise undecodable("is cut short")
     try:
         return _decode(name, data, max_pixels)
-    except (InspectionFailed, MemoryError):
+    except (InspectionFailed, MemoryError, ImportError):  # the last says nothing of the picture
         raise
     except Exception as error:  # Pillow raises SyntaxError, ValueError, struct.error and more
         raise undecodable(f"is a broken {_shown(name)} picture") from error
 
 
 @contextmanager
-def bytes_of(picture: Path | bytes) -> Iterator[Data]:
+def bytes_of(picture: Path | Data) -> Iterator[Data]:
     """Give the bytes; those of a file as it lies in memory anyway."""
-    if isinstance(picture, bytes):
+    if isinstance(picture, bytes | mmap):
         yield picture
     elif not picture.stat().st_size:  # which cannot be mapped
         yield b""

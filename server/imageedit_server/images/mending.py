@@ -46,7 +46,7 @@ class Mended:
     content: bytes = b""
 
 
-def make_good(picture: Path | bytes, *, max_pixels: int, paid: bool = False) -> Mended:
+def make_good(picture: Path | Data, *, max_pixels: int, paid: bool = False) -> Mended:
     """Return what a picture is, and where there is more in the file, or less, what was made of it.
 
     Raises as ``inspect`` does, with what is wrong with the file as it came. What is not taken is named for

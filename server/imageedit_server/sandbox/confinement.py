@@ -1,58 +1,49 @@
-"""What a worker process may do and take (P18, PROMISES §7). Runs in the worker, or in what it is forked from.
+"""What a worker process may do and take (P18, P34). Runs in what workers are forked from, and in the worker.
 
-Limits are the kernel's, so no decoder evades them. Linux keeps all of them; elsewhere those that the system
-offers. Files stay readable: a worker may read what the service's user may.
+The kernel keeps it, so no decoder evades it. Linux keeps all of it; elsewhere a worker has the limits that
+the system offers and may read what the service's user may.
 """
 
 import ctypes
-import math
 import os
 import resource
 import signal
-import struct
 import sys
-import time
-from dataclasses import dataclass
-from typing import Final
 
-KIB = 1024
-MIB = 1024 * KIB
-GIB = 1024 * MIB
+from imageedit_server.sandbox.limits import limit
+from imageedit_server.sandbox.privileges import close_memory, drop_capabilities, open_nothing
+from imageedit_server.sandbox.system_calls import allow_few, take_no_privileges
 
 _MOST_FILES = 64
+_NOTHING = (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE)
 _PR_SET_PDEATHSIG = 1
-_PR_SET_SECCOMP = 22
-_PR_SET_NO_NEW_PRIVS = 38
-_SECCOMP_MODE_FILTER = 2
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Allowance:
-    """What one job may take, from its start.
-
-    ``cpu_seconds`` is the measure of a picture, the same on an idle and on a busy machine; ``wall_seconds``
-    ends what hangs. ``memory_bytes`` is the process's whole address space, ``content_bytes`` how many bytes
-    of pictures its answer may bring.
-    """
-
-    cpu_seconds: int
-    wall_seconds: float
-    memory_bytes: int
-    content_bytes: int = 256 * MIB
-
 
 _libc = ctypes.CDLL(None)
 
 
-def confine() -> None:
-    """Give up for good what no job needs: core dumps, files beyond a few, the network, other programs.
+def confine_parent() -> None:
+    """Confine what workers are forked from, which imports what they need: no core dump, no way into it."""
+    limit(resource.RLIMIT_CORE, 0)
+    close_memory()
 
-    What is forked from the process is confined alike.
+
+def confine() -> None:
+    """Give up for good what no job needs: files by name, the network, other processes, all privileges.
+
+    What is imported is there; the standard streams lead nowhere. Raises ``OSError`` where the kernel that
+    could confine it does not: such a worker must not look into a picture.
     """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _limit(resource.RLIMIT_NOFILE, _MOST_FILES)
+    _silence()
+    for what in _NOTHING:
+        limit(what, 0)
+    limit(resource.RLIMIT_NOFILE, _MOST_FILES)
     if sys.platform == "linux":
-        _deny_system_calls()
+        close_memory()
+        drop_capabilities()
+        die_with_parent()  # after that, since a change of what a process may do can undo it
+        take_no_privileges()
+        open_nothing()
+        allow_few()
 
 
 def die_with_parent() -> None:
@@ -61,47 +52,9 @@ def die_with_parent() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def arm(allowance: Allowance) -> None:
-    """Set the limits of the next job: beyond them memory is refused, and the process is killed for time."""
-    _limit(resource.RLIMIT_CPU, math.ceil(time.process_time()) + allowance.cpu_seconds)
-    if sys.platform == "linux":  # elsewhere the call fails, or means nothing
-        _limit(resource.RLIMIT_AS, allowance.memory_bytes)
-
-
-def _limit(what: int, value: int) -> None:
-    _, hard = resource.getrlimit(what)
-    resource.setrlimit(what, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
-
-
-# System calls, by architecture: its audit number, then socket, execve, execveat, ptrace, process_vm_readv,
-# process_vm_writev and io_uring_setup (which could do what the others may not).
-_DENIED: Final = {
-    "x86_64": (0xC000003E, (41, 59, 322, 101, 310, 311, 425)),
-    "aarch64": (0xC00000B7, (198, 221, 281, 117, 270, 271, 425)),
-}
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_ARCHITECTURE_AT, _NUMBER_AT = 4, 0
-_ALLOW, _FAIL_WITH_EPERM = 0x7FFF0000, 0x00050001
-_FOREIGN_NUMBERS = 0x40000000  # x86_64's second table of calls
-
-
-def _deny_system_calls() -> None:
-    """Install a seccomp filter; a kernel without it goes without."""
-    known = _DENIED.get(os.uname().machine)
-    if known is None:
-        return
-    architecture, numbers = known
-    deny = len(numbers) + 1  # lines from the first jump by number to the last line
-    lines = [
-        (_LOAD, 0, 0, _ARCHITECTURE_AT),
-        (_EQUAL, 0, deny + 2, architecture),
-        (_LOAD, 0, 0, _NUMBER_AT),
-        (_AT_LEAST, deny, 0, _FOREIGN_NUMBERS),
-        *((_EQUAL, deny - 1 - place, 0, number) for place, number in enumerate(numbers)),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _FAIL_WITH_EPERM),
-    ]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
-    program = ctypes.create_string_buffer(struct.pack("HP", len(lines), ctypes.addressof(code)))
-    _libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0)))
-    _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), program)
+def _silence() -> None:
+    """Neither read the server's orders nor write into its log."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)

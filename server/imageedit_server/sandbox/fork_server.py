@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from subprocess import Popen
 
 from imageedit_server.runtime.workers import WorkersBroken
-from imageedit_server.sandbox.confinement import MIB
+from imageedit_server.sandbox.limits import MIB
 from imageedit_server.sandbox.worker_process import END, FORK
 
 BOOT = "from imageedit_server.sandbox.worker_process import serve; serve()"

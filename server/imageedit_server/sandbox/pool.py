@@ -6,27 +6,34 @@ server's main module again, and whose answers are pickles.
 """
 
 import asyncio
+import logging
 import signal
-import socket
-from collections.abc import Awaitable, Callable, Sequence
+import sys
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from imageedit_server.core.errors import Reason, Refusal
-from imageedit_server.runtime.workers import Overran, WorkerDied
-from imageedit_server.sandbox.confinement import GIB, KIB, Allowance
+from imageedit_server.runtime.workers import Overran, WorkerDied, WorkersBroken, owner
 from imageedit_server.sandbox.fork_server import ForkServer
-from imageedit_server.sandbox.jobs import packed
+from imageedit_server.sandbox.idle_workers import IdleWorkers
+from imageedit_server.sandbox.jobs import Packed, packed
+from imageedit_server.sandbox.limits import GIB, Allowance
 from imageedit_server.sandbox.places import Lane, Places
-from imageedit_server.sandbox.results import BadAnswer, lengths_of, read_answer
-from imageedit_server.sandbox.worker_process import HEADER
+from imageedit_server.sandbox.results import BadAnswer
+from imageedit_server.sandbox.worker import Worker
 from imageedit_server.telemetry.metrics import WORKERS_LOST
+
+BUILTINS = "builtins"
 
 P = ParamSpec("P")
 T = TypeVar("T")
 A = TypeVar("A")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +45,18 @@ class Job:
     kwargs: dict[str, Any]
     load: Callable[[], Awaitable[Any]] | None = None
 
-    async def pieces(self, allowance: Allowance) -> list[bytes]:
-        """Return the call as the worker reads it, piece by piece."""
+    @property
+    def module(self) -> str:
+        """What a worker must have imported for it; what is part of the interpreter is one for all."""
+        module = getattr(self.function, "__module__", None) or BUILTINS
+        return BUILTINS if module in sys.builtin_module_names else module
+
+    async def packed(self, allowance: Allowance) -> Packed:
+        """Return the call as it is sent to a worker."""
         args = (await self.load(), *self.args) if self.load else self.args
-        return packed((allowance, self.function, args, self.kwargs))
+        call = (allowance, self.function, args, self.kwargs)
+        has_files = any(isinstance(arg, Path) for arg in args)
+        return await asyncio.to_thread(packed, call) if has_files else packed(call)
 
 
 INSPECTION = Allowance(cpu_seconds=10, wall_seconds=30, memory_bytes=GIB, content_bytes=0)
@@ -49,8 +64,8 @@ EDIT = Allowance(cpu_seconds=60, wall_seconds=180, memory_bytes=2 * GIB)
 """Measured at 50 megapixels: looking at one takes up to 0.9 GiB and 2 s of CPU, editing 1.3 GiB and 12 s."""
 
 RECYCLED_AFTER = 100
-
-_LEAST_BYTES, _MOST_BYTES = 4 * KIB, 256 * KIB
+MOST_IDLE = 8
+"""How many workers wait for their owners' next pictures; each takes some megabytes."""
 
 
 class WorkerPool:
@@ -69,7 +84,7 @@ class WorkerPool:
         self._places = Places(size)
         self._turns = asyncio.Semaphore(max(size - 1, 1))
         self._modules: set[str] = set()
-        self._idle: list[_Worker] = []
+        self._idle = IdleWorkers(MOST_IDLE, self._dismiss)
         self._thread = ThreadPoolExecutor(1, "workers", initializer=_block_signals)
         self._fork_servers: list[ForkServer] = []  # the thread's own; the last is the one in use
         self._closed = False
@@ -121,51 +136,53 @@ class WorkerPool:
         if not self._closed:
             self._closed = True
             await asyncio.get_running_loop().run_in_executor(self._thread, self._end_all)
-            for worker in self._idle:
+            for worker in self._idle.clear():
                 worker.close()
         await asyncio.to_thread(self._thread.shutdown)
 
     async def _run(self, allowance: Allowance, job: Job, lane: Lane = Lane.OTHERS) -> Any:
-        if module := getattr(job.function, "__module__", None):
-            self._modules.add(module)
+        self._modules.add(job.module)
         async with self._places.hold(lane):
-            pieces = await job.pieces(allowance)
-            worker = await self._take()
-            try:
-                result, error = await worker.call(pieces, job.function, allowance)
-            except (EOFError, OSError, BadAnswer) as trouble:
-                raise await self._obituary(worker, trouble, allowance) from trouble
-            except BaseException:
-                self._dismiss(worker)
-                raise
-            self._give_back(worker)
+            with closing(await job.packed(allowance)) as sent:
+                return await self._call(job, sent, allowance)
+
+    async def _call(self, job: Job, sent: Packed, allowance: Allowance) -> Any:
+        worker = await self._take(owner(), job.module)
+        try:
+            result, error = await worker.call(sent, job.function, allowance)
+        except (EOFError, OSError, BadAnswer) as trouble:
+            raise await self._obituary(worker, trouble, allowance) from trouble
+        except BaseException:
+            self._dismiss(worker)
+            raise
+        self._give_back(worker)
+        if isinstance(error, WorkersBroken):
+            _log.error("a worker lacks what a job needs: %r", str(error))
         if error is not None:
             raise error
         return result
 
-    async def _take(self) -> "_Worker":
-        """Return an idle worker that lives, or a new one."""
-        while True:
-            while self._idle:
-                worker = self._idle.pop()
-                if worker.lives():
-                    return worker
-                self._dismiss(worker)
+    async def _take(self, tenant: str, module: str) -> Worker:
+        """Return a worker that is ``tenant``'s, or was nobody's; have another ready for the next one."""
+        while (worker := self._idle.take(tenant, module)) is None:
             await self._in_thread(self._hire, tuple(self._modules))
+        if not self._idle.ready and not self._closed:
+            self._thread.submit(self._hire, tuple(self._modules))
+        return worker
 
-    def _give_back(self, worker: "_Worker") -> None:
+    def _give_back(self, worker: Worker) -> None:
         if worker.jobs < RECYCLED_AFTER:
-            self._idle.append(worker)
+            self._idle.give_back(worker)
         else:
             self._dismiss(worker)
 
-    def _dismiss(self, worker: "_Worker") -> None:
+    def _dismiss(self, worker: Worker) -> None:
         """End a worker some time soon."""
         worker.close()
         if not self._closed:
             self._thread.submit(worker.end)
 
-    async def _obituary(self, worker: "_Worker", trouble: Exception, allowance: Allowance) -> Exception:
+    async def _obituary(self, worker: Worker, trouble: Exception, allowance: Allowance) -> Exception:
         """Make sure that a worker is dead; return what it died of."""
         late = isinstance(trouble, TimeoutError)
         worker.close()
@@ -189,10 +206,10 @@ class WorkerPool:
     # In the thread
 
     def _hire(self, modules: tuple[str, ...]) -> None:
-        """Add an idle worker, also when nobody waits for it any more."""
-        if len(self._idle) < self._size:
+        """Add a worker that is nobody's yet, also when nobody waits for it any more."""
+        if self._idle.ready < self._size:
             fork_server = self._usable_fork_server()
-            self._idle.append(_Worker(fork_server, *fork_server.start(modules)))
+            self._idle.add(Worker(fork_server, *fork_server.start(modules), modules))
 
     def _usable_fork_server(self) -> ForkServer:
         if not (self._fork_servers and self._fork_servers[-1].lives()):
@@ -227,65 +244,6 @@ class Share:
     ) -> T:
         """Run ``function`` as ``WorkerPool.run_on`` does."""
         return cast(T, await self._run(Job(function, args, kwargs, load)))
-
-
-class _Worker:
-    """One worker process, with one call at a time."""
-
-    def __init__(self, fork_server: ForkServer, pid: int, jobs: socket.socket) -> None:
-        self.fork_server = fork_server
-        self.jobs = 0
-        self._pid = pid
-        self._socket = jobs
-
-    def lives(self) -> bool:
-        """Say whether it can take a job: it waits, and what forked it may still be forked from."""
-        if self.fork_server.retired:
-            return False
-        with suppress(ConnectionResetError):
-            try:
-                self._socket.recv(1, socket.MSG_PEEK)
-            except BlockingIOError:
-                return True
-        return False  # it is gone, or says something unasked
-
-    async def call(
-        self, job: Sequence[bytes], function: Callable[..., Any], allowance: Allowance
-    ) -> tuple[Any, Exception | None]:
-        """Return the result of ``job``, or its error.
-
-        Raises ``TimeoutError``, ``OSError``, ``EOFError`` and ``BadAnswer``; then, and when cancelled, the
-        worker is of no more use.
-        """
-        self.jobs += 1
-        answer = bytearray()
-        async with asyncio.timeout(allowance.wall_seconds):
-            for piece in job:
-                await asyncio.get_running_loop().sock_sendall(self._socket, piece)
-            await self._receive(answer, HEADER.size)
-            words, content = lengths_of(answer, allowance.content_bytes)
-            await self._receive(answer, HEADER.size + words + content)
-        if len(answer) > HEADER.size + words + content:
-            raise BadAnswer("A worker said more than it announced.")
-        parts = memoryview(answer)[HEADER.size :]
-        return read_answer(function, parts[:words], parts[words:])
-
-    async def _receive(self, data: bytearray, count: int) -> None:
-        """Add to ``data`` until it has ``count`` bytes. Most answers come in one piece."""
-        loop = asyncio.get_running_loop()
-        while (missing := count - len(data)) > 0:
-            piece = await loop.sock_recv(self._socket, min(max(missing, _LEAST_BYTES), _MOST_BYTES))
-            if not piece:
-                raise EOFError
-            data += piece
-
-    def end(self) -> int:
-        """Kill the process, unless it is dead; return how it ended. For the pool's thread."""
-        return self.fork_server.end(self._pid)
-
-    def close(self) -> None:
-        """Let go of the process."""
-        self._socket.close()
 
 
 def _block_signals() -> None:

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
-from imageedit_server.runtime.workers import JobFailed, JobRefused
+from imageedit_server.runtime.workers import JobFailed, JobRefused, WorkersBroken
 from imageedit_server.sandbox.worker_process import HEADER, MOST_WORDS_BYTES, name_of
 
 
@@ -61,5 +61,5 @@ def _with_bytes(content: memoryview, value: dict[str, Any]) -> Any:
 
 
 def _errors() -> Mapping[str, type[Exception]]:
-    kinds: list[type[Exception]] = [MemoryError, JobFailed, *JobRefused.__subclasses__()]
+    kinds: list[type[Exception]] = [MemoryError, JobFailed, WorkersBroken, *JobRefused.__subclasses__()]
     return {name_of(kind): kind for kind in kinds}

@@ -1,12 +1,13 @@
 """What runs outside of the server: a process that forks workers, and the workers, which answer jobs.
 
-The first is a fresh interpreter, never a fork of the server. It has one thread, is confined, imports what
-the jobs name and looks into no picture; so a worker costs a fork instead of a start with all its imports.
-Both end with the server: their sockets do, and where the kernel offers it, it kills them at once.
+The first is a fresh interpreter, never a fork of the server. It has one thread, imports what the jobs name
+and looks into no picture; so a worker costs a fork instead of a start with all its imports, and needs no file
+any more. Both end with the server: their sockets do, and where the kernel offers it, it kills them at once.
 
-A job is ``JOB_HEADER`` with the number of its contents and the length of its words, then the ``LENGTH`` of
-each content, the words and the contents. The words are a pickle; the contents are what it has of bytes that
-are not few, so that a picture is copied neither into the pickle nor out of it.
+A job is ``JOB_HEADER`` with the numbers of its contents and of its files and the length of its words, then
+the ``LENGTH`` of each content and each file, the words and the contents; the files come as descriptors, with
+the header. The words are a pickle. The contents are what it has of bytes that are not few, so that a picture
+is copied neither into the pickle nor out of it; files are what it has of paths, and arrive as their bytes.
 
 An answer is plain data, since what reads a picture may be taken over by it, and must not reach further.
 Before its two parts stands ``HEADER`` with their lengths. The words are JSON, ``[result]`` or ``[kind of
@@ -15,7 +16,6 @@ error, its strings]``; the content is all bytes of the result, in whose places t
 """
 
 import gc
-import importlib
 import json
 import os
 import pickle
@@ -23,21 +23,31 @@ import signal
 import socket
 import struct
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import fields, is_dataclass
 from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from typing import Any
 
-from imageedit_server.runtime.workers import JobFailed, JobRefused
-from imageedit_server.sandbox.confinement import KIB, MIB, arm, confine, die_with_parent
+from imageedit_server.runtime.workers import JobFailed, JobRefused, WorkersBroken
+from imageedit_server.sandbox.confinement import confine, confine_parent, die_with_parent
+from imageedit_server.sandbox.limits import KIB, MIB, allow_from_inside
+from imageedit_server.sandbox.preloading import load
 
-JOB_HEADER = struct.Struct("!IQ")
+JOB_HEADER = struct.Struct("!HHQ")
 LENGTH = struct.Struct("!Q")
 HEADER = struct.Struct("!IQ")
 MOST_WORDS_BYTES = 256 * KIB
+MOST_FILES = 16
+"""How many files a job may be given."""
 _MOST_TRACEBACK_CHARS = 10_000
+_MOST_CAUSES = 100
 FORK, END = "fork", "end"
+CONTENT, FILE = "content", "file"
+"""What a place in the words stands for, with its number."""
+
+_Given = Mapping[str, Sequence[bytes | mmap]]
 
 
 def serve() -> None:
@@ -48,8 +58,8 @@ def serve() -> None:
     worker, a pid that the server knows stays the worker's.
     """
     os.dup2(2, 1)  # what a library prints is no business of the server's stdout
+    confine_parent()
     die_with_parent()
-    confine()
     with suppress(OSError), socket.socket(fileno=0) as control:
         while received := socket.recv_fds(control, MIB, 1):
             message, descriptors = received[:2]
@@ -62,19 +72,15 @@ def serve() -> None:
 
 
 def _fork(jobs: int, modules: Sequence[str]) -> int:
-    for module in modules:
-        with suppress(Exception):  # the job that needs it will say what is wrong
-            importlib.import_module(module)
+    load(modules)
     gc.freeze()  # what is here will stay: no worker need copy it to see that
     pid = os.fork()
     if pid:
         os.close(jobs)
         return pid
     try:
-        die_with_parent()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # not the server's orders
-        with suppress(OSError, EOFError):
-            _work(socket.socket(fileno=jobs))
+        with suppress(OSError, EOFError), socket.socket(fileno=jobs) as server:
+            _work(server, _confined())
     finally:
         os._exit(0)
 
@@ -84,46 +90,100 @@ def _end(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _work(server: socket.socket) -> None:
+def _confined() -> str:
+    """Confine this process; return why it is not, or nothing."""
+    try:
+        confine()
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def _work(server: socket.socket, trouble: str) -> None:
     """Answer jobs until the server is gone; raises ``OSError`` or ``EOFError`` then."""
-    with server.makefile("rb") as jobs:
-        while True:
-            count, words = JOB_HEADER.unpack(_read(jobs, JOB_HEADER.size))
-            lengths = [LENGTH.unpack(_read(jobs, LENGTH.size))[0] for _ in range(count)]
-            job = _read(jobs, words)
-            server.sendall(_answer(job, [_read(jobs, length) for length in lengths]))
+    while True:
+        with ExitStack() as files:
+            words, given = _received(server, files)
+            server.sendall(_said(WorkersBroken, trouble) if trouble else _answer(words, given))
 
 
-def _read(stream: Any, count: int) -> bytes:
-    data: bytes = stream.read(count)
+def _received(server: socket.socket, files: ExitStack) -> tuple[bytes, _Given]:
+    """Return the words of the next job and what they stand for; its files are there while ``files`` is."""
+    header, descriptors, *_ = socket.recv_fds(server, JOB_HEADER.size, MOST_FILES)
+    contents, file_count, words = JOB_HEADER.unpack(header + _read(server, JOB_HEADER.size - len(header)))
+    lengths = [LENGTH.unpack(_read(server, LENGTH.size))[0] for _ in range(contents + file_count)]
+    job = _read(server, words)
+    mapped = zip(descriptors, lengths[contents:], strict=True)
+    return job, {
+        CONTENT: [_read(server, length) for length in lengths[:contents]],
+        FILE: [_mapped(descriptor, length, files) for descriptor, length in mapped],
+    }
+
+
+def _read(server: socket.socket, count: int) -> bytes:
+    data = server.recv(count, socket.MSG_WAITALL) if count else b""
     if len(data) < count:
         raise EOFError
     return data
 
 
+def _mapped(descriptor: int, length: int, files: ExitStack) -> bytes | mmap:
+    """Return a file's bytes as they lie in memory anyway; its length is told, since it cannot be asked."""
+    files.callback(os.close, descriptor)
+    if not length:  # which cannot be mapped
+        return b""
+    data = mmap(descriptor, length, access=ACCESS_READ)
+    files.callback(_let_go, data)
+    return data
+
+
+def _let_go(data: mmap) -> None:
+    with suppress(BufferError):  # then it goes with whoever still has a view of it
+        data.close()
+
+
 class _Unpickler(pickle.Unpickler):
-    """Reads words in which numbers stand for contents."""
+    """Reads words in which numbers stand for contents and files."""
 
-    def __init__(self, words: bytes, contents: Sequence[bytes]) -> None:
+    def __init__(self, words: bytes, given: _Given) -> None:
         super().__init__(BytesIO(words))
-        self._contents = contents
+        self._given = given
 
-    def persistent_load(self, pid: int) -> bytes:
-        return self._contents[pid]
+    def persistent_load(self, pid: tuple[str, int]) -> bytes | mmap:
+        kind, place = pid
+        return self._given[kind][place]
 
 
-def _answer(job: bytes, contents: Sequence[bytes]) -> bytes:
+def _answer(words: bytes, given: _Given) -> bytes:
     """Run one pickled ``(allowance, function, args, kwargs)``."""
     try:
-        allowance, function, args, kwargs = _Unpickler(job, contents).load()
-        arm(allowance)
+        allowance, function, args, kwargs = _Unpickler(words, given).load()
+        allow_from_inside(allowance)
         return _packed([function(*args, **kwargs)], allowance.content_bytes)
-    except JobRefused as refusal:
-        return _packed([name_of(type(refusal)), refusal.args])
-    except MemoryError:
-        return _packed([name_of(MemoryError), []])
-    except Exception:  # noqa: BLE001  whatever it is, the caller learns it
-        return _packed([name_of(JobFailed), [traceback.format_exc()[-_MOST_TRACEBACK_CHARS:]]])
+    except Exception as error:  # noqa: BLE001  whatever it is, the caller learns it
+        if any(isinstance(cause, ImportError) for cause in _causes(error)):  # ours, whatever became of it
+            return _said(WorkersBroken, _traceback())
+        if isinstance(error, JobRefused):
+            return _said(type(error), *error.args)
+        return _said(MemoryError) if isinstance(error, MemoryError) else _said(JobFailed, _traceback())
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what led to it."""
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if cause is None:
+            return
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _traceback() -> str:
+    return traceback.format_exc()[-_MOST_TRACEBACK_CHARS:]
+
+
+def _said(error: type[Exception], *strings: str) -> bytes:
+    return _packed([name_of(error), strings])
 
 
 def name_of(error: type[Exception]) -> str:
