@@ -349,3 +349,24 @@ async def test_batches_suit_one_query(blobs: BlobStore) -> None:
     batches = [batch async for batch in blobs.older_than(NOW + SECOND)]
     assert sorted(image_id for batch in batches for image_id in batch) == sorted(ids)
     assert all(0 < len(batch) <= 500 for batch in batches)
+
+
+def test_a_store_knows_that_its_place_was_taken_away(
+    member: Member, tmp_path: Path, clock: HandClock
+) -> None:
+    """F28: gone, or another one that looks the same."""
+    blobs = member.make(tmp_path / "images", clock)
+    blobs.prepare()
+    assert blobs.lost() == ""
+    (tmp_path / "images").rename(tmp_path / "moved")
+    assert blobs.lost()
+    member.make(tmp_path / "images", clock).prepare()
+    assert blobs.lost()
+
+
+async def test_pictures_that_come_and_go_are_no_loss(blobs: BlobStore, clock: HandClock) -> None:
+    """The control."""
+    image_id = await keep(blobs)
+    clock.time += SECOND
+    assert await blobs.remove([image_id], older_than=clock.time) == [image_id]
+    assert blobs.lost() == ""

@@ -45,6 +45,23 @@ async def test_it_prints_one_line_with_the_ports_and_serves_there(servers: Serve
     assert "Traceback" not in server.stderr()
 
 
+async def test_a_server_whose_data_were_moved_away_ends_with_a_sentence(
+    servers: Servers, place: Place
+) -> None:
+    """F28: idle as it is; the data are whole where they are now."""
+    server = await servers.start(place)
+    async with AsyncClient(server.grpc) as client:
+        task = await client.edit_image("make it warmer", [PNG])
+        await client.wait(task.task_id)
+    moved = place.data_dir.rename(place.data_dir.with_name("moved"))
+    assert await server.ended() == 1
+    assert "imageedit.sqlite3 is gone" in server.stderr().split("the server cannot go on")[1]
+    moved.rename(place.data_dir)
+    again = await servers.start(place)
+    async with AsyncClient(again.grpc) as client:
+        assert (await client.get(task.task_id)).task_id == task.task_id
+
+
 # Refusing to start
 
 

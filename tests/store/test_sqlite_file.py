@@ -3,20 +3,25 @@
 import asyncio
 import logging
 import os
+import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
+from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.decisions import cancel_task
 from imageedit_server.store.erasing import erase_task
 from imageedit_server.store.migrations import SCHEMA_VERSION
+from imageedit_server.store.queries import find_task
 from imageedit_server.store.sqlite import file
 from imageedit_server.store.sqlite.database import READERS, SqliteDatabase
 from imageedit_server.store.sqlite.file import DATABASE_NAME
@@ -293,3 +298,88 @@ async def test_scrubbing_waits_for_whoever_reads_the_log(tmp_path: Path) -> None
             reader.execute("ROLLBACK")
             await scrubbing
         assert b"a secret" not in log.read_bytes() + (tmp_path / DATABASE_NAME).read_bytes()
+
+
+# Files that are taken away while they are served (F28)
+
+
+def replaced(path: Path) -> None:
+    copy = path.with_name("copy")
+    shutil.copyfile(path, copy)
+    copy.rename(path)
+
+
+def covered(path: Path) -> None:
+    """The folder is another: what is there looks the same."""
+    path.rename(path.with_name("moved"))
+    shutil.copytree(path.with_name("moved"), path)
+
+
+TAKEN_AWAY: list[tuple[str, Callable[[Path], object]]] = [
+    (FILE, Path.unlink),
+    (FILE, replaced),
+    (f"{FILE}-wal", Path.unlink),
+    (f"{FILE}-wal", replaced),
+    (f"{FILE}-shm", Path.unlink),
+    ("lock", Path.unlink),
+    ("lock", replaced),
+    (".", lambda folder: folder.rename(folder.with_name("moved"))),
+    (".", covered),
+]
+
+
+@pytest.mark.parametrize(("name", "take_away"), TAKEN_AWAY)
+async def test_nothing_is_told_as_stored_in_files_that_are_not_there(
+    tmp_path: Path, name: str, take_away: Callable[[Path], object]
+) -> None:
+    """The very next commit, long before anybody looks at the files."""
+    folder = tmp_path / "data"
+    async with open_sqlite(folder) as database:
+        await create(database)
+        assert database.lost() == ""
+        take_away((folder / name).absolute())
+        for _ in range(2):
+            with pytest.raises(Refusal) as refused:
+                await create(database)
+            assert refused.value.reason is Reason.DRAINING
+            assert str(tmp_path) not in refused.value.message
+        assert re.search("is gone|was replaced", str(database.broken.result()))
+        assert database.lost()
+
+
+@pytest.mark.parametrize("take_away", [Path.unlink, replaced])
+async def test_what_was_stored_is_saved_though_its_log_was_taken_away(
+    tmp_path: Path, take_away: Callable[[Path], object]
+) -> None:
+    async with open_sqlite(tmp_path) as database:
+        task = await create(database)
+        take_away(tmp_path / f"{FILE}-wal")
+    async with open_sqlite(tmp_path) as database:
+        assert (await database.read(find_task, task.task_id)).task_id == task.task_id
+
+
+async def test_an_operators_copies_links_and_looks_are_no_loss(tmp_path: Path) -> None:
+    """The control: what leaves the files where they are costs nothing."""
+    async with open_sqlite(tmp_path) as database:
+        await create(database)
+        os.link(tmp_path / FILE, tmp_path / "link")
+        os.utime(tmp_path / FILE)
+        with closing(sqlite3.connect(tmp_path / FILE)) as other:
+            assert other.execute("SELECT count(*) FROM task").fetchone() == (1,)
+        (tmp_path / "link").unlink()
+        await database.scrub()
+        await create(database)
+        assert database.lost() == ""
+        assert not database.broken.done()
+
+
+async def test_a_second_server_is_kept_out_though_the_lock_was_removed(tmp_path: Path) -> None:
+    """The lock on the database itself, which a look by SQLite from this process does not end."""
+    async with open_sqlite(tmp_path) as database:
+        await create(database)
+        await database.look_over()  # opens the file again, and closes it
+        (tmp_path / "lock").unlink()
+        second = await asyncio.to_thread(second_server, tmp_path)
+        assert (second.returncode, second.stderr.count("another server is using")) == (1, 1)
+    (tmp_path / "lock").unlink()
+    assert (await asyncio.to_thread(second_server, tmp_path)).returncode == 0

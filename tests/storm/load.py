@@ -123,7 +123,7 @@ async def create(client: AsyncClient, kind: str, request_id: str, image_id: str)
     settings: Any = {**MODELS[kind], "request_id": request_id, "timeout": TIMEOUT_SECONDS}
     if kind == SUITME:
         return await client.create_default_model(image_id, user_id=request_id, **settings)
-    return await client.edit_image(f"make it warmer {request_id}", [image_id], **settings)
+    return await client.edit_image(f"make it warmer, {request_id}", [image_id], **settings)
 
 
 def _picture(dice: Random) -> bytes:

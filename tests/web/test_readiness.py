@@ -1,5 +1,6 @@
 """Readiness tells the truth: over HTTP in words, over grpc.health as a status (PROMISES §7, F19, F25)."""
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -121,6 +122,18 @@ async def test_a_broken_store_is_no_place_for_traffic(served: Served) -> None:
     """F22, F23: for as long as it takes the process to end."""
     database_of(served).broken.set_result(OSError())
     assert await ready(served) == (503, "the store can no longer be trusted")
+
+
+async def test_pictures_that_were_taken_away_end_it(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F28: nobody has to write first, and no edit is taken that could not read its picture."""
+    async with AsyncClient(served.server.grpc_address) as client:
+        image = await client.upload(PNG)
+    (served.data_dir / "images").rename(served.data_dir / "moved")
+    assert "images is gone" in str(await asyncio.wait_for(served.server.broken, 90))
+    assert await ready(served) == (503, "the store can no longer be trusted")
+    request = pb.EditImageRequest(prompt="x", images=[image_pb2.ImageSource(image_id=image.image_id)])
+    outcome = await call(served.channel, "EditImage", request)
+    assert (outcome.code, outcome.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
 
 
 async def test_a_long_read_makes_the_log_grow_with_an_alarm_and_its_end_cuts_it_back(

@@ -68,6 +68,7 @@ from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.telemetry.health import DiskSpace, OpenFiles, Readiness
 from imageedit_server.telemetry.loop_lag import measure_loop_lag
 from imageedit_server.upkeep.answers import KeptAnswers
+from imageedit_server.upkeep.files import watch_files
 from imageedit_server.upkeep.orphans import Orphans
 from imageedit_server.upkeep.periodic import DAY_SECONDS, keep_doing
 from imageedit_server.upkeep.reporting import count_open, measure_backlog, report
@@ -339,6 +340,7 @@ def _start_services(
         "kept answers": KeptAnswers(database, storage.answers, clock).serve(),
         "integrity": _look_over(database, clock),
         "new connections": doors.accepting,
+        "files": watch_files([database.lost, storage.blobs.lost]),
         "readiness": doors.readiness.follow(doors.grpc.health.announce),
         "loop lag": measure_loop_lag(),
     }

@@ -83,6 +83,14 @@ class Database(Protocol):
         """
         ...
 
+    def lost(self) -> str:
+        """Return which of its files is gone or replaced since ``open``, empty for none (F28).
+
+        Called in a thread; blocks for as long as the disk does. From then on, and once ``broken`` is done
+        because of files lost elsewhere, ``write`` must refuse as DRAINING.
+        """
+        ...
+
     def trouble(self) -> str:
         """Return why nothing can be stored now, empty when it can. Must find out alone when that passed."""
         ...

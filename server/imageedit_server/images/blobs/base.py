@@ -29,6 +29,13 @@ class BlobStore(Protocol):
         """
         ...
 
+    def lost(self) -> str:
+        """Return which of its folders is gone or replaced since ``prepare``, empty for none (F28).
+
+        Called in a thread; blocks for as long as the disk does.
+        """
+        ...
+
     def stage(self, chunks: AsyncIterable[bytes]) -> AbstractAsyncContextManager[Staged]:
         """Take ``chunks``, for as long as the context lasts or until ``commit``; nobody else can read them.
 

@@ -33,6 +33,7 @@ from imageedit_server.images.blobs.disk_calls import StorageBroken
 from imageedit_server.images.blobs.staging import CHUNK_BYTES, Staged, staging
 from imageedit_server.runtime.clock import Clock, SystemClock
 from imageedit_server.runtime.failpoints import failpoint
+from imageedit_server.runtime.standing import StandingFolder
 
 IMAGES_FOLDER = "images"
 """Where a data dir keeps them."""
@@ -56,6 +57,7 @@ class FileBlobStore:
         self._clock = clock or SystemClock()
         self._temporary = root / "tmp"
         self._naming = Lock()
+        self._standing: list[StandingFolder] = []
 
     def prepare(self) -> None:
         """Create the directories, durably, and sweep what a crash left half written.
@@ -71,6 +73,10 @@ class FileBlobStore:
                 _fsync_directory(ancestor)
         for leftover in self._temporary.iterdir():
             leftover.unlink()
+        self._standing = [StandingFolder(folder) for folder in (self._root, self._temporary)]
+
+    def lost(self) -> str:
+        return next(filter(None, (each.lost() for each in self._standing)), "")
 
     @asynccontextmanager
     async def stage(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[Staged]:

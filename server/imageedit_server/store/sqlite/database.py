@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from imageedit_server.core.change import Publisher, Unheard
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.runtime.signals import Signal
+from imageedit_server.runtime.standing import FilesLost, lost
 from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.sqlite.errors import BUSY, busy, for_caller, is_untrusted, name_of
 from imageedit_server.store.sqlite.file import (
@@ -28,6 +29,7 @@ from imageedit_server.store.sqlite.file import (
     LOCK_NAME,
     WAL_LIMIT_BYTES,
     driver,
+    hold_file,
     open_reader,
     open_writer,
     take_lock,
@@ -57,6 +59,7 @@ class SqliteDatabase:
     """A ``Database`` in one file of ``folder``, made when missing; keeps other servers out of the folder.
 
     ``publisher`` is handed what changes. A failed fsync is never tried again: ``broken`` is done then (F22).
+    So it is when one of the files is not there any more that were opened, or another is in its place (F28).
     ``synchronous`` is anything but FULL
     only where a test shows what FULL is for.
     """
@@ -82,15 +85,23 @@ class SqliteDatabase:
         except OSError as error:
             raise StoreRefused(f"{self._path.parent} cannot hold the data: {error.strerror}") from None
         try:
-            self._writer = await asyncio.to_thread(open_writer, self._path, self._synchronous)
-            self._loop_reader = await asyncio.to_thread(open_reader, self._path, self._synchronous)
+            self._file = hold_file(self._path)
         except BaseException:
             os.close(self._lock)
             raise
+        try:
+            self._writer = await asyncio.to_thread(open_writer, self._path, self._synchronous)
+            self._loop_reader = await asyncio.to_thread(open_reader, self._path, self._synchronous)
+        except BaseException:
+            self._let_go()
+            raise
+        self._standing = self._look_at_files()
         driver(self._loop_reader).execute("PRAGMA busy_timeout = 0")  # nobody waits on the loop
         self._reader_connections.append(self._loop_reader)
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
-        self._commits = GroupCommit(self._writer, publisher=self._publisher, distrust=self._distrust)
+        self._commits = GroupCommit(
+            self._writer, publisher=self._publisher, distrust=self._distrust, lost=self.lost
+        )
         STORE_WAITING.set_function(lambda: self._commits.waiting)
         WAL_BYTES.set_function(self._wal_bytes)
 
@@ -102,7 +113,20 @@ class SqliteDatabase:
         self._pool.shutdown()
         for connection in (*self._reader_connections, self._writer):
             connection.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        os.close(self._file)  # after every connection
         os.close(self._lock)
+
+    def _look_at_files(self) -> dict[Path, os.stat_result]:
+        names = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
+        files = [self._path.with_name(name) for name in names]
+        return {path: path.stat() for path in (*files, self._lock_path, self._path.parent)}
+
+    def lost(self) -> str:
+        found = (lost(path, before) for path, before in self._standing.items())
+        return next(filter(None, found), "")
 
     def place(self) -> int:
         """Return the inode of the lock: whoever copies the folder makes another file of it."""
@@ -116,6 +140,8 @@ class SqliteDatabase:
         self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run ``unit`` in a transaction; refuse with STORE_BUSY when the writer cannot keep up (P29)."""
+        if self.broken.done() and isinstance(self.broken.result(), FilesLost):
+            raise for_caller(self.broken.result())
         if self._commits.waiting >= MAX_WAITING:
             raise busy()
         return await self._submit(lambda connection: unit(connection, *args, **kwargs), patient=False)

@@ -3,6 +3,7 @@
 from sqlalchemy.exc import DBAPIError
 
 from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.runtime.standing import FilesLost
 
 BUSY_RETRY_SECONDS = 1.0
 BUSY = "SQLITE_BUSY"
@@ -20,11 +21,13 @@ def name_of(error: BaseException) -> str:
 
 def is_untrusted(error: BaseException) -> bool:
     """Whether nothing that the file says can be trusted after this error."""
-    return name_of(error).startswith(UNTRUSTED)
+    return isinstance(error, FilesLost) or name_of(error).startswith(UNTRUSTED)
 
 
 def for_caller(error: BaseException) -> BaseException:
     """Return what whoever asked is told."""
+    if isinstance(error, FilesLost):
+        return Refusal(Reason.DRAINING, "The server lost its files and stops; try again.")
     name = name_of(error)
     if name == FULL:
         return Refusal(Reason.STORAGE_FULL, "The server's disk is full; nothing was stored.")

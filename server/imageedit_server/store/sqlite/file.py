@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import sqlite3
+import struct
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,9 @@ from imageedit_server.telemetry.metrics import SQLITE_OUTDATED, show_build
 DATABASE_NAME = "imageedit.sqlite3"
 LOCK_NAME = "lock"
 APPLICATION_ID = 0x494D4745  # "IMGE"
+LOCKED_BYTE = 1 << 62
+"""The byte of the database file whose lock keeps other servers out. SQLite locks bytes near 1 GiB, and no
+database grows beyond 2^48 of them."""
 MAX_WAIT_SECONDS = 5.0
 """How long another program's lock on the file is waited for (F21)."""
 
@@ -41,12 +45,46 @@ def take_lock(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise StoreInUse(
-            f"server.data_dir: another server is using {path.parent}; stop it, or choose another folder with"
-            " server.data_dir or --data-dir"
-        ) from None
+        raise _in_use(path) from None
     make_durable(path.parent)  # the database will remember this very file
     return descriptor
+
+
+def hold_file(path: Path) -> int:
+    """Return the descriptor of the database's own lock: it keeps other servers out though ``lock`` is gone.
+
+    Makes the file when it is missing, for its owner alone; SQLite gives its other files the same mode. The
+    lock belongs to the descriptor and ends with its process. Whoever closes it lets go of SQLite's own locks
+    on the file too, which belong to the process: no connection may be open then. Raises ``StoreInUse`` and
+    ``StoreRefused``.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreRefused(f"{path} cannot be written: {error.strerror}") from None
+    try:
+        with suppress(PermissionError):  # somebody else's, who let us in
+            os.fchmod(descriptor, 0o600)
+        _lock_byte(descriptor)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise _in_use(path) from None
+    return descriptor
+
+
+def _lock_byte(descriptor: int) -> None:
+    command = getattr(fcntl, "F_OFD_SETLK", None)
+    if command is not None:  # Linux; elsewhere the file ``lock`` is all there is
+        fcntl.fcntl(
+            descriptor, command, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, LOCKED_BYTE, 1, 0)
+        )
+
+
+def _in_use(path: Path) -> StoreInUse:
+    return StoreInUse(
+        f"server.data_dir: another server is using {path.parent}; stop it, or choose another folder with"
+        " server.data_dir or --data-dir"
+    )
 
 
 def driver(connection: Connection) -> sqlite3.Connection:
@@ -55,8 +93,10 @@ def driver(connection: Connection) -> sqlite3.Connection:
 
 
 def open_writer(path: Path, synchronous: str) -> Connection:
-    """Open the connection that writes; give the file the schema of this server. Raises ``StoreRefused``."""
-    _make_private(path)
+    """Open the connection that writes; give the file the schema of this server. Raises ``StoreRefused``.
+
+    The file is there already: see ``hold_file``.
+    """
     connection = open_connection(path, synchronous)
     cursor = driver(connection)
     try:
@@ -76,17 +116,6 @@ def open_writer(path: Path, synchronous: str) -> Connection:
 def schema_of(cursor: sqlite3.Connection) -> int:
     """Return the number of the schema that a file has, 0 for none."""
     return int(cursor.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _make_private(path: Path) -> None:
-    """Make the file when it is missing, for its owner alone; SQLite gives its other files the same mode."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise StoreRefused(f"{path} cannot be written: {error.strerror}") from None
-    with suppress(PermissionError):  # somebody else's, who let us in
-        os.fchmod(descriptor, 0o600)
-    os.close(descriptor)
 
 
 def _show_version() -> None:

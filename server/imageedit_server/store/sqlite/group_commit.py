@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from imageedit_server.core.change import Change, Publisher
 from imageedit_server.runtime.signals import Signal
+from imageedit_server.runtime.standing import FilesLost
 from imageedit_server.store.database import CHANGES, MOST_RUNS, RunAgain
 from imageedit_server.store.sqlite.errors import BUSY, FULL, busy, for_caller, is_untrusted, name_of
 from imageedit_server.store.sqlite.file import MAX_WAIT_SECONDS, driver
@@ -49,7 +50,8 @@ class GroupCommit:
     """Runs units in the order in which they came. Lives on the loop; ``close`` it there.
 
     ``publisher`` is told every change before its commit and after it. ``distrust`` is told the error after
-    which nothing may be written any more: a failed fsync is never tried again (F22).
+    which nothing may be written any more: a failed fsync is never tried again (F22). ``lost`` says, in the
+    thread that commits, what happened to the files: nothing that went into others is told as stored (F28).
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class GroupCommit:
         *,
         publisher: Publisher,
         distrust: Callable[[BaseException], None],
+        lost: Callable[[], str] = lambda: "",
     ) -> None:
         self._connection = connection
         self._cursor = driver(connection)
         self._cursor.execute("PRAGMA busy_timeout = 0")  # nobody waits on the loop
         self._publisher = publisher
         self._distrust = distrust
+        self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Waiting] = deque()
         self._more = asyncio.Event()
@@ -178,6 +182,8 @@ class GroupCommit:
     def _commit_durably(self) -> None:
         COMMITTING()
         self._cursor.execute("COMMIT")
+        if lost := self._lost():
+            raise FilesLost(lost)
 
     def _begin_patiently(self) -> None:
         """Wait for another program that holds the file's lock."""
