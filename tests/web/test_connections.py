@@ -230,12 +230,14 @@ AMBIGUOUS = {
     "LF alone at the end": HEALTH + b"X: a\r\n\n",
     "LF alone before a length": CALLBACK + b"X: a\nContent-Length: 6\r\n\r\nabcdef",
     "CR alone": HEALTH + b"X: a\rY: b\r\n\r\n",
+    "more headers than may be": HEALTH + b"X: a\r\n" * 100 + b"\r\n",
     "a header of two lines": HEALTH + b"X: a\r\n b\r\n\r\n",
     "a header of two lines, with a tab": HEALTH + b"X: a\r\n\tb\r\n\r\n",
     "a coding of two lines": CALLBACK + b"Transfer-Encoding:\r\n chunked\r\n\r\n" + HIDDEN,
 }
 PLAIN = {
     "a request": GET,
+    "as many headers as may be": HEALTH + b"X: a\r\n" * 99 + b"\r\n",
     "a body with LF": CALLBACK + b"Content-Length: 6\r\n\r\na\nb\n c",
     "chunks with LF": CALLBACK + CODING + b"\r\n3\r\na\nb\r\n2\r\n\n \r\n0\r\n\r\n",
     "chunks and what follows them": CALLBACK + CODING + b"\r\n2\r\n{}\r\n0\r\nX: a\r\n\r\n",
@@ -286,6 +288,12 @@ async def test_more_chunks_than_may_be_cost_no_more_than_those_that_may() -> Non
     many, most = begun + b"1\r\nx\r\n" * 100_000, begun + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n"
     honest = await cost(most)
     assert await cost(many) < 10 * honest + 0.1
+
+
+async def test_more_headers_than_may_be_cost_no_more_than_those_that_may() -> None:
+    """Ten thousand fit into a head, and took forty milliseconds."""
+    honest = await cost(HEALTH + b"X: a\r\n" * 99 + b"\r\n")
+    assert await cost(HEALTH + b"X:a\r\n" * 10_000 + b"\r\n") < 10 * honest + 0.02
 
 
 async def cost(request: bytes) -> float:

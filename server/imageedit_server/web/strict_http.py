@@ -2,7 +2,7 @@
 
 Two that disagree about where a request ends let a stranger put a request of his into another's connection. So
 a line ends with CRLF, a header has one line, and there is one word on how long the body is (RFC 9112, 2.2,
-5.2 and 6.3). And a body comes in few pieces: each costs as much as a request.
+5.2 and 6.3). And there are few headers, and few pieces of a body: each costs as much as a request.
 """
 
 import re
@@ -14,6 +14,7 @@ from imageedit_server.runtime.versions import ProvenVersions
 
 PROVEN = ProvenVersions(library="h11", first="0.16", below="0.17")
 MAX_CHUNKS = 1024
+MAX_FIELDS = 100
 _LOOSE = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]")
 _LENGTH, _CODING = b"content-length", b"transfer-encoding"
 _MAX_LENGTH_DIGITS = 20
@@ -62,6 +63,8 @@ def _check_lines(text: bytes) -> None:
 
 
 def _check_framing(lines: list[bytearray]) -> None:
+    if len(lines) > MAX_FIELDS + 1:
+        raise RemoteProtocolError("too many headers")
     fields = [
         (bytes(name).strip().lower(), value.strip())
         for name, _, value in (line.partition(b":") for line in lines[1:])
