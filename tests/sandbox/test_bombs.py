@@ -84,14 +84,17 @@ async def test_what_is_within_the_limits_passes_unfelt(bomb: bytes, library: Ima
     await asyncio.gather(library.add_bytes(bomb, field="chunk"), library.add_bytes(bomb, field="chunk"))
 
 
-async def test_a_picture_that_takes_too_long_to_decode_is_refused(
+async def test_a_result_that_takes_too_long_to_decode_is_refused(
     blobs: FileBlobStore, pool: WorkerPool, tmp_path: Path
 ) -> None:
-    """A header that is honest, 16 MB, and minutes of CPU: the kernel ends it."""
+    """A header that is honest, 16 MB, and minutes of CPU: the kernel ends it.
+
+    Of a caller's picture the scans are counted before; of one that is paid for they are not.
+    """
     short = Allowance(cpu_seconds=1, wall_seconds=60, memory_bytes=GIB)
-    library = ImageLibrary(blobs, pool.within(short), max_bytes=20_000_000, max_pixels=50_000_000)
+    library = ImageLibrary(blobs, pool.within(short), max_bytes=20_000_000, max_pixels=50_000_000, paid=True)
     with pytest.raises(Refusal) as refused:
-        await library.add_bytes(scans(200_000), field="chunk")
+        await library.add_bytes(scans(200_000), field="result")
     assert refused.value.reason is Reason.IMAGE_UNDECODABLE
     assert "within the memory and time" in refused.value.message
     assert files(tmp_path) == []

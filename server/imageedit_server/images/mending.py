@@ -14,6 +14,7 @@ from zlib import crc32
 
 from imageedit_server.core.errors import Reason
 from imageedit_server.images.decoding import opened
+from imageedit_server.images.effort import too_much
 from imageedit_server.images.inspection import (
     Inspection,
     InspectionFailed,
@@ -57,6 +58,8 @@ def make_good(picture: Path | Data, *, max_pixels: int, paid: bool = False) -> M
         if name is None:
             head = data[:HEAD_BYTES]
             raise undecodable(f"is {named(head)}, not a PNG, JPEG or WebP picture" if paid else advised(head))
+        if not paid and (effort := too_much(name, data)):
+            raise undecodable(effort)
         if is_animated(name, data) and not (paid and name == "PNG"):
             raise undecodable(_animated(name, paid=paid))
         return _mended(name, data, max_pixels, paid=paid)
@@ -124,7 +127,7 @@ def _is_complete(content: Data) -> bool:
     """
     try:
         return _checksum(content) == _checksum(content[: -len(JPEG_END)] + _PADDING + JPEG_END)
-    except MemoryError:
+    except (MemoryError, ImportError):
         raise
     except Exception:  # noqa: BLE001  what else Pillow says of the padding says that it was read
         return False
