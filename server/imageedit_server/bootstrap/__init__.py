@@ -204,7 +204,7 @@ def _build_work(
     trust = trust_of(settings.outbound)
     catalog = catalog_of(settings, storage.clock, pool, connector(stack, storage.clock, trust))
     in_hand = InHand()
-    library, results_library = (
+    library, inputs_library, results_library = (
         ImageLibrary(
             storage.blobs,
             pool.within(replace(INSPECTION, content_bytes=max_bytes + KIB), lane),
@@ -215,7 +215,8 @@ def _build_work(
             on_broken=partial(settle, storage.database.broken),
         )
         for max_bytes, lane in (
-            (settings.images.max_bytes, Lane.OTHERS),
+            (settings.images.max_bytes, Lane.UPLOADS),
+            (settings.images.max_bytes, Lane.TASKS),
             (RESULT_MAX_BYTES, Lane.RESULTS),
         )
     )
@@ -223,7 +224,7 @@ def _build_work(
     return _Work(
         use_cases=use_cases,
         dispatcher=Dispatcher(
-            _tools(settings, storage, library, results_library, use_cases.erasing, trust),
+            _tools(settings, storage, inputs_library, results_library, use_cases.erasing, trust),
             catalog,
             concurrency=settings.engine.concurrency,
             lease_seconds=settings.engine.lease_seconds,
@@ -236,7 +237,7 @@ def _build_work(
 def _tools(
     settings: Settings,
     storage: _Storage,
-    library: ImageLibrary,
+    inputs_library: ImageLibrary,
     results_library: ImageLibrary,
     erasing: Erasing,
     trust: Trust,
@@ -249,7 +250,7 @@ def _tools(
         database=storage.database,
         feed=storage.feed,
         draining=storage.draining,
-        inputs=Inputs(library, fetch, max_bytes=settings.images.max_bytes),
+        inputs=Inputs(inputs_library, fetch, max_bytes=settings.images.max_bytes),
         results=Results(results_library, results_fetch, storage.clock, max_bytes=RESULT_MAX_BYTES),
         answered=Answered(storage.answers, storage.database),
         clock=storage.clock,

@@ -82,7 +82,7 @@ class WorkerPool:
         self._size = size
         self._allowance = allowance
         self._places = Places(size)
-        self._turns = asyncio.Semaphore(max(size - 1, 1))
+        self._turns = Places(max(size - 1, 1))
         self._modules: set[str] = set()
         self._idle = IdleWorkers(MOST_IDLE, self._dismiss)
         self._thread = ThreadPoolExecutor(1, "workers", initializer=_block_signals)
@@ -113,7 +113,7 @@ class WorkerPool:
         """Run ``function`` as ``run`` does, on what ``load`` brings when there is a place for the job."""
         return cast(T, await self._run(self._allowance, Job(function, args, kwargs, load)))
 
-    def within(self, allowance: Allowance, lane: Lane = Lane.OTHERS) -> "Share":
+    def within(self, allowance: Allowance, lane: Lane = Lane.TASKS) -> "Share":
         """Return the same workers under another allowance, for jobs that wait in ``lane``."""
         return Share(lambda job: self._run(allowance, job, lane))
 
@@ -123,10 +123,10 @@ class WorkerPool:
         The lanes take turns, and all of them together leave one process of the pool free for the rest: who
         waits for an inspection waits for inspections only.
         """
-        lane = asyncio.Semaphore(1)
+        lane = Places(1)
 
         async def run(job: Job) -> Any:
-            async with lane, self._turns:
+            async with lane.hold(Lane.TASKS, owner()), self._turns.hold(Lane.TASKS, owner()):
                 return await self._run(allowance, job)
 
         return Share(run)
@@ -140,9 +140,9 @@ class WorkerPool:
                 worker.close()
         await asyncio.to_thread(self._thread.shutdown)
 
-    async def _run(self, allowance: Allowance, job: Job, lane: Lane = Lane.OTHERS) -> Any:
+    async def _run(self, allowance: Allowance, job: Job, lane: Lane = Lane.TASKS) -> Any:
         self._modules.add(job.module)
-        async with self._places.hold(lane):
+        async with self._places.hold(lane, owner()):
             with closing(await job.packed(allowance)) as sent:
                 return await self._call(job, sent, allowance)
 
