@@ -158,12 +158,12 @@ BOMBS: dict[str, tuple[Callable[[], bytes], Reason, str]] = {
     "only segments": (
         lambda: b"\xff\xd8" + b"\xff\xe0\0\2" * MIB,
         UNDECODABLE,
-        "has more than 50000 segments",
+        "has more than 100000 segments",
     ),
     "only empty chunks": (
         lambda: PNG_SIGNATURE + chunk(b"IHDR", bytes(13)) + chunk(b"aaAa") * 100_000 + chunk(b"IEND"),
         UNDECODABLE,
-        "has more than 50000 chunks",
+        "has more than 100000 chunks",
     ),
 }
 HARMLESS: dict[str, Callable[[], bytes]] = {

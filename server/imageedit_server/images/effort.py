@@ -7,16 +7,25 @@ is paid for nothing of this is asked: the worker's limits alone decide.
 
 import re
 
-from imageedit_server.images.structure import JPEG_SCAN, Data, Part, jpeg_parts, png_parts, webp_parts
+from imageedit_server.images.structure import (
+    JPEG_SCAN,
+    MAX_PARTS,
+    Data,
+    Part,
+    jpeg_parts,
+    png_parts,
+    webp_parts,
+)
 
-MOST_PARTS = 50_000
-"""Pieces of 1 KiB, up to more than twice the largest upload."""
 MOST_SCANS = 200
 """Encoders write three to twenty."""
+ALWAYS_SCANS = 20
+"""Taken of a picture of any size that is taken."""
 MOST_SCANNED_PIXELS = 1_500_000_000
 """Thirty scans of the largest picture; measured, one goes over a million pixels in a millisecond or two."""
 
 _FRAMES = {bytes([marker]) for marker in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}
+_WEBP_FRAME = b"ANMF"
 _TABLES, _RESOURCES = b"\xdb", b"\xed"
 _TABLE_BYTES = 65
 _RESOURCE = re.compile(rb"8BIM")
@@ -26,8 +35,9 @@ def too_much(name: str, data: Data) -> str:
     """Return what of a picture is too much work, to complete the sentence "<field> …"; else nothing."""
     if name == "JPEG":
         return _too_much_jpeg(data)
-    parts = png_parts(data) if name == "PNG" else iter(webp_parts(data))
-    return _too_many("chunks") if any(number >= MOST_PARTS for number, _ in enumerate(parts)) else ""
+    parts = png_parts(data) if name == "PNG" else webp_parts(data)
+    counted = (part for part in parts if part.kind != _WEBP_FRAME)  # those are refused for what they are
+    return _too_many("chunks") if any(number >= MAX_PARTS for number, _ in enumerate(counted)) else ""
 
 
 def _too_much_jpeg(data: Data) -> str:
@@ -41,9 +51,9 @@ def _too_much_jpeg(data: Data) -> str:
         scans += part.kind == JPEG_SCAN
         steps += _steps(data, part)
         end = part.end
-        if steps > MOST_PARTS:
+        if steps > MAX_PARTS:
             return _too_many("segments")
-    most = min(MOST_SCANS, MOST_SCANNED_PIXELS // max(pixels, 1))
+    most = min(MOST_SCANS, max(ALWAYS_SCANS, MOST_SCANNED_PIXELS // max(pixels, 1)))
     return f"has {scans} scans; at most {most} are allowed for its {pixels} pixels" if scans > most else ""
 
 
@@ -62,4 +72,4 @@ def _pixels(data: Data, frame: Part) -> int:
 
 
 def _too_many(pieces: str) -> str:
-    return f"has more than {MOST_PARTS} {pieces}, the most that is allowed"
+    return f"has more than {MAX_PARTS} {pieces}, the most that is allowed"
