@@ -343,6 +343,9 @@ async def test_nothing_is_told_as_stored_in_files_that_are_not_there(
                 await create(database)
             assert refused.value.reason is Reason.DRAINING
             assert str(tmp_path) not in refused.value.message
+        for ask in (database.read, database.look_up):  # a repeat would find what was just refused
+            with pytest.raises(Refusal, match="lost its files"):
+                await ask(pragmas)
         assert re.search("is gone|was replaced", str(database.broken.result()))
         assert database.lost()
 

@@ -87,7 +87,7 @@ class Database(Protocol):
         """Return which of its files is gone or replaced since ``open``, empty for none (F28).
 
         Called in a thread; blocks for as long as the disk does. From then on, and once ``broken`` is done
-        because of files lost elsewhere, ``write`` must refuse as DRAINING.
+        because of files lost elsewhere, ``write`` and all that reads must refuse as DRAINING.
         """
         ...
 

@@ -140,8 +140,7 @@ class SqliteDatabase:
         self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run ``unit`` in a transaction; refuse with STORE_BUSY when the writer cannot keep up (P29)."""
-        if self.broken.done() and isinstance(self.broken.result(), FilesLost):
-            raise for_caller(self.broken.result())
+        self._refuse_when_lost()
         if self._commits.waiting >= MAX_WAITING:
             raise busy()
         return await self._submit(lambda connection: unit(connection, *args, **kwargs), patient=False)
@@ -189,8 +188,14 @@ class SqliteDatabase:
                     raise
         return await self.read(query, *args, **kwargs)  # which may wait
 
+    def _refuse_when_lost(self) -> None:
+        """Reads too: what is stored in lost files may be seen there still, and must not be told as kept."""
+        if self.broken.done() and isinstance(self.broken.result(), FilesLost):
+            raise for_caller(self.broken.result())
+
     @contextmanager
     def _own_errors(self) -> Iterator[None]:
+        self._refuse_when_lost()
         try:
             yield
         except (DBAPIError, sqlite3.Error) as error:
