@@ -1,0 +1,166 @@
+"""What a stranger without a key sends at 2 MB/s on one connection, beside a caller with one (P25)."""
+
+import asyncio
+import struct
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+import pytest_asyncio
+
+from imageedit.v1 import image_edit_service_pb2 as pb
+from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
+from tests.rpc import http2
+from tests.rpc.callers import ALICE, AUTH, KEYS, bearer, write_keys
+from tests.rpc.http2 import CONTINUATION, END_HEADERS, HEADERS, RST_STREAM, WINDOW_UPDATE, frame, head
+from tests.rpc.serving import open_channel
+from tests.rpc.waiting import PATIENCE_SECONDS
+from tests.servers.places import Place
+from tests.servers.processes import Server, Servers
+
+if TYPE_CHECKING:
+    from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceAsyncStub
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MIB = 1024 * 1024
+BYTES_PER_SECOND = 2_000_000
+AT_ONCE_BYTES = 16_384
+SECONDS = 0.6
+TIMES = 10
+LATE_SECONDS = 0.2
+"""What a machine that does much else may add to any answer."""
+
+Attack = Callable[[], Iterator[bytes]]
+
+
+class AskingPlace(Place):
+    """A place whose server asks for keys."""
+
+    def config(self) -> Path:
+        """Write the file, and the keys beside it."""
+        path = super().config()
+        path.write_text(path.read_text() + AUTH)
+        write_keys(self.folder, KEYS)
+        return path
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """A server process that asks for keys: in ours, what a stranger costs himself would count too."""
+    folder = tmp_path_factory.mktemp("asking")
+    async with Servers(folder) as servers:
+        yield await servers.start(AskingPlace(folder=folder))
+
+
+def streams() -> Iterator[int]:
+    return count(1, 2)
+
+
+def resets() -> Iterator[bytes]:
+    for stream in streams():
+        yield http2.opened(head(), stream) + frame(RST_STREAM, struct.pack(">I", 8), stream=stream)
+
+
+def resets_by_the_server() -> Iterator[bytes]:
+    for stream in streams():
+        yield http2.opened(head(), stream) + frame(WINDOW_UPDATE, bytes(4), stream=stream)
+
+
+def continuations() -> Iterator[bytes]:
+    yield frame(HEADERS, http2.block(head()), stream=1)
+    while True:
+        yield frame(CONTINUATION, http2.block([(b"x", b"y" * 100)] * 100), stream=1)
+
+
+def references() -> Iterator[bytes]:
+    for stream in streams():
+        entries = http2.remembered([(b"k", b"v" * 100)]) if stream == 1 else b""
+        block = http2.block(head()) + entries + http2.NEWEST * 8000
+        yield frame(HEADERS, block, stream=stream, flags=END_HEADERS)
+
+
+def long_references() -> Iterator[bytes]:
+    """The same with a value that is as long as may be remembered."""
+    for stream in streams():
+        entries = http2.remembered([(b"k", b"v" * 4000)]) if stream == 1 else b""
+        block = http2.block(head()) + entries + http2.NEWEST * 3000
+        yield frame(HEADERS, block, stream=stream, flags=END_HEADERS)
+
+
+def sizes_of_the_table() -> Iterator[bytes]:
+    for stream in streams():
+        block = b"\x20\x3f\xe1\x1f" * 100 + http2.block(head())
+        yield frame(HEADERS, block, stream=stream, flags=END_HEADERS)
+
+
+def unknown_frames() -> Iterator[bytes]:
+    while True:
+        yield frame(0x77, bytes(16_000))
+
+
+ATTACKS = (
+    *(resets, resets_by_the_server, continuations, references, long_references),
+    *(sizes_of_the_table, unknown_frames),
+)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+async def test_a_stranger_costs_a_caller_no_more_than_ten_times_the_usual(
+    asked: Server, attack: Attack
+) -> None:
+    """Control: the same caller, while nobody else is there."""
+    async with open_channel(asked.grpc) as channel:
+        usual = slow_of(await answers(channel, time.monotonic() + SECONDS / 2))
+        asked.forget_peak()
+        before, end = asked.memory_bytes(), time.monotonic() + SECONDS
+        sending = asyncio.create_task(send(asked.grpc, attack, end))
+        seconds = await answers(channel, end)
+        await sending
+    assert slow_of(seconds) < TIMES * usual + LATE_SECONDS
+    assert asked.memory_bytes("VmHWM") - before < 256 * MIB
+
+
+async def send(address: str, attack: Attack, end: float) -> None:
+    """Send at ``BYTES_PER_SECOND``, on a new connection where the server ends one."""
+    began, sent = time.monotonic(), 0
+    while time.monotonic() < end:
+        async with http2.peer(address) as stranger:
+            for piece in joined(attack()):
+                await stranger.send(piece)
+                sent += len(piece)
+                await asyncio.sleep(max(began + sent / BYTES_PER_SECOND - time.monotonic(), 0))
+                if stranger.ended or time.monotonic() >= end:
+                    break
+
+
+def joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Send as much at once as a packet or a few would bring."""
+    held = b""
+    for piece in pieces:
+        held += piece
+        if len(held) >= AT_ONCE_BYTES:
+            yield held
+            held = b""
+
+
+async def answers(channel: grpc.aio.Channel, end: float) -> list[float]:
+    """Ask again and again; return how long each answer took."""
+    stub: ImageEditServiceAsyncStub = ImageEditServiceStub(channel)
+    seconds = []
+    while time.monotonic() < end:
+        began = time.monotonic()
+        request = pb.ListModelsRequest()
+        await stub.ListModels(request, metadata=bearer(ALICE), timeout=PATIENCE_SECONDS)
+        seconds.append(time.monotonic() - began)
+        await asyncio.sleep(0.005)
+    return seconds
+
+
+def slow_of(seconds: list[float]) -> float:
+    """Return the 99th of a hundred."""
+    return sorted(seconds)[int(len(seconds) * 0.99)]
