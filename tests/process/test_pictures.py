@@ -107,9 +107,12 @@ async def test_a_server_sweeps_what_crashes_left_behind(servers: Servers, place:
 
 
 async def _stop_the_worker(server: Server) -> int:
-    """Stop the only worker there is, so that what it gets next stays in its socket; return its pid."""
-    await eventually(lambda: len(server.workers()) == 1)
-    [pid] = server.workers()
+    """Stop the caller's only worker, so that what it gets next stays in its socket; return its pid.
+
+    It is the older of two: the other one is ready for whoever comes next.
+    """
+    await eventually(lambda: len(server.workers()) == 2)
+    pid, _ = server.workers()
     os.kill(pid, signal.SIGSTOP)
     await eventually(lambda: "State:\tT" in Path(f"/proc/{pid}/status").read_text())
     return pid

@@ -51,6 +51,13 @@ class IdleWorkers:
         if len(self._owned) > self._most:
             self._dismiss(self._owned.pop(0))
 
+    def drop_dead(self) -> None:
+        """End what would take no job any more."""
+        for workers in (self._owned, self._ready):
+            for worker in [worker for worker in workers if not worker.lives()]:
+                workers.remove(worker)
+                self._dismiss(worker)
+
     def clear(self) -> list[Worker]:
         """Return all, and have none."""
         everybody = [*self._owned, *self._ready]

@@ -193,6 +193,7 @@ class WorkerPool:
             error = Overran(f"took longer than {allowance.wall_seconds:g} s")
         else:
             await self._in_thread(worker.fork_server.retire)
+            self._idle.drop_dead()
             error = WorkerDied("was killed")
         WORKERS_LOST.labels("too slow" if isinstance(error, Overran) else "died").inc()
         return error
