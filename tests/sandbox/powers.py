@@ -12,10 +12,12 @@ import resource
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ, mmap
 
 from imageedit_server.images.inspection import undecodable
+from imageedit_server.sandbox.worker_process import HEADER
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PIDFD_OPEN, _PIDFD_SEND_SIGNAL, _PIDFD_GETFD, _OPENAT2, _IO_URING_SETUP = 434, 424, 438, 437, 425
@@ -169,6 +171,16 @@ def attempt(target: Target) -> dict[str, str]:
         except (OSError, ValueError, RuntimeError) as error:
             ends[name] = f"{type(error).__name__}: {error}"
     return ends
+
+
+def answer_and_go_on() -> int:
+    """Answer with its pid, past all that runs around it, and work on for ever."""
+    words = b"[%d]" % os.getpid()
+    for descriptor in range(3, 64):
+        with suppress(OSError):
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor)
+            server.sendall(HEADER.pack(len(words), 0) + words)
+    return sum(range(10**18))
 
 
 def harmless() -> dict[str, int]:

@@ -47,9 +47,9 @@ async def send_on(pid: int, job: Awaitable[None]) -> None:
 
 
 async def gone(pid: int) -> None:
-    """Wait until a process is no more, with a deadline."""
+    """Wait until a process has ended, also one that nobody asked yet how, with a deadline."""
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while any(process.pid == pid for process in _all()):  # noqa: ASYNC110  nobody tells
+        while any(process.pid == pid and process.state != "Z" for process in _all()):  # noqa: ASYNC110  nobody tells
             await asyncio.sleep(0.005)
 
 

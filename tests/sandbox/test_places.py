@@ -229,6 +229,17 @@ async def test_many_tenants_share_one_line() -> None:
     await asyncio.gather(*visits)
 
 
+async def test_tasks_of_one_tenant_hold_up_no_upload_of_another() -> None:
+    """Its own uploads they do."""
+    visitors = Visitors(1)
+    visits = await fill(visitors, Lane.TASKS, "busy", 3)
+    visits += await fill(visitors, UPLOADS, "busy", 1)
+    visits += await fill(visitors, UPLOADS, "honest", 1)
+    visitors.leave.set()
+    await asyncio.gather(*visits)
+    assert visitors.came == ["busy0", "honest0", "busy1", "busy2", "busy0"]
+
+
 @pytest.mark.parametrize("lane", [RESULTS, Lane.TASKS])
 async def test_what_tasks_need_is_never_refused(lane: Lane) -> None:
     visitors = Visitors(1)

@@ -18,7 +18,8 @@ from imageedit_server.sandbox import preloading
 from imageedit_server.sandbox.pool import WorkerPool
 from tests.images.pictures import PHOTO
 from tests.sandbox import powers
-from tests.sandbox.powers import POWERS, Target, attempt, harmless, late
+from tests.sandbox.powers import POWERS, Target, answer_and_go_on, attempt, harmless, late
+from tests.sandbox.processes import gone, workers_of
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -125,6 +126,13 @@ async def test_tenants_beyond_the_idle_workers_get_new_ones() -> None:
     assert len({pid for _, pid in seen}) == len(seen) == 24
     assert pool.idle <= 10
     await pool.aclose()
+
+
+async def test_a_worker_works_no_longer_than_its_job(pool: WorkerPool) -> None:
+    """What goes on in one that answered is ended, and takes no turn of others."""
+    pid = await pool.run(answer_and_go_on)
+    assert any(worker.pid == pid for worker in workers_of(os.getpid()))
+    await gone(pid)
 
 
 async def test_a_late_import_is_our_fault_and_not_the_pictures(

@@ -45,6 +45,16 @@ def allow_from_outside(pid: int, allowance: Allowance) -> None:
         _limit_other(pid, resource.RLIMIT_AS, allowance.memory_bytes, allowance.memory_bytes)
 
 
+def let_rest(pid: int) -> None:
+    """Leave a worker that answered a second of CPU or two: one that was taken over goes on with nothing.
+
+    Raises ``ProcessLookupError`` for a worker that is gone.
+    """
+    if SETS_LIMITS_FROM_OUTSIDE:
+        cpu_seconds = math.ceil(_cpu_time(pid)) + 1
+        _limit_other(pid, resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1)
+
+
 def allow_from_inside(allowance: Allowance) -> None:
     """Set the limits of this process's next job, as far as the system offers it."""
     if not SETS_LIMITS_FROM_OUTSIDE:

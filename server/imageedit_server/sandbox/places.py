@@ -16,7 +16,11 @@ from imageedit_server.core.errors import Reason, Refusal
 
 
 class Lane(IntEnum):
-    """Where a job waits for its place; the lanes are served in this order, each by turns of tenants."""
+    """Where a job waits for its place.
+
+    Results are served first; else tenants take turns, whatever they wait for, so that no tenant's tasks hold
+    up another's uploads. Of one tenant the lanes are served in this order.
+    """
 
     RESULTS = 0
     """What was paid for and must come home: it waits for no upload, whoever sends them (P6)."""
@@ -81,17 +85,24 @@ class Places:
             raise
 
     def _give_back(self) -> None:
-        for line in self._lines.values():
-            while line:
-                tenant = min(line, key=self._used.rank)
-                turn = line[tenant][0]
-                _leave(line, tenant, turn)
-                if not turn.done():
-                    turn.set_result(None)
-                    return
+        while (line_and_tenant := self._next()) is not None:
+            line, tenant = line_and_tenant
+            turn = line[tenant][0]
+            _leave(line, tenant, turn)
+            if not turn.done():
+                turn.set_result(None)
+                return
         self._free += 1
 
+    def _next(self) -> "tuple[_Line, str] | None":
+        for lanes in _ORDER:
+            waiting = [(self._lines[lane], tenant) for lane in lanes for tenant in self._lines[lane]]
+            if waiting:
+                return min(waiting, key=lambda each: self._used.rank(each[1]))
+        return None
 
+
+_ORDER = ((Lane.RESULTS,), (Lane.TASKS, Lane.UPLOADS))
 _Line = dict[str, deque[asyncio.Future[None]]]
 """Who waits, by tenant, in the order of their asking."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from imageedit_server.sandbox.fork_server import ForkServer
 from imageedit_server.sandbox.jobs import Packed
-from imageedit_server.sandbox.limits import KIB, Allowance, allow_from_outside
+from imageedit_server.sandbox.limits import KIB, Allowance, allow_from_outside, let_rest
 from imageedit_server.sandbox.results import BadAnswer, lengths_of, read_answer
 from imageedit_server.sandbox.worker_process import HEADER
 
@@ -62,6 +62,8 @@ class Worker:
             await self._receive(answer, HEADER.size)
             words, content = lengths_of(answer, allowance.content_bytes)
             await self._receive(answer, HEADER.size + words + content)
+            with suppress(ProcessLookupError):  # it has answered all the same
+                let_rest(self._pid)
         if len(answer) > HEADER.size + words + content:
             raise BadAnswer("A worker said more than it announced.")
         parts = memoryview(answer)[HEADER.size :]
