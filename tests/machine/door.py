@@ -18,6 +18,7 @@ from google.rpc.status_pb2 import Status
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
+from imageedit_server.access.inflight import BytesInFlight
 from imageedit_server.access.uploads import UploadPlaces
 from imageedit_server.access.watches import WatchBudget
 from imageedit_server.editing import UseCases
@@ -94,7 +95,7 @@ class Door:
         self._registry = _Registry()
         self._now = now
         watches = WatchBudget(per_tenant=MAX_WATCHES)
-        service = ImageEditService(use_cases, watches, UploadPlaces(), _TENANT.get)
+        service = ImageEditService(use_cases, watches, UploadPlaces(), BytesInFlight(), _TENANT.get)
         pb_grpc.add_ImageEditServiceServicer_to_server(service, Border(self._registry))  # type: ignore[arg-type]
 
     async def handle(self, call: Call) -> None:

@@ -54,6 +54,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     limits = settings.limits
     assert (limits.watches, limits.queued_tasks, limits.stored_bytes) == (2000, 0, 0)
     assert limits.requests_per_second == 0
+    assert (limits.inflight_bytes, limits.inflight_bytes_total) == (67_108_864, 268_435_456)
     assert (settings.auth.mode, settings.auth.keys_file) == ("none", Path("keys.toml"))
     assert {file for _, file in settings.tls} == {""}
     assert list(settings.providers) == ["local"]
@@ -372,6 +373,7 @@ BAD: list[tuple[str, str, dict[str, str], str]] = [
     ("clients without certificate", '[tls]\nclient_ca_file = "ca"\n', {}, "tls.client_ca_file"),
     ("negative limit", "[limits]\nqueued_tasks = -1\n", {}, "limits.queued_tasks"),
     ("negative bytes", "[limits]\nstored_bytes = -1\n", {}, "limits.stored_bytes"),
+    ("less than a request", "[limits]\ninflight_bytes = 4194303\n", {}, "limits.inflight_bytes"),
     ("negative rate", "[limits]\nrequests_per_second = -0.1\n", {}, "limits.requests_per_second"),
     ("endless rate", "[limits]\nrequests_per_second = inf\n", {}, "limits.requests_per_second"),
     ("not TOML", "[server\n", {}, "config.toml"),

@@ -69,6 +69,7 @@ from imageedit_server.telemetry.health import DiskSpace, OpenFiles, Readiness
 from imageedit_server.telemetry.loop_lag import measure_loop_lag
 from imageedit_server.upkeep.answers import KeptAnswers
 from imageedit_server.upkeep.files import watch_files
+from imageedit_server.upkeep.memory import give_memory_back
 from imageedit_server.upkeep.orphans import Orphans
 from imageedit_server.upkeep.periodic import DAY_SECONDS, keep_doing
 from imageedit_server.upkeep.reporting import count_open, measure_backlog, report
@@ -343,6 +344,7 @@ def _start_services(
         "new connections": doors.accepting,
         "files": watch_files([database.lost, storage.blobs.lost]),
         "readiness": doors.readiness.follow(doors.grpc.health.announce),
+        "memory": give_memory_back(),
         "loop lag": measure_loop_lag(),
     }
     return [doors.serving, *(asyncio.create_task(each, name=name) for name, each in started.items())]

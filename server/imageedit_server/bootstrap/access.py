@@ -9,6 +9,7 @@ from pathlib import Path
 from imageedit_server.access.admission import Admission
 from imageedit_server.access.callers import Callers
 from imageedit_server.access.certificates import CertificateFiles, Certificates
+from imageedit_server.access.inflight import BytesInFlight
 from imageedit_server.access.keys import Keys, read_keys, summary_of
 from imageedit_server.access.rates import RequestRates
 from imageedit_server.access.reload import Reloaded, Unusable
@@ -72,6 +73,7 @@ def _admission(keys: Reloaded[Keys] | None, limits: LimitsSettings) -> Admission
         callers=Callers(keys, RequestRates(limits.requests_per_second)) if asked else None,
         watches=WatchBudget(per_tenant=limits.watches),
         uploads=UploadPlaces(),
+        in_flight=BytesInFlight(per_tenant=limits.inflight_bytes, per_server=limits.inflight_bytes_total),
     )
 
 

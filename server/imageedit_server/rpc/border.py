@@ -16,6 +16,20 @@ from imageedit_server.rpc.errors import abort
 from imageedit_server.rpc.metering import metered
 from imageedit_server.wire.errors import defect
 
+
+class _Received:
+    """A message on its way to its handler: gRPC holds this until the call ends, and the message no longer."""
+
+    __slots__ = ("_message",)
+
+    def __init__(self, message: Any) -> None:
+        self._message = message
+
+    def take(self) -> Any:
+        message, self._message = self._message, None
+        return message
+
+
 _MALFORMED = object()
 """Stands for a message that is not valid protobuf."""
 UNARY_SECONDS = 30.0
@@ -59,7 +73,10 @@ def _wrap(handler: Any) -> Any:
         return handler._replace(
             request_deserializer=deserializer, stream_stream=_conversing(handler.stream_stream)
         )
-    return handler._replace(request_deserializer=deserializer, unary_unary=_unary(handler.unary_unary))
+    return handler._replace(
+        request_deserializer=lambda data: _Received(deserializer(data)),
+        unary_unary=_unary(handler.unary_unary),
+    )
 
 
 def _unless_done(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
@@ -82,11 +99,11 @@ def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
 
 def _unary(behaviour: Behaviour) -> Behaviour:
-    async def call(request: Any, context: Context) -> Any:
+    async def call(request: _Received, context: Context) -> Any:
         limit = asyncio.timeout(UNARY_SECONDS if context.time_remaining() is None else None)
         try:
             async with limit:
-                return await behaviour(_well_formed(request), context)
+                return await behaviour(_well_formed(request.take()), context)
         except Exception as error:  # noqa: BLE001  the border is where every error ends
             if isinstance(error, TimeoutError) and limit.expired():
                 await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
@@ -141,6 +158,7 @@ async def _refuse(context: Context, error: Exception) -> None:
     if isinstance(error, grpc.aio.AbortError):
         raise error
     if isinstance(error, Refusal):
+        error.with_traceback(None)  # its frames hold the request, until somebody looks for garbage
         await abort(context, error)
     if isinstance(error, NotImplementedError) and context.code() is grpc.StatusCode.UNIMPLEMENTED:
         # What the generated base class does with a method that its service does not have.

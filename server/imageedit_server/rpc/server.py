@@ -89,7 +89,9 @@ async def grpc_door(
         options=(*OPTIONS, ("grpc.max_allowed_incoming_connections", max_connections)),
         maximum_concurrent_rpcs=MAX_RPCS,
     )
-    service = ImageEditService(use_cases, admission.watches, admission.uploads, admission.tenant)
+    service = ImageEditService(
+        use_cases, admission.watches, admission.uploads, admission.in_flight, admission.tenant
+    )
     status = Health(("", SERVICE))
     border: Any = Border(server)  # the generated code asks for a server, of which it uses two methods
     pb_grpc.add_ImageEditServiceServicer_to_server(service, border)

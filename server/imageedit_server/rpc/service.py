@@ -15,9 +15,11 @@ import grpc
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_edit_service_pb2_grpc as pb_grpc
 from imageedit.v1 import task_pb2
+from imageedit_server.access.inflight import BytesInFlight
 from imageedit_server.access.uploads import UploadPlaces
 from imageedit_server.access.watches import WatchBudget, lifetime, too_old
-from imageedit_server.core.task import Event
+from imageedit_server.core.request import Draft
+from imageedit_server.core.task import Event, Task
 from imageedit_server.editing import Heartbeat, UseCases
 from imageedit_server.rpc.streams import PatientStream
 from imageedit_server.rpc.uploads import Upload
@@ -25,6 +27,7 @@ from imageedit_server.telemetry.metrics import DOWNLOADED_BYTES, WATCH_LAG_SECON
 from imageedit_server.wire.conversion import (
     default_model_draft,
     edit_image_draft,
+    inline_bytes,
     model_edit_draft,
     states_of,
     user_filter_of,
@@ -47,6 +50,7 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
         use_cases: UseCases,
         watches: WatchBudget,
         uploads: UploadPlaces,
+        in_flight: BytesInFlight,
         tenant: Callable[[], str],
     ) -> None:
         self._creating = use_cases.creating
@@ -58,10 +62,14 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
         self._watches = watches
         self._tenant = tenant
         self._uploads = uploads
+        self._in_flight = in_flight
         self._watch_answers = WatchAnswers()
 
     async def EditImage(self, request: pb.EditImageRequest, context: Context) -> pb.EditImageResponse:
-        task = await self._creating.create(self._tenant(), edit_image_draft(request))
+        with self._in_flight.spend(self._tenant(), inline_bytes(request)):
+            draft = edit_image_draft(request)
+            del request  # nobody else holds it: its pictures are in the draft
+            task = await self._create(draft)
         return pb.EditImageResponse(task=task_message(task))
 
     async def CreateModelEdit(
@@ -73,8 +81,19 @@ class ImageEditService(pb_grpc.ImageEditServiceServicer):
     async def CreateDefaultModel(
         self, request: pb.CreateDefaultModelRequest, context: Context
     ) -> pb.CreateDefaultModelResponse:
-        task = await self._creating.create(self._tenant(), default_model_draft(request))
+        with self._in_flight.spend(self._tenant(), inline_bytes(request)):
+            draft = default_model_draft(request)
+            del request
+            task = await self._create(draft)
         return pb.CreateDefaultModelResponse(task=task_message(task))
+
+    async def _create(self, draft: Draft) -> Task:
+        """Create a task; pictures that came inline have places among the uploads."""
+        tenant = self._tenant()
+        if not draft.content_bytes:
+            return await self._creating.create(tenant, draft)
+        async with self._uploads.take(tenant):
+            return await self._creating.create(tenant, draft)
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         task = await self._tasks.get(self._tenant(), request.task_id)

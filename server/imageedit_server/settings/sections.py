@@ -16,6 +16,8 @@ from imageedit_server.settings.unused_keys import UnusedKey
 
 HOUR = 3600
 MIN_KEPT_DAYS = 7
+MESSAGE_BYTES = 4 * 1024 * 1024
+"""The largest request that there is."""
 
 
 def _is_address(text: str) -> str:
@@ -40,6 +42,13 @@ def _is_proxy(text: str) -> str:
     return text
 
 
+def _holds_a_message(size_bytes: int) -> int:
+    if 0 < size_bytes < MESSAGE_BYTES:
+        raise ValueError(f"must be 0, which is no limit, or at least {MESSAGE_BYTES}, the largest request")
+    return size_bytes
+
+
+InflightBytes = Annotated[int, Field(ge=0), AfterValidator(_holds_a_message)]
 KeptDays = Annotated[int, Field(ge=0, le=36_500), AfterValidator(_is_kept_long_enough)]
 ListenAddress = Annotated[str, Field(description=ADDRESS_FORM), AfterValidator(_is_address)]
 
@@ -114,12 +123,14 @@ class OutboundSettings(_Section):
 
 
 class LimitsSettings(_Section):
-    """``[limits]``, per tenant; 0 is no limit."""
+    """``[limits]``, per tenant but for ``inflight_bytes_total``; 0 is no limit."""
 
     watches: int = Field(default=2000, ge=0)
     queued_tasks: int = Field(default=0, ge=0)
     stored_bytes: int = Field(default=0, ge=0)
     requests_per_second: float = Field(default=0, ge=0, le=1_000_000)
+    inflight_bytes: InflightBytes = 64 * 1024 * 1024
+    inflight_bytes_total: InflightBytes = 256 * 1024 * 1024
 
 
 class RetentionSettings(_Section):

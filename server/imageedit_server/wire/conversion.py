@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence, Sized
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -64,6 +65,17 @@ def default_model_draft(request: service_pb.CreateDefaultModelRequest) -> Draft:
         body_profile=_profile(request.body_profile) if request.HasField("body_profile") else None,
         **_common(request),
     )
+
+
+def inline_bytes(request: service_pb.EditImageRequest | service_pb.CreateDefaultModelRequest) -> int:
+    """Return how large a message is in which a picture came, 0 without one. Copies nothing of it."""
+    if isinstance(request, service_pb.CreateDefaultModelRequest):
+        sources = [request.image]
+    else:
+        few = (given[:MAX_SOURCES] for given in (request.images, request.reference_images))
+        sources = [request.mask, *chain.from_iterable(few)]
+    is_inline = any(source.WhichOneof("source") == "content" for source in sources)
+    return request.ByteSize() if is_inline else 0
 
 
 def states_of(values: Sequence[int]) -> list[State]:

@@ -1,0 +1,20 @@
+"""Memory after a storm: what pictures took is given back to the system, not kept for the next ones (F82)."""
+
+import asyncio
+
+from imageedit_server.runtime.memory import give_back, resident_bytes
+
+LOOK_SECONDS = 1.0
+MORE_BYTES = 32 * 1024 * 1024
+"""So much more than after the last time is worth it."""
+
+
+async def give_memory_back() -> None:
+    """Look every second whether there is more memory than before, and give back what holds nothing."""
+    before = resident_bytes()
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        if resident_bytes() - before > MORE_BYTES:
+            await asyncio.to_thread(give_back)
+            before = resident_bytes()
+        before = min(before, resident_bytes())
