@@ -23,6 +23,10 @@ class Call(IntEnum):
     ACCEPT = 7
     SEND = 8
     RECV = 9
+    READ = 10
+    """Of files alone."""
+    UNLINK = 11
+    MKDIR = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,23 @@
-"""Loops over one paid edit, as SQLite's own I/O-error loops are: in each round another call of it fails."""
+"""Loops over one operation, as SQLite's own I/O-error loops are: in each round another call of it fails."""
 
 import asyncio
 import errno
 import math
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tests.faults.control import Fault
-from tests.faults.place import HOME, IN_DOUBT, VENDORS, Ended, Place
+from tests.faults.edits import EDITS
+from tests.faults.place import Ended, Operations, Place
 from tests.faults.plan import Trace
+from tests.faults.verdicts import GOOD
 from tests.servers.forks import ForkedServers
 from tests.servers.preloading import compiled
 
@@ -21,7 +25,6 @@ SHIM = Path(__file__).with_name("shim.c")
 PLACES = 4
 ROUNDS_A_LINE = 250
 """After so many rounds the loop says how far it is."""
-GOOD = (HOME, IN_DOUBT)
 
 Plan = Callable[[Trace], Iterable[Fault]]
 Rows = Iterator[tuple[str, Fault]]
@@ -34,12 +37,14 @@ class NoCompiler(Exception):
 
 @dataclass
 class Report:
-    """What came of all rounds. ``not_reached``: the edit was over before its call came."""
+    """What came of all rounds. ``not_reached``: the operation was over before its call came."""
 
     tried: list[Ended] = field(default_factory=list)
     not_reached: int = 0
     left_out: int = 0
     """Rounds for which there was no time."""
+    lost: list[str] = field(default_factory=list)
+    """Pictures that had been acknowledged, and were gone after the last restart."""
     seconds: float = 0.0
 
     def add(self, ended: Ended) -> None:
@@ -56,7 +61,9 @@ class Report:
     def figures(self) -> dict[str, str]:
         """Return what is published, by name."""
         faults = [ended.fault for ended in self.tried if ended.fault]
-        calls = {(ended.vendor, ended.fault.call, ended.fault.first) for ended in self.tried if ended.fault}
+        calls = {
+            (ended.operation, ended.fault.call, ended.fault.first) for ended in self.tried if ended.fault
+        }
         errors = Counter(errno.errorcode[fault.error] for fault in faults)
         verdicts = Counter(ended.verdict for ended in self.tried)
         return {
@@ -68,21 +75,36 @@ class Report:
             "seconds": f"{self.seconds:.0f}",
         }
 
+    def by_fault(self) -> dict[str, str]:
+        """Return how often each kind of fault had which end, of every operation."""
+        ends: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for ended in self.tried:
+            if ended.fault:
+                error = errno.errorcode[ended.fault.error]
+                started = ", started again" if ended.restarts else ""
+                row = f"{ended.operation}, {ended.fault.call.name.lower()} {error}"
+                ends[row][f"{ended.verdict}, {ended.story}{started}"] += 1
+        return {
+            row: "; ".join(f"{count} x {end}" for end, count in found.most_common())
+            for row, found in sorted(ends.items())
+        }
+
 
 async def run(
     folder: Path,
     plan: Plan,
     *,
     bug: str = "",
-    vendors: Sequence[str] = VENDORS,
+    operations: Operations = EDITS,
     places: int = PLACES,
     most_seconds: float = math.inf,
     told: Told = lambda _: None,
+    **settings: Any,
 ) -> Report:
-    """Let the calls of an edit fail as planned, at these vendors. Raises ``NoCompiler``.
+    """Let the calls of these operations fail as planned. Raises ``NoCompiler``.
 
-    ``bug`` is one of ``planting.BUGS`` that the servers have. The rounds are in random order, the same in
-    every run; those that would begin after ``most_seconds`` are left out.
+    ``bug`` is one of ``planting.BUGS`` that the servers have; ``settings`` as for ``Place``. The rounds are
+    in random order, the same in every run; those that would begin after ``most_seconds`` are left out.
     """
     library = compiled(SHIM, folder)
     if library is None:
@@ -91,36 +113,39 @@ async def run(
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(ForkedServers("tests.faults.planting", library))
         working = [
-            await stack.enter_async_context(_place(folder / f"place-{number}", servers, bug))
+            await stack.enter_async_context(
+                _place(folder / f"place-{number}", servers, operations, bug, **settings)
+            )
             for number in range(places)
         ]
-        traces = await asyncio.gather(*(_warm(place, vendors) for place in working))
-        rounds = [(vendor, fault) for vendor, trace in traces[0].items() for fault in plan(trace)]
+        traces = await asyncio.gather(*(_warm(place, operations) for place in working))
+        rounds = [(operation, fault) for operation, trace in traces[0].items() for fault in plan(trace)]
         Random(0).shuffle(rounds)
         rows = iter(rounds)
         end = began + most_seconds
         await asyncio.gather(*(_work(place, rows, report, end, told) for place in working))
         report.left_out = len([*rows])
+        report.lost = [*chain(*await asyncio.gather(*(place.lost() for place in working)))]
     report.seconds = time.monotonic() - began
     return report
 
 
-def _place(folder: Path, servers: ForkedServers, bug: str) -> Place:
+def _place(folder: Path, servers: ForkedServers, operations: Operations, bug: str, **settings: Any) -> Place:
     folder.mkdir()
-    return Place(folder, servers, bug)
+    return Place(folder, servers, operations, bug, **settings)
 
 
-async def _warm(place: Place, vendors: Sequence[str]) -> dict[str, Trace]:
-    """Let everything be imported; return the calls of an edit at each vendor."""
-    for vendor in vendors:
-        await place.edit(vendor)
-    return {vendor: (await place.edit(vendor)).seen.trace for vendor in vendors}
+async def _warm(place: Place, operations: Operations) -> dict[str, Trace]:
+    """Let everything be imported; return the calls of each operation."""
+    for operation in operations:
+        await place.try_(operation)
+    return {operation: (await place.try_(operation)).seen.trace for operation in operations}
 
 
 async def _work(place: Place, rows: Rows, report: Report, end: float, told: Told) -> None:
     while time.monotonic() < end and (row := next(rows, None)):
-        vendor, fault = row
-        ended = await place.edit(vendor, fault)
+        operation, fault = row
+        ended = await place.try_(operation, fault)
         report.add(ended)
         if ended.seen.failed and ended.verdict not in GOOD:
             told(str(ended))

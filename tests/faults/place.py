@@ -1,43 +1,57 @@
-"""A server, its vendors, and one paid edit after the other, each under a fault of its own."""
+"""A server, its vendors, and one operation after the other, each under a fault of its own."""
 
 import asyncio
 import io
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from PIL import Image
 
-from imageedit_client import AsyncClient, ImageEditError, Pace, Task
-from tests.chaos.words import billing_of, is_over, outcomes_of, state_of
-from tests.faults.control import Call, Control, Fault, Seen
+from imageedit_client import AsyncClient, ImageEditError, Pace
+from tests.faults.control import Control, Fault, Seen
 from tests.faults.vendors import CallingKie, Paid, Relay, tables_of
+from tests.faults.verdicts import GONE, KEPT
 from tests.servers.config import base_tables, write_config
 from tests.servers.doorway import doorway
 from tests.servers.forks import ForkedServer, ForkedServers
 from tests.servers.programs import serve_arguments
 
-VENDORS = ("relay", "kie")
 SIDE = 32
 WINDOW_SECONDS = 1.0
 STUCK_SECONDS = 4.0
 """Who gets no further is killed and started again, as an operator would."""
-LATE_SECONDS = 0.5
-AGAIN_SECONDS = 0.02
 PATIENT = Pace(call_seconds=120, patience_seconds=120, dice=lambda: 0.0)
 MOST_RESTARTS = 3
 
 
+class Operation(Protocol):
+    """What is done under a fault, once, and judged afterwards. Made for a place and a name of its own."""
+
+    async def begin(self) -> None:
+        """Do what comes before it, while nothing fails."""
+
+    async def go(self) -> None:
+        """Return when it has ended; called anew when a server had to be started again meanwhile."""
+
+    async def judged(self, seen: Seen) -> tuple[str, str]:
+        """Return the verdict and what the caller saw, when nothing fails any more."""
+
+
+Operations = Mapping[str, Callable[["Place", str], Operation]]
+"""By name. A name of its own is given to each."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
-    """How one edit ended. ``story`` is what the caller sees of it in the end."""
+    """How one operation ended. ``story`` is what the caller sees of it in the end."""
 
-    vendor: str
+    operation: str
     fault: Fault | None
     seen: Seen
     verdict: str
@@ -46,34 +60,39 @@ class Ended:
     seconds: float
 
     def __str__(self) -> str:
-        about = f"{self.vendor}: {self.fault} ({', '.join(self.seen.about)})"
+        about = f"{self.operation}: {self.fault} ({', '.join(self.seen.about)})"
         return f"{about}: {self.verdict}, {self.story}, restarts {self.restarts}, {self.seconds:.1f} s"
 
 
-HOME, IN_DOUBT, LATE, LOST, UNPAID = "home", "in doubt", "late", "paid and lost", "unpaid"
-TWICE, OTHER_BYTES, STUCK = "paid twice", "other bytes", "stuck"
-"""Verdicts: the first is good, the second where nobody can know: ``_may_be_in_doubt``."""
-
-
 class Place:
-    """One data directory and what serves on it. Used as a context manager."""
+    """One data directory and what serves on it. Used as a context manager.
 
-    def __init__(self, folder: Path, servers: ForkedServers, bug: str = "") -> None:
+    ``settings`` are those of the engine that differ.
+    """
+
+    def __init__(
+        self, folder: Path, servers: ForkedServers, operations: Operations, bug: str = "", **settings: Any
+    ) -> None:
+        self._operations = operations
         self._bug = bug and f"{bug}:"
-        self._folder = folder
-        self._servers = servers
-        self._vendors: Mapping[str, Paid] = {}
-        self._edits = 0
+        self._settings = {"unknown_window_seconds": WINDOW_SECONDS, **settings}
+        self._tried = 0
+        self._once: dict[str, str] = {}
+        self.folder = folder
+        self.servers = servers
+        self.uploaded: dict[str, bytes] = {}
+        """What was acknowledged, by image id."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._control = stack.enter_context(Control(self._folder / "control"))
-            relay = await stack.enter_async_context(Relay())
-            kie = await stack.enter_async_context(CallingKie())
-            self._vendors = dict(zip(VENDORS, (relay, kie), strict=True))
+            self.control = stack.enter_context(Control(self.folder / "control"))
+            self.relay = await stack.enter_async_context(Relay())
+            self.kie = await stack.enter_async_context(CallingKie())
+            self.vendors: Mapping[str, Paid] = {"relay": self.relay, "kie": self.kie}
             self._door = await stack.enter_async_context(doorway())
-            self._config = self._write_config()
-            await self._start()
+            self.config = self._write_config()
+            await self.start()
+            assert await self.serves(), f"the server does not start: {self.folder}/server.log"
             self._stack = stack.pop_all()
         return self
 
@@ -81,38 +100,66 @@ class Place:
         await self._stack.aclose()
 
     def _write_config(self) -> Path:
-        allow = [vendor.result_host() for vendor in self._vendors.values()]
-        tables = base_tables(public_url=self._door.url, allow=allow, unknown_window_seconds=WINDOW_SECONDS)
-        return write_config(self._folder, {**tables, **tables_of(self._vendors)})
+        allow = [vendor.result_host() for vendor in self.vendors.values()]
+        tables = base_tables(public_url=self._door.url, allow=allow, **self._settings)
+        return write_config(self.folder, {**tables, **tables_of(self.vendors)})
 
-    async def _start(self) -> None:
-        self._life: ForkedServer = await self._servers.start(
-            serve_arguments(self._config, self._folder / "data"),
-            self._folder / "server.log",
-            bug=f"{self._bug}{self._control.path}",
+    # The server
+
+    @property
+    def data_dir(self) -> Path:
+        """Where its data are."""
+        return self.folder / "data"
+
+    def client(self) -> AsyncClient:
+        """Return a client of the server that there is."""
+        return AsyncClient(self._address, pace=PATIENT)
+
+    async def start(self, failpoint: str = "") -> None:
+        """Start a server; it kills itself at ``failpoint``, if one is named."""
+        self.life: ForkedServer = await self.servers.start(
+            serve_arguments(self.config, self.data_dir),
+            self.folder / "server.log",
+            failpoint=failpoint,
+            bug=self.bug_of(self.control),
         )
-        addresses = await self._life.ready()
-        assert addresses, f"the server does not start: {self._folder}/server.log"
-        self._address, self._door.target = addresses
 
-    async def _restart(self) -> None:
-        await self._life.send(signal.SIGKILL)
-        await self._life.died()
-        await self._start()
+    def bug_of(self, control: Control) -> str:
+        """Return the order for a process whose calls ``control`` counts."""
+        return f"{self._bug}{control.path}"
 
-    async def edit(self, vendor: str, fault: Fault | None = None) -> Ended:
-        """Let one edit go through, and say what came of it and of the payment for it."""
+    async def serves(self) -> bool:
+        """Wait until the server serves, or has died before."""
+        addresses = await self.life.ready()
+        if addresses:
+            self._address, self._door.target = addresses
+        return addresses is not None
+
+    async def stop(self) -> None:
+        """Kill the server."""
+        await self.life.send(signal.SIGKILL)
+        await self.life.died()
+
+    async def restart(self) -> None:
+        """Kill the server and start another one, which must serve."""
+        await self.stop()
+        await self.start()
+        assert await self.serves(), f"the server does not start: {self.folder}/server.log"
+
+    # One operation
+
+    async def try_(self, operation: str, fault: Fault | None = None) -> Ended:
+        """Let one operation go through, and say what came of it."""
         began = time.monotonic()
-        self._edits += 1
-        name = f"edit-{self._edits}"
-        async with self._client() as client:
-            image_id = (await client.upload(_picture(f"{self._folder} {name}"))).image_id
-        self._control.arm(fault)
-        seen, restarts = await self._live_through(vendor, name, image_id)
+        self._tried += 1
+        doing = self._operations[operation](self, f"{operation}-{self._tried}")
+        await doing.begin()
+        self.control.arm(fault)
+        seen, restarts = await self._live_through(doing)
         restarts += await self._let_in()
-        verdict, story = await self._judged(vendor, name, image_id, seen)
+        verdict, story = await doing.judged(seen)
         return Ended(
-            vendor=vendor,
+            operation=operation,
             fault=fault,
             seen=seen,
             verdict=verdict,
@@ -124,112 +171,71 @@ class Place:
     async def _let_in(self) -> int:
         """Start a server anew that lets no caller in any more; return how often that was."""
         try:
-            async with asyncio.timeout(STUCK_SECONDS), self._client() as client:
+            async with asyncio.timeout(STUCK_SECONDS), self.client() as client:
                 await client.list_models()
         except (TimeoutError, ImageEditError):
-            await self._restart()
+            await self.restart()
             return 1
         return 0
 
-    async def _live_through(self, vendor: str, name: str, image_id: str) -> tuple[Seen, int]:
-        """Return when the edit has ended, or nothing more helps; a server that stopped is started again."""
+    async def _live_through(self, doing: Operation) -> tuple[Seen, int]:
+        """Return when it has ended, or nothing more helps; a server that stopped is started again."""
         seen, restarts = None, 0
-        while not await self._gets_through(vendor, name, image_id) and restarts < MOST_RESTARTS:
-            seen = seen or self._control.disarm()
-            await self._restart()
+        while not await self._gets_through(doing) and restarts < MOST_RESTARTS:
+            seen = seen or self.control.disarm()
+            await self.restart()
             restarts += 1
-        return seen or self._control.disarm(), restarts
+        return seen or self.control.disarm(), restarts
 
-    async def _gets_through(self, vendor: str, name: str, image_id: str) -> bool:
-        """Say whether the edit ended; if not, the server did, or gets no further."""
-        edit = asyncio.create_task(self._follow(vendor, name, image_id))
-        died = asyncio.create_task(self._life.died())
-        either: list[asyncio.Task[Any]] = [edit, died]
+    async def _gets_through(self, doing: Operation) -> bool:
+        """Say whether it ended; if not, the server did, or gets no further."""
+        going = asyncio.create_task(doing.go())
+        died = asyncio.create_task(self.life.died())
+        either: list[asyncio.Task[Any]] = [going, died]
         await asyncio.wait(either, timeout=STUCK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        ended = edit.done()
+        ended = going.done()
         for task in either:
             task.cancel()
         await asyncio.wait(either)
         if ended:
-            edit.result()
+            going.result()
         return ended
 
-    async def _follow(self, vendor: str, name: str, image_id: str) -> None:
-        """Call until the edit has ended; who gets an error asks again, under the same request_id."""
-        async with self._client() as client:
-            while True:
-                try:
-                    task = await self._create(client, vendor, name, image_id)
-                    async for _ in client.watch(task.task_id):
-                        pass
-                    return
-                except ImageEditError:
-                    await asyncio.sleep(AGAIN_SECONDS)
+    # What was acknowledged
 
-    async def _create(self, client: AsyncClient, vendor: str, name: str, image_id: str) -> Task:
-        paid = self._vendors[vendor]
-        return await client.edit_image(
-            f"make it warmer {name}", [image_id], request_id=name, model=paid.model, size=paid.size
-        )
+    async def upload(self, seed: str, side: int = SIDE) -> str:
+        """Upload a picture of its own for every seed, and remember it; return its id."""
+        picture = picture_of(f"{self.folder} {seed}", side)
+        async with self.client() as client:
+            image_id = (await client.upload(picture)).image_id
+        self.uploaded[image_id] = picture
+        return image_id
 
-    def _client(self) -> AsyncClient:
-        return AsyncClient(self._address, pace=PATIENT)
+    async def once(self, seed: str, side: int) -> str:
+        """Return the id of a picture that is uploaded the first time that it is asked for."""
+        if seed not in self._once:
+            self._once[seed] = await self.upload(seed, side)
+        return self._once[seed]
 
-    # Judging, when nothing fails any more
+    async def verdict_of(self, image_id: str) -> str:
+        """Say whether an uploaded picture is still what it was."""
+        async with self.client() as client:
+            try:
+                content = await client.download(image_id)
+            except ImageEditError:
+                return GONE
+        return KEPT if content == self.uploaded[image_id] else GONE
 
-    async def _judged(self, vendor: str, name: str, image_id: str, seen: Seen) -> tuple[str, str]:
-        paid = self._vendors[vendor]
-        async with self._client() as client:
-            task = await self._create(client, vendor, name, image_id)
-            if paid.payments(name) and not task.images and is_over(task):
-                task = await _with_late_images(client, task)
-            story = " ".join(
-                filter(None, (state_of(task), task.error.reason, billing_of(task), *outcomes_of(task)))
-            )
-            return await _verdict(client, task, paid, name, seen), story
+    async def lost(self) -> list[str]:
+        """Kill the server, start another, and return the acknowledged pictures that are gone."""
+        await self.restart()
+        return [image_id for image_id in self.uploaded if await self.verdict_of(image_id) != KEPT]
 
 
-async def _with_late_images(client: AsyncClient, task: Task) -> Task:
-    """Return the task when its picture came late, or when that takes too long."""
-    end = time.monotonic() + LATE_SECONDS
-    while time.monotonic() < end and not any(attempt.late_images for attempt in task.attempts):
-        await asyncio.sleep(0.02)
-        task = await client.get(task.task_id)
-    return task
-
-
-async def _verdict(client: AsyncClient, task: Task, paid: Paid, name: str, seen: Seen) -> str:
-    payments = paid.payments(name)
-    if payments > 1:
-        return TWICE
-    if not is_over(task):
-        return STUCK
-    if task.images:
-        content = await client.download(task.images[0].image_id)
-        return HOME if payments and content == paid.made(name) else OTHER_BYTES
-    if any(attempt.late_images for attempt in task.attempts):
-        return LATE
-    if _is_in_doubt(task) and _may_be_in_doubt(paid, seen, payments):
-        return IN_DOUBT
-    return LOST if payments else UNPAID
-
-
-def _may_be_in_doubt(paid: Paid, seen: Seen, payments: int) -> bool:
-    """Whether nobody can know: the call's own connection broke, or the fsync of its intent failed (F22)."""
-    if seen.call is Call.FSYNC:
-        return not payments
-    return any(map(paid.is_called_by, seen.about)) and not (payments and paid.tells_again)
-
-
-def _is_in_doubt(task: Task) -> bool:
-    """P6: the one failure that a broken connection may cause, told as what it is."""
-    told = billing_of(task) == "MAY_HAVE_BEEN_CHARGED" and outcomes_of(task) == ("UNKNOWN",)
-    return told and task.error.reason == "SUBMIT_OUTCOME_UNKNOWN"
-
-
-def _picture(seed: str) -> bytes:
-    """Return a small PNG of its own for every seed."""
+def picture_of(seed: str, side: int = SIDE) -> bytes:
+    """Return a PNG of its own for every seed, of noise."""
     out = io.BytesIO()
-    noise = sha256(seed.encode()).digest() * (SIDE * SIDE * 3 // 32)
-    Image.frombytes("RGB", (SIDE, SIDE), noise).save(out, "PNG")
+    bytes_of_pixels = side * side * 3
+    noise = b"".join(sha256(f"{seed} {number}".encode()).digest() for number in range(bytes_of_pixels // 32))
+    Image.frombytes("RGB", (side, side), noise).save(out, "PNG")
     return out.getvalue()

@@ -14,8 +14,10 @@ STORM_ERRORS = (
 )
 KINDLY = {
     **dict.fromkeys((Call.OPEN, Call.SOCKET, Call.ACCEPT), errno.EMFILE),
-    **dict.fromkeys((Call.WRITE, Call.FSYNC, Call.RENAME, Call.TRUNCATE), errno.ENOSPC),
+    **dict.fromkeys((Call.WRITE, Call.FSYNC, Call.RENAME, Call.TRUNCATE, Call.MKDIR), errno.ENOSPC),
     **dict.fromkeys((Call.CONNECT, Call.SEND, Call.RECV), errno.ECONNRESET),
+    Call.READ: errno.ENOMEM,
+    Call.UNLINK: errno.EROFS,
 }
 """Beside EIO, what a call of this kind fails with in practice."""
 IN_A_ROW = 3

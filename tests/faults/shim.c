@@ -18,11 +18,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum kind { OPEN, WRITE, FSYNC, RENAME, TRUNCATE, SOCKET, CONNECT, ACCEPT, SEND, RECV, KINDS };
+enum kind { OPEN, WRITE, FSYNC, RENAME, TRUNCATE, SOCKET, CONNECT, ACCEPT, SEND, RECV, READ, UNLINK, MKDIR, KINDS };
 
 #define NAME 120
 #define TRACED 8192
@@ -201,6 +202,36 @@ int posix_fallocate64(int fd, off64_t at, off64_t size) {
     int fault = fails(TRUNCATE, fd, NULL);
     return fault ? fault : real(fd, at, size);
 }
+
+/* Reading files: what reads anything else is woken by it, see ``wakes``. */
+
+static int is_file(int fd) {
+    struct stat found;
+    int error = errno;
+    int file = control && !fstat(fd, &found) && S_ISREG(found.st_mode);
+    errno = error;
+    return file;
+}
+
+ssize_t read(int fd, void *data, size_t size) {
+    REAL(read);
+    if (is_file(fd)) { FAIL(READ, fd, NULL); }
+    return real(fd, data, size);
+}
+ssize_t pread(int fd, void *data, size_t size, off_t at) {
+    REAL(pread); FAIL(READ, fd, NULL); return real(fd, data, size, at);
+}
+ssize_t pread64(int fd, void *data, size_t size, off64_t at) {
+    REAL(pread64); FAIL(READ, fd, NULL); return real(fd, data, size, at);
+}
+
+/* Names */
+
+int unlink(const char *name) { REAL(unlink); FAIL(UNLINK, -1, name); return real(name); }
+int unlinkat(int from, const char *name, int flags) {
+    REAL(unlinkat); FAIL(UNLINK, -1, name); return real(from, name, flags);
+}
+int mkdir(const char *name, mode_t mode) { REAL(mkdir); FAIL(MKDIR, -1, name); return real(name, mode); }
 
 /* Sockets */
 
