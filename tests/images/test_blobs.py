@@ -67,6 +67,29 @@ async def test_the_file_and_its_directory_are_synced_off_the_loop(
     assert steps == ["bytes", "rename", "directory"]
 
 
+async def test_an_error_that_passes_is_no_damage(
+    blobs: FileBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F83: whoever is told of damage throws the picture away. Control: an error that stays is damage."""
+    image_id = await keep(blobs)
+    failing = 1
+
+    class Reader(FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            nonlocal failing
+            if failing:
+                failing -= 1
+                raise OSError(errno.EIO, "not now")
+            return super().read(size)
+
+    monkeypatch.setattr("imageedit_server.images.blobs.files.FileIO", Reader)
+    assert await read(blobs, image_id) == DATA
+    failing = 2
+    with pytest.raises(Refusal) as refused:
+        await read(blobs, image_id)
+    assert refused.value.reason is Reason.IMAGE_CORRUPT
+
+
 async def test_a_cancelled_upload_leaves_nothing_wherever_it_was(
     blobs: FileBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,6 +128,15 @@ async def test_one_late_answer_is_no_trouble(monkeypatch: pytest.MonkeyPatch) ->
     assert seen == ["", "", "", "", "late", "late"]
 
 
+async def test_a_door_that_stays_deaf_ends_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an error of accept that gRPC gives up at, only a new process takes connections again."""
+    monkeypatch.setattr(acceptance, "ANSWER_SECONDS", 0.02)
+    monkeypatch.setattr(acceptance, "LOOK_SECONDS", 0.0)
+    async with listening(backlog=acceptance.DEAF_LOOKS) as door, asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(acceptance.Deaf):
+            await Acceptance().follow("127.0.0.1", door.getsockname()[1], tls=False)
+
+
 # What the last descriptors are for
 
 

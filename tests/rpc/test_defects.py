@@ -1,7 +1,9 @@
 """A defect of ours shows its caller an id and nothing else; the log has the rest (P21, DESIGN §2)."""
 
+import errno
 import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -86,4 +88,26 @@ async def test_a_part_that_is_not_implemented_is_a_defect(
 
     monkeypatch.setattr(Tasks, "get", missing)
     outcome = await call(served.channel, "GetTask", pb.GetTaskRequest(task_id="task_" + 32 * "0"))
+    assert (outcome.code, outcome.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL_ERROR")
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS])
+async def test_what_the_machine_is_short_of_is_no_defect(
+    served: Served, world: World, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """It passes, so the caller is told to come again. Control: any other error of the system is a defect."""
+
+    def fails(number: int) -> Callable[..., None]:
+        def find(*_arguments: object, **_options: object) -> None:
+            raise OSError(number, SECRET)
+
+        return find
+
+    request = pb.DownloadImageRequest(image_id=world.png)
+    monkeypatch.setattr(Pictures, "find", fails(error))
+    outcome = await call(served.channel, "DownloadImage", request)
+    assert (outcome.code, outcome.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_BUSY")
+    assert SECRET not in outcome.message + str(outcome.trailer)
+    monkeypatch.setattr(Pictures, "find", fails(errno.EACCES))
+    outcome = await call(served.channel, "DownloadImage", request)
     assert (outcome.code, outcome.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL_ERROR")

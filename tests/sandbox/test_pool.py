@@ -4,6 +4,7 @@ The jobs are functions of the standard library, since a worker imports a job by 
 """
 
 import asyncio
+import errno
 import fcntl
 import operator
 import os
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,6 +158,26 @@ async def test_a_killed_worker_fails_its_own_job_alone(pool: WorkerPool, tmp_pat
 
 
 @linux_only
+async def test_a_job_that_does_not_reach_its_worker_goes_to_another(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No picture is at fault there. Control: where none can be reached, that is what is told."""
+    send, failing = socket.send_fds, 1
+
+    def spoilt(to: socket.socket, pieces: list[Any], descriptors: list[int]) -> int:
+        nonlocal failing
+        if failing and isinstance(pieces[0], memoryview):  # what else is sent so is an order for a worker
+            failing -= 1
+            raise OSError(errno.EIO, "not now")
+        return send(to, pieces, descriptors)
+
+    monkeypatch.setattr(socket, "send_fds", spoilt)
+    assert await pool.run(operator.add, 1, 2) == 3
+    failing = 2
+    with pytest.raises(WorkersBroken):
+        await pool.run(operator.add, 1, 2)
+
+
 async def test_a_worker_killed_while_idle_fails_no_job(pool: WorkerPool) -> None:
     pid = await pool.run(os.getpid)
     pidfd = os.pidfd_open(pid)

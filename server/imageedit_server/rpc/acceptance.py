@@ -10,12 +10,18 @@ from contextlib import suppress
 
 LOOK_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
+DEAF_LOOKS = 12
+"""After so many in a row, two minutes, it will not take any again: only a new process does."""
 FAILURES = 2
 """So many looks in a row must find nothing: one may be late on a machine that is busy."""
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104  where it listens, not where it connects
 
 _REFUSED = "gRPC has as many connections as it may; new ones are closed at once"
-_DEAF = "gRPC takes no new connections; if that lasts, restart the server"
+_DEAF = "gRPC takes no new connections; if that lasts, the server ends, to be started again"
+
+
+class Deaf(Exception):
+    """No new connection was taken for ``DEAF_LOOKS`` looks: the process must end."""
 
 
 class Acceptance:
@@ -29,12 +35,15 @@ class Acceptance:
         return self._trouble
 
     async def follow(self, host: str, port: int, *, tls: bool) -> None:
-        """Keep looking until cancelled."""
+        """Keep looking until cancelled. Raises ``Deaf``."""
         host = _EVERYWHERE.get(host, host.strip("[]"))
-        failures = 0
+        failures = deaf = 0
         while True:
             found = await look(host, port, tls=tls)
             failures = failures + 1 if found else 0
+            deaf = deaf + 1 if found == _DEAF else 0
+            if deaf >= DEAF_LOOKS:
+                raise Deaf("gRPC takes no new connections any more")
             if not found or failures >= FAILURES:
                 self._trouble = found
             await asyncio.sleep(LOOK_SECONDS)

@@ -5,6 +5,7 @@ UNKNOWN, no class name, no path).
 """
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
@@ -34,6 +35,9 @@ _MALFORMED = object()
 """Stands for a message that is not valid protobuf."""
 UNARY_SECONDS = 30.0
 """What a unary call may take whose caller set no deadline; gRPC itself ends those of the others."""
+
+SHORTAGE_SECONDS = 1.0
+_SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Any], Any]
@@ -165,4 +169,12 @@ async def _refuse(context: Context, error: Exception) -> None:
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "This method is not implemented here.")
     if context.done():  # the client went away: there is nobody to tell, and nothing wrong
         raise asyncio.CancelledError
-    await abort(context, defect(error))
+    await abort(context, _shortage(error) or defect(error))
+
+
+def _shortage(error: Exception) -> Refusal | None:
+    """What the machine has none of just now, and may have again, is no defect; None for all else."""
+    if isinstance(error, OSError) and error.errno in _SHORT:
+        message = "The server is short of memory or open files; nothing was stored. Try again."
+        return Refusal(Reason.STORE_BUSY, message, retry_after_seconds=SHORTAGE_SECONDS)
+    return None

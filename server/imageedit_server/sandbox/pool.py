@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -24,7 +24,7 @@ from imageedit_server.sandbox.jobs import Packed, packed
 from imageedit_server.sandbox.limits import GIB, Allowance
 from imageedit_server.sandbox.places import Lane, Places
 from imageedit_server.sandbox.results import BadAnswer
-from imageedit_server.sandbox.worker import Worker
+from imageedit_server.sandbox.worker import Unsent, Worker
 from imageedit_server.telemetry.metrics import WORKERS_LOST
 
 BUILTINS = "builtins"
@@ -147,6 +147,15 @@ class WorkerPool:
                 return await self._call(job, sent, allowance)
 
     async def _call(self, job: Job, sent: Packed, allowance: Allowance) -> Any:
+        """Have a worker do a job; another one if it did not reach the first, which is no fault of the job."""
+        with suppress(Unsent):
+            return await self._call_one(job, sent, allowance)
+        try:
+            return await self._call_one(job, sent, allowance)
+        except Unsent as unsent:
+            raise WorkersBroken("no worker can be sent a job") from unsent
+
+    async def _call_one(self, job: Job, sent: Packed, allowance: Allowance) -> Any:
         worker = await self._take(owner(), job.module)
         try:
             result, error = await worker.call(sent, job.function, allowance)

@@ -15,6 +15,10 @@ from imageedit_server.sandbox.worker_process import HEADER
 _LEAST_BYTES, _MOST_BYTES = 4 * KIB, 256 * KIB
 
 
+class Unsent(Exception):
+    """A job did not reach its worker, which has seen nothing of it."""
+
+
 class Worker:
     """One worker process, with one call at a time; from its first on all are of one ``owner``.
 
@@ -51,8 +55,8 @@ class Worker:
     ) -> tuple[Any, Exception | None]:
         """Return the result of ``job``, or its error.
 
-        Raises ``TimeoutError``, ``OSError``, ``EOFError`` and ``BadAnswer``; then, and when cancelled, the
-        worker is of no more use.
+        Raises ``Unsent``, ``TimeoutError``, ``OSError``, ``EOFError`` and ``BadAnswer``; then, and when
+        cancelled, the worker is of no more use.
         """
         self.jobs += 1
         answer = bytearray()
@@ -72,10 +76,15 @@ class Worker:
     async def _send(self, job: Packed) -> None:
         """Send a job; the files go with its first bytes, for which an idle worker has room."""
         first, *contents = [memoryview(piece) for piece in job.pieces]
-        sent = socket.send_fds(self._socket, [first], job.descriptors)
-        for piece in (first[sent:], *contents):
-            if piece:
-                await asyncio.get_running_loop().sock_sendall(self._socket, piece)
+        try:
+            sent = socket.send_fds(self._socket, [first], job.descriptors)
+            for piece in (first[sent:], *contents):
+                if piece:
+                    await asyncio.get_running_loop().sock_sendall(self._socket, piece)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise Unsent from error
 
     async def _receive(self, data: bytearray, count: int) -> None:
         """Add to ``data`` until it has ``count`` bytes. Most answers come in one piece."""

@@ -25,6 +25,7 @@ from datetime import datetime
 from io import FileIO
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 from imageedit_server.core.errors import Reason, Refusal, image_not_found
 from imageedit_server.core.image import IMAGE_ID, image_id_of
@@ -43,6 +44,7 @@ UPLOAD_AFTER_RENAME = "upload_after_rename"
 _SHARDS = tuple(f"{shard:02x}" for shard in range(256))
 _ID_PREFIX = "sha256:"
 BATCH = 500
+T = TypeVar("T")
 _GONE = (errno.ENOENT, errno.EIO)
 
 
@@ -187,7 +189,7 @@ def _verified(
     position = 0
     held = b""
     with _readable(path) as file:
-        while piece := file.read(chunk_bytes):
+        while piece := _twice(lambda: file.read(chunk_bytes)):
             digest.update(piece)
             if held:
                 yield held, True
@@ -201,12 +203,20 @@ def _verified(
 @contextmanager
 def _readable(path: Path) -> Iterator[FileIO]:
     try:
-        with FileIO(path) as file:
+        with _twice(lambda: FileIO(path)) as file:
             yield file
     except OSError as error:
         if error.errno in _GONE:
             raise _corrupt() from error
         raise
+
+
+def _twice(disk_call: Callable[[], T]) -> T:
+    """Once more where it fails: an error that passes says nothing about the bytes, one that stays does."""
+    try:
+        return disk_call()
+    except OSError:
+        return disk_call()
 
 
 def _fsync_directory(path: Path) -> None:
