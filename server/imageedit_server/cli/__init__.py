@@ -6,8 +6,10 @@ EXIT_CANNOT_START = 2
 EXTRA = frozenset(
     {
         "PIL",
+        "certifi",
         "grpc_health",
         "grpc_reflection",
+        "h11",
         "httpcore",
         "httpx",
         "prometheus_client",

@@ -3981,7 +3981,8 @@ export const ImageEditServiceService = {
    * Starts an edit of one or more pictures and answers as soon as the task is durable.
    *
    * Errors: INVALID_ARGUMENT (INVALID_FIELD, UNKNOWN_MODEL, OPTION_NOT_SUPPORTED, IMAGE_UNDECODABLE,
-   * IMAGE_TOO_LARGE, URL_REFUSED): mend the field that BadRequest names, nothing was stored or charged.
+   * IMAGE_TOO_LARGE, URL_REFUSED): mend the field that BadRequest names, nothing was stored or charged;
+   * (INSTRUCTION_NOT_UNDERSTOOD): with validate_only, the task would fail for it.
    * NOT_FOUND (IMAGE_NOT_FOUND, TASK_NOT_FOUND): an input does not exist.
    * FAILED_PRECONDITION (SOURCE_NOT_READY): the named task is not finished, watch it first;
    * (REQUEST_ID_REUSED): the key was used for another request, choose a new one.
@@ -4183,7 +4184,8 @@ export interface ImageEditServiceServer extends UntypedServiceImplementation {
    * Starts an edit of one or more pictures and answers as soon as the task is durable.
    *
    * Errors: INVALID_ARGUMENT (INVALID_FIELD, UNKNOWN_MODEL, OPTION_NOT_SUPPORTED, IMAGE_UNDECODABLE,
-   * IMAGE_TOO_LARGE, URL_REFUSED): mend the field that BadRequest names, nothing was stored or charged.
+   * IMAGE_TOO_LARGE, URL_REFUSED): mend the field that BadRequest names, nothing was stored or charged;
+   * (INSTRUCTION_NOT_UNDERSTOOD): with validate_only, the task would fail for it.
    * NOT_FOUND (IMAGE_NOT_FOUND, TASK_NOT_FOUND): an input does not exist.
    * FAILED_PRECONDITION (SOURCE_NOT_READY): the named task is not finished, watch it first;
    * (REQUEST_ID_REUSED): the key was used for another request, choose a new one.
@@ -4284,7 +4286,8 @@ export interface ImageEditServiceClient extends Client {
    * Starts an edit of one or more pictures and answers as soon as the task is durable.
    *
    * Errors: INVALID_ARGUMENT (INVALID_FIELD, UNKNOWN_MODEL, OPTION_NOT_SUPPORTED, IMAGE_UNDECODABLE,
-   * IMAGE_TOO_LARGE, URL_REFUSED): mend the field that BadRequest names, nothing was stored or charged.
+   * IMAGE_TOO_LARGE, URL_REFUSED): mend the field that BadRequest names, nothing was stored or charged;
+   * (INSTRUCTION_NOT_UNDERSTOOD): with validate_only, the task would fail for it.
    * NOT_FOUND (IMAGE_NOT_FOUND, TASK_NOT_FOUND): an input does not exist.
    * FAILED_PRECONDITION (SOURCE_NOT_READY): the named task is not finished, watch it first;
    * (REQUEST_ID_REUSED): the key was used for another request, choose a new one.
