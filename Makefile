@@ -88,8 +88,29 @@ generate: setup ## write the stubs anew from protos/: generated/, and those of t
 lock: ## bring requirements.lock in line with pyproject.toml; newest of all with UPGRADE=1
 	$(call with_python,tests/tools/compile_lock.py $(if $(UPGRADE),--upgrade))
 
+.PHONY: licences
+licences: setup ## list the licence of everything in the lock in docs/licences.md
+	@$(BIN)/python -m tests.tools.list_licences
+
+# Not in the lock: nothing of ours needs them. Both may ask a network, so that no other target runs them.
+SUPPLY := .venv-supply/bin
+SUPPLY_TOOLS ?= pip-audit==2.10.1 cyclonedx-bom==7.5.0
+.PHONY: supply-tools
+supply-tools: setup
+	@test -x $(SUPPLY)/pip-audit || $(BIN)/python -m venv .venv-supply
+	@$(SUPPLY)/python -m pip install --quiet --disable-pip-version-check $(SUPPLY_TOOLS)
+
+.PHONY: audit
+audit: supply-tools ## ask advisory sources about the lock: 1 where something bad is known, 3 where none answered
+	@$(BIN)/python -m tests.tools.audit $(CURDIR)/$(SUPPLY)/pip-audit
+
+.PHONY: sbom
+sbom: supply-tools ## write the bill of materials of the lock: dist/imageedit.cdx.json, CycloneDX, the same each time
+	@mkdir -p dist
+	@$(SUPPLY)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --short-PURLs -o dist/imageedit.cdx.json
+
 .PHONY: clean
 clean: ## remove what these targets made: venvs, caches, demo pictures, figures
-	@rm -rf .venv .venv-lock .venv-peers bench dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-lock .venv-peers .venv-supply bench dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@rm -rf clients/typescript/dist clients/typescript/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

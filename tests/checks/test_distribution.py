@@ -1,5 +1,6 @@
 """What is built for others to install holds what its metadata names, and names no place on a network."""
 
+import os
 import re
 import subprocess
 import sys
@@ -58,6 +59,24 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     return zipfile.ZipFile(next(folder.glob("*.whl")))
+
+
+def test_two_clones_build_the_same_wheel_to_the_byte(tmp_path: Path) -> None:
+    """Whatever their folders, the times of their files, the umask and the time zone."""
+    built = []
+    for name, umask, zone in (("a", 0o022, "UTC"), ("b/deeper", 0o077, "Pacific/Auckland")):
+        clone, dist = tmp_path / name, tmp_path / name / "dist"
+        settings = {"SOURCE_DATE_EPOCH": "1700000000", "TZ": zone, "PATH": os.environ["PATH"]}
+        for command in (
+            ["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(clone)],
+            [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(dist)],
+        ):
+            folder = ROOT if command[0] == "git" else clone
+            subprocess.run(
+                command, cwd=folder, env=settings, umask=umask, check=True, capture_output=True, timeout=120
+            )
+        built.append(next(dist.glob("*.whl")).read_bytes())
+    assert built[0] == built[1]
 
 
 def metadata_of(wheel: zipfile.ZipFile) -> Message:

@@ -26,6 +26,7 @@ CHECKS = {
     "go stubs": "python -m tests.tools.generate_client_stubs --check go",
     "typescript stubs": "python -m tests.tools.generate_client_stubs --check typescript",
     "lock": "python -m tests.tools.check_lock",
+    "licences": "python -m tests.tools.list_licences --check",
 }
 
 
