@@ -3,6 +3,7 @@
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -196,6 +197,31 @@ async def test_a_start_finds_what_nobody_acted_on_the_oldest_call_first(folder: 
     again.drop(second)
     await again.aclose()
     assert files_in(folder) == [first]
+
+
+@pytest.mark.parametrize(
+    "call", [(Path, "mkdir"), (disk_calls, "sync_folder"), (Path, "iterdir"), (os, "open"), (Path, "unlink")]
+)
+async def test_no_call_that_fails_once_leaves_an_answer_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, call: tuple[object, str]
+) -> None:
+    """P31: what a start leaves out was paid for, and its task would end as unknown."""
+    path = await answered(await opened(folder))
+    (folder / ("0" * 32)).touch()
+    real, failing = getattr(*call), 1
+
+    def fails_once(*args: Any, **options: Any) -> Any:
+        nonlocal failing
+        if failing:
+            failing -= 1
+            raise OSError(errno.EIO, "not now")
+        return real(*args, **options)
+
+    again = Answers(folder, StillClock(), min_free_bytes=1, version="1.0")
+    monkeypatch.setattr(*call, fails_once)
+    assert path in [each.path for each in await again.open()]
+    assert not failing
+    await again.aclose()
 
 
 def test_a_folder_that_was_not_made_yet_has_none(tmp_path: Path) -> None:

@@ -178,6 +178,9 @@ class Answers:
         try:
             disk_calls.make_folder(self._root)
             disk_calls.sync_folder(self._root.parent)  # a crash may have come before that of ``make_folder``
+        except OSError as error:  # what is in it counts all the same
+            _log.warning("the folder of the answers is not known to be durable: %s", error.strerror)
+        try:
             return sorted(stored_in(self._root, clean=True), key=lambda each: each.asked.call_time)
         except OSError as error:
             _log.error("the folder of the answers cannot be read: %s", error.strerror)

@@ -2,10 +2,13 @@
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from imageedit_server.answers import kept, layout
 from imageedit_server.answers.layout import Asked
@@ -13,6 +16,10 @@ from imageedit_server.outbound.answers import Answer
 
 MOST_READ_BYTES = 256 * 1024 * 1024
 """The largest answer that any call takes."""
+PAUSES_SECONDS = (0.01, 0.05, 0.2, 0.5)
+"""Between tries of a call of the system that fails. Only for threads that may wait."""
+
+T = TypeVar("T")
 
 
 _log = logging.getLogger(__name__)
@@ -32,12 +39,12 @@ class Stored:
 def stored_in(folder: Path, *, clean: bool = False) -> Iterator[Stored]:
     """Yield the answers in a folder; with ``clean`` remove the files that hold none.
 
-    What cannot be read is left out, and a folder that was not made yet has none. Raises ``OSError`` for the
-    folder alone.
+    What cannot be read, however often it is tried, is left out, and a folder that was not made yet has none.
+    Raises ``OSError`` for the folder alone.
     """
-    for path in folder.iterdir() if folder.exists() else ():
+    for path in _patiently(lambda: [*folder.iterdir()] if folder.exists() else []):
         try:
-            stored = _stored(path)
+            stored = _patiently(partial(_stored, path))
         except FileNotFoundError:  # removed meanwhile
             continue
         except OSError as error:
@@ -46,7 +53,20 @@ def stored_in(folder: Path, *, clean: bool = False) -> Iterator[Stored]:
         if stored is not None:
             yield stored
         elif clean:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # the next start removes it; the answers beside it count today
+                path.unlink(missing_ok=True)
+
+
+def _patiently(disk_call: Callable[[], T]) -> T:
+    """Try again what may pass: an answer that a start leaves out is a payment whose end nobody knows."""
+    for pause_seconds in PAUSES_SECONDS:
+        try:
+            return disk_call()
+        except FileNotFoundError:
+            raise
+        except OSError:
+            time.sleep(pause_seconds)
+    return disk_call()
 
 
 def _stored(path: Path) -> Stored | None:
