@@ -15,17 +15,21 @@ AGAIN_SECONDS = 0.02
 
 
 class Edit:
-    """An edit at one vendor, from its creation to its end."""
+    """An edit at the vendor with whose name it begins, else at the relay, from its creation to its end."""
 
     def __init__(self, place: Place, name: str) -> None:
         self.place = place
         self.name = name
-        self.paid: Paid = place.vendors[name.partition("-")[0]]
+        self.control = place.control
+        self.paid: Paid = place.vendors.get(name.partition("-")[0], place.relay)
 
     async def begin(self) -> None:
         self._image_id = await self.place.upload(self.name)
 
-    async def go(self) -> None:
+    async def go(self) -> bool:
+        return await self.place.gets_through(self.follow())
+
+    async def follow(self) -> None:
         """Call until the edit has ended; who gets an error asks again, under the same request_id."""
         async with self.place.client() as client:
             while True:
@@ -94,4 +98,4 @@ def _is_in_doubt(task: Task) -> bool:
 
 
 EDITS: Operations = {"relay": Edit, "kie": Edit}
-"""By the vendor's name, with which the name of each edit begins."""
+"""By the vendor's name."""

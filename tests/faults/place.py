@@ -4,7 +4,7 @@ import asyncio
 import io
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from hashlib import sha256
@@ -28,16 +28,22 @@ STUCK_SECONDS = 4.0
 """Who gets no further is killed and started again, as an operator would."""
 PATIENT = Pace(call_seconds=120, patience_seconds=120, dice=lambda: 0.0)
 MOST_RESTARTS = 3
+DRAIN_SECONDS = 5
 
 
 class Operation(Protocol):
-    """What is done under a fault, once, and judged afterwards. Made for a place and a name of its own."""
+    """What is done under a fault, once, and judged afterwards. Made for a place and a name of its own.
+
+    ``control`` arms the process whose calls fail.
+    """
+
+    control: Control
 
     async def begin(self) -> None:
         """Do what comes before it, while nothing fails."""
 
-    async def go(self) -> None:
-        """Return when it has ended; called anew when a server had to be started again meanwhile."""
+    async def go(self) -> bool:
+        """Say whether it has ended; if not, another server is started, and this is called anew."""
 
     async def judged(self, seen: Seen) -> tuple[str, str]:
         """Return the verdict and what the caller saw, when nothing fails any more."""
@@ -86,6 +92,7 @@ class Place:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             self.control = stack.enter_context(Control(self.folder / "control"))
+            self.beside = stack.enter_context(Control(self.folder / "control-beside"))
             self.relay = await stack.enter_async_context(Relay())
             self.kie = await stack.enter_async_context(CallingKie())
             self.vendors: Mapping[str, Paid] = {"relay": self.relay, "kie": self.kie}
@@ -102,7 +109,8 @@ class Place:
     def _write_config(self) -> Path:
         allow = [vendor.result_host() for vendor in self.vendors.values()]
         tables = base_tables(public_url=self._door.url, allow=allow, **self._settings)
-        return write_config(self.folder, {**tables, **tables_of(self.vendors)})
+        server = {**tables["server"], "drain_seconds": DRAIN_SECONDS}
+        return write_config(self.folder, {**tables, "server": server, **tables_of(self.vendors)})
 
     # The server
 
@@ -154,7 +162,7 @@ class Place:
         self._tried += 1
         doing = self._operations[operation](self, f"{operation}-{self._tried}")
         await doing.begin()
-        self.control.arm(fault)
+        doing.control.arm(fault)
         seen, restarts = await self._live_through(doing)
         restarts += await self._let_in()
         verdict, story = await doing.judged(seen)
@@ -181,15 +189,15 @@ class Place:
     async def _live_through(self, doing: Operation) -> tuple[Seen, int]:
         """Return when it has ended, or nothing more helps; a server that stopped is started again."""
         seen, restarts = None, 0
-        while not await self._gets_through(doing) and restarts < MOST_RESTARTS:
-            seen = seen or self.control.disarm()
+        while not await doing.go() and restarts < MOST_RESTARTS:
+            seen = seen or doing.control.disarm()
             await self.restart()
             restarts += 1
-        return seen or self.control.disarm(), restarts
+        return seen or doing.control.disarm(), restarts
 
-    async def _gets_through(self, doing: Operation) -> bool:
-        """Say whether it ended; if not, the server did, or gets no further."""
-        going = asyncio.create_task(doing.go())
+    async def gets_through(self, calls: Coroutine[Any, Any, None]) -> bool:
+        """Say whether these calls ended; if not, the server did, or gets no further."""
+        going = asyncio.create_task(calls)
         died = asyncio.create_task(self.life.died())
         either: list[asyncio.Task[Any]] = [going, died]
         await asyncio.wait(either, timeout=STUCK_SECONDS, return_when=asyncio.FIRST_COMPLETED)

@@ -31,13 +31,17 @@ class UploadTransfer:
 
     def __init__(self, place: Place, name: str) -> None:
         self._place = place
+        self.control = place.control
         self._name = name
         self._told = _Told()
 
     async def begin(self) -> None:
         """There is nothing before it."""
 
-    async def go(self) -> None:
+    async def go(self) -> bool:
+        return await self._place.gets_through(self._upload())
+
+    async def _upload(self) -> None:
         while True:
             try:
                 self._image_id = await self._place.upload(self._name, self.side)
@@ -63,12 +67,16 @@ class Download:
 
     def __init__(self, place: Place, _name: str) -> None:
         self._place = place
+        self.control = place.control
         self._told = _Told()
 
     async def begin(self) -> None:
         self._image_id = await self._place.once("downloaded", DOWNLOADED_SIDE)
 
-    async def go(self) -> None:
+    async def go(self) -> bool:
+        return await self._place.gets_through(self._download())
+
+    async def _download(self) -> None:
         async with self._place.client() as client:
             while True:
                 try:

@@ -93,8 +93,11 @@ class CallingKie(KieVendor):
             states=("waiting", "success"),
             work_seconds=CALL_BACK_SECONDS,
         )
+        self.may_call_back = asyncio.Event()
+        self.may_call_back.set()
 
     async def __aexit__(self, *error: object) -> None:
+        self.may_call_back.set()
         if self._at_work:  # a callback that is on its way would hold up the loop's end
             await asyncio.wait(self._at_work, timeout=LAST_CALLS_SECONDS)
         await super().__aexit__(*error)
@@ -127,6 +130,7 @@ class CallingKie(KieVendor):
     async def _work(self, task: Task, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self.finish(task.task_id)
+        await self.may_call_back.wait()
         while await self._delivered(task.task_id) != 200:  # noqa: ASYNC110  nobody else knows
             await asyncio.sleep(CALL_BACK_SECONDS)
 
