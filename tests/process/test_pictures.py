@@ -119,9 +119,9 @@ async def test_a_server_sweeps_what_crashes_left_behind(servers: Servers, place:
 async def _stop_the_worker(server: Server) -> int:
     """Stop the caller's only worker, so that what it gets next stays in its socket; return its pid.
 
-    It is the older of two: the other one is ready for whoever comes next.
+    It is the older of two, forked from the same: the other one is ready for whoever comes next.
     """
-    await eventually(lambda: len(server.workers()) == 2)
+    await eventually(lambda: len(server.fork_servers()) == 1 and len(server.workers()) == 2)
     pid, _ = server.workers()
     os.kill(pid, signal.SIGSTOP)
     await eventually(lambda: "State:\tT" in Path(f"/proc/{pid}/status").read_text())
