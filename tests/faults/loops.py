@@ -5,10 +5,10 @@ import errno
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -118,10 +118,11 @@ async def run(
             )
             for number in range(places)
         ]
-        traces = await asyncio.gather(*(_warm(place, operations) for place in working))
-        rounds = [(operation, fault) for operation, trace in traces[0].items() for fault in plan(trace)]
-        Random(0).shuffle(rounds)
-        rows = iter(rounds)
+        traces = await asyncio.gather(
+            *(_warm(place, _share(operations, number, places)) for number, place in enumerate(working))
+        )
+        first = {operation: trace for found in reversed(traces) for operation, trace in found.items()}
+        rows = _mixed({operation: [*plan(first[operation])] for operation in operations})
         end = began + most_seconds
         await asyncio.gather(*(_work(place, rows, report, end, told) for place in working))
         report.left_out = len([*rows])
@@ -130,12 +131,25 @@ async def run(
     return report
 
 
+def _mixed(planned: Mapping[str, list[Fault]]) -> Rows:
+    """Yield one of each operation in turn, in random order."""
+    for faults in planned.values():
+        Random(0).shuffle(faults)
+    rows = ([(operation, fault) for fault in faults] for operation, faults in planned.items())
+    return filter(None, chain(*zip_longest(*rows)))
+
+
 def _place(folder: Path, servers: ForkedServers, operations: Operations, bug: str, **settings: Any) -> Place:
     folder.mkdir()
     return Place(folder, servers, operations, bug, **settings)
 
 
-async def _warm(place: Place, operations: Operations) -> dict[str, Trace]:
+def _share(operations: Operations, number: int, places: int) -> list[str]:
+    """Return what a place tries first, without a fault: all, or its share where that would take long."""
+    return [*operations] if len(operations) <= places else [*operations][number::places]
+
+
+async def _warm(place: Place, operations: Iterable[str]) -> dict[str, Trace]:
     """Let everything be imported; return the calls of each operation."""
     for operation in operations:
         await place.try_(operation)

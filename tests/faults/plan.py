@@ -1,6 +1,7 @@
 """Which calls of an edit fail, and how: chosen from the trace of an edit in which none did."""
 
 import errno
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -21,6 +22,8 @@ KINDLY = {
 }
 """Beside EIO, what a call of this kind fails with in practice."""
 IN_A_ROW = 3
+_ALIKE = re.compile(r"/[0-9a-f]{2}(/[0-9a-f]{64})?$")
+"""Pictures, and the folders that they lie in: there are 256, and a start makes each of them."""
 
 
 def quick(trace: Trace) -> Iterator[Fault]:
@@ -30,18 +33,22 @@ def quick(trace: Trace) -> Iterator[Fault]:
     last.
     """
     for call, numbers in _runs(trace):
-        for number in sorted({numbers[0], numbers[-1]}):
+        for number in _ends(numbers):
             for error in (errno.EIO, KINDLY[call]):
                 yield Fault(call, number, error)
 
 
 def storm(trace: Trace) -> Iterator[Fault]:
     """Let every call fail with every error; and three in a row, at the places of ``quick``."""
-    for call in Call:
-        for number in range(1, sum(each is call for each, _ in trace) + 1):
-            yield from (Fault(call, number, error) for error in STORM_ERRORS)
+    for call, numbers in _runs(trace):
+        chosen = _ends(numbers) if call is Call.MKDIR else numbers  # a start makes 256 alike
+        yield from (Fault(call, number, error) for number in chosen for error in STORM_ERRORS)
     for fault in quick(trace):
         yield Fault(fault.call, fault.first, fault.error, IN_A_ROW)
+
+
+def _ends(numbers: Sequence[int]) -> list[int]:
+    return sorted({numbers[0], numbers[-1]})
 
 
 def _runs(trace: Trace) -> Iterator[tuple[Call, list[int]]]:
@@ -50,5 +57,5 @@ def _runs(trace: Trace) -> Iterator[tuple[Call, list[int]]]:
     counts: defaultdict[Call, int] = defaultdict(int)
     for call, about in trace:
         counts[call] += 1
-        runs[call, about, counts[Call.FSYNC]].append(counts[call])
+        runs[call, _ALIKE.sub("", about), counts[Call.FSYNC]].append(counts[call])
     yield from ((call, numbers) for (call, *_), numbers in runs.items())
