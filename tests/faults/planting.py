@@ -6,9 +6,15 @@ How often and how long it tries is its own.
 
 import ctypes
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
+from imageedit_server.core.errors import Refusal
+from imageedit_server.core.image import image_id_of
 from imageedit_server.engine import breaker, dispatcher, recorder, results, retries
+from imageedit_server.images.blobs.disk_calls import StorageBroken
+from imageedit_server.images.blobs.files import FileBlobStore
+from imageedit_server.images.blobs.staging import Staged
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.runtime.clock import SystemClock
 from imageedit_server.store.sqlite import database
@@ -73,7 +79,20 @@ def _give_up() -> None:
     ImageLibrary.add_bytes = keep_or_give_up  # type: ignore[method-assign]
 
 
+def _pass_over() -> None:
+    """A picture counts as kept whatever became of its file."""
+    commit = FileBlobStore.commit
+
+    async def commit_or_not(self: FileBlobStore, staged: Staged) -> str:
+        with suppress(Refusal, StorageBroken, OSError):
+            return await commit(self, staged)
+        return image_id_of(staged.sha256)
+
+    FileBlobStore.commit = commit_or_not  # type: ignore[method-assign]
+
+
 BUGS: Mapping[str, Callable[[], None]] = {
     "forgets answers": _forget_answers,
     "gives up without a descriptor": _give_up,
+    "passes over a failed rename": _pass_over,
 }

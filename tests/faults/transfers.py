@@ -26,7 +26,7 @@ class _Told:
         return ", ".join(f"{reason} {count}" for reason, count in self._errors.items()) or "no error"
 
 
-class UploadTransfer:
+class Upload:
     """A picture is uploaded until it is acknowledged."""
 
     def __init__(self, place: Place, name: str) -> None:
@@ -56,7 +56,7 @@ class UploadTransfer:
         return await self._place.verdict_of(self._image_id), self._told.story()
 
 
-class LargeUpload(UploadTransfer):
+class LargeUpload(Upload):
     """One that is written to the disk while it comes."""
 
     side = 320
@@ -91,4 +91,4 @@ class Download:
         return KEPT if right else GONE, self._told.story()
 
 
-TRANSFERS: Operations = {"upload": UploadTransfer, "large upload": LargeUpload, "download": Download}
+TRANSFERS: Operations = {"upload": Upload, "large upload": LargeUpload, "download": Download}
