@@ -181,7 +181,12 @@ class AsyncClient:
 
     @property
     def _stub(self) -> "ImageEditServiceAsyncStub":
-        return self._channels.stub
+        return self._channels.line.stub
+
+    @property
+    def _channel(self) -> grpc.aio.Channel:
+        """The running loop's, for stubs of other services beside this client."""
+        return self._channels.line.channel
 
     async def _source(self, image: ImageInput) -> image_pb2.ImageSource:
         source = await asyncio.to_thread(source_or_upload, image)

@@ -33,7 +33,7 @@ class GivenChannel:
     """The channel of a caller, who made it in the loop that uses it and closes it."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self.stub: ImageEditServiceAsyncStub = ImageEditServiceStub(channel)
+        self.line = Line(channel=channel, stub=ImageEditServiceStub(channel))
 
     async def close(self) -> None:
         """Does nothing."""
@@ -53,12 +53,12 @@ class LoopChannels:
         _every.add(self)
 
     @property
-    def stub(self) -> "ImageEditServiceAsyncStub":
-        """The methods, over the running loop's channel. Raises RuntimeError where no loop runs, or can."""
+    def line(self) -> Line:
+        """The running loop's channel and its methods. Raises RuntimeError where no loop runs, or can."""
         loop = asyncio.get_running_loop()
         if _lost_in_fork:
             raise RuntimeError(FORKED)
-        return (self._lines.get(loop) or self._add(loop)).stub
+        return self._lines.get(loop) or self._add(loop)
 
     async def close(self) -> None:
         """Ends the calls of the running loop. Connections of other loops end with the calls they have."""
