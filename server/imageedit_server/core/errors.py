@@ -96,7 +96,7 @@ class Reason(Enum):
     DRAINING = Code.UNAVAILABLE
     """The server stops, or the watch is as old as one may be. Repeat the call, resume the watch."""
     STORE_BUSY = Code.UNAVAILABLE
-    """The database did not take the write in time; nothing was stored. Repeat after RetryInfo's delay."""
+    """The database took no write in time, or files or memory are short. Repeat after RetryInfo's delay."""
     IMAGE_CORRUPT = Code.DATA_LOSS
     """The stored bytes no longer have their digest. Throw away what was received; tell the operator."""
     INTERNAL_ERROR = Code.INTERNAL
