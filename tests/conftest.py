@@ -7,7 +7,7 @@ Hypothesis draws the same examples in every run. ``pytest --hypothesis-profile=r
 """
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -76,10 +76,10 @@ def _sendable(value: object) -> object:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first, and behind all others what the process may not get over."""
-    items.sort(key=lambda item: _place(item.nodeid.partition("::")[0], LONGEST_FIRST))
+    items.sort(key=lambda item: _place(item.nodeid.partition("::")[0]))
 
 
-def _place(path: str, first: Sequence[str]) -> int:
+def _place(path: str) -> int:
     if path in LAST:
-        return len(first) + 1
-    return first.index(path) if path in first else len(first)
+        return len(LONGEST_FIRST) + 1
+    return LONGEST_FIRST.index(path) if path in LONGEST_FIRST else len(LONGEST_FIRST)

@@ -55,10 +55,7 @@ from imageedit_server.runtime.tasks import cancel, settle, settle_when_one_ends
 from imageedit_server.sandbox.limits import KIB
 from imageedit_server.sandbox.places import Lane
 from imageedit_server.sandbox.pool import INSPECTION, WorkerPool
-from imageedit_server.settings import (
-    Settings,
-    parse_address,
-)
+from imageedit_server.settings import Settings, parse_address
 from imageedit_server.store.archive import Archive
 from imageedit_server.store.database import Database, StoreRefused
 from imageedit_server.store.quotas import Quota
