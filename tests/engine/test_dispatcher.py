@@ -1,6 +1,8 @@
 """The dispatcher: how many at once, who goes first, what a lease is worth, how to stop (P7, P8, P24, F19)."""
 
 import asyncio
+import gc
+import warnings
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -349,6 +351,23 @@ async def test_no_paid_call_begins_once_draining_has_begun(house: House, vendor:
     assert house.dispatcher.under_way == {}
     await house.restart()
     assert (await house.ended(task_id)).status.images
+
+
+async def test_a_run_that_is_stopped_before_its_first_step_leaves_nothing_behind(
+    house: House, vendor: Vendor
+) -> None:
+    """Its work is not even made by then: Python would tell of work that nobody awaited."""
+    creating = asyncio.create_task(house.create())
+    with warnings.catch_warnings(record=True, action="always") as heard:
+        while not house.dispatcher.under_way:  # noqa: ASYNC110 - turn by turn: the first step is ahead then
+            await asyncio.sleep(0)
+        await house.kill()
+        gc.collect()
+    assert [str(warning.message) for warning in heard] == []
+    assert vendor.paid == []
+    creating.cancel()
+    await house.restart()
+    assert (await house.ended(await house.create())).status.images
 
 
 async def test_leases_are_let_go_of_when_draining(house: House, vendor: Vendor) -> None:

@@ -3,12 +3,11 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from imageedit_server.core.change import Change
 from imageedit_server.core.errors import Refusal
@@ -223,20 +222,20 @@ class Dispatcher:
         run = Run(claimed, offer, gate, self._tools, self.late) if offer and gate and served else None
         is_new = claimed.task.status.stage is Stage.PREPARING  # what is only polled is no probe
         probed = gate.breakers.begin(claimed.task.tenant) if gate and is_new else ()
-        going = run.carry_on() if run else adopt(claimed, self._tools)
-        holding = self._hold(going, run, claimed.task.tenant)
+        go_on = run.carry_on if run else partial(adopt, claimed, self._tools)
+        holding = self._hold(go_on, run, claimed.task.tenant)
         work = asyncio.create_task(holding, name=f"run {claimed.task.task_id}")
         running = _ActiveRun(request.provider, claimed.lease, work, run, probed)
         self._active[claimed.task.task_id] = running
         work.add_done_callback(partial(self._finished, running))
 
-    async def _hold(self, going: Coroutine[Any, Any, None], run: Run | None, tenant: str) -> None:
+    async def _hold(self, go_on: Callable[[], Awaitable[None]], run: Run | None, tenant: str) -> None:
         """Let nobody erase the bytes that a run stores before their row is there; then those without one.
 
         Such are the inputs that it fetched: the next run fetches them again.
         """
         with on_behalf_of(tenant), self._tools.results.holding() as held:
-            await going
+            await go_on()
         if left := set(held.image_ids) - (run.image_ids if run else set()):
             await self._tools.erase_bytes(left)
 
