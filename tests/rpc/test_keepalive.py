@@ -35,13 +35,6 @@ def test_the_defaults_are_those_that_are_promised() -> None:
         assert "grpc.keepalive_timeout_ms" not in options
 
 
-def test_our_pings_are_no_offence_to_our_server() -> None:
-    """It forgives two that come before their time; a third would need a call that is silent for so long."""
-    calls = Pace().call_seconds * 1000
-    offences = calls // connection.OPTIONS[TIME]
-    assert offences <= dict(server.OPTIONS)["grpc.http2.max_ping_strikes"]
-
-
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """All times forty times as short, on both sides."""
