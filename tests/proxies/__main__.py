@@ -61,15 +61,10 @@ async def use(client: AsyncClient) -> None:
 @asynccontextmanager
 async def running(proxy: Proxy, folder: Path, served: Served) -> AsyncIterator[Doors]:
     """Run ``proxy`` before the server until the block ends."""
-    doors = Doors.free()
-    process = await proxy.start(folder, doors, served.server.grpc_address, served.server.http_address)
-    try:
+    doors, server = Doors.free(), served.server
+    async with proxy.running(folder, doors, server.grpc_address, server.http_address) as process:
         await doors.opened(process)
         yield doors
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ import os
 import shutil
 import socket
 from asyncio.subprocess import Process
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,13 +76,20 @@ class Proxy:
             text = text.replace(old, new)
         return text
 
-    async def start(self, folder: Path, doors: Doors, grpc: str, http: str) -> Process:
-        """Start it in the foreground, with the certificate of the tests."""
+    @asynccontextmanager
+    async def running(self, folder: Path, doors: Doors, grpc: str, http: str) -> AsyncIterator[Process]:
+        """Run it before a server until the block ends, with the certificate of the tests."""
         _install(folder, self.configuration(folder, doors, grpc, http))
         assert self.program is not None
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             self.program, *self.arguments, str(folder / "proxy.conf"), cwd=folder
         )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
 
     @property
     def _listen(self) -> str:
@@ -112,13 +119,14 @@ def _nginx_paths(folder: Path) -> Mapping[str, str]:
     }
 
 
+NGINX = Proxy(
+    name="nginx",
+    file=DOCS / "nginx.conf",
+    arguments=("-g", "daemon off;", "-c"),
+    adapted=_nginx_paths,
+)
 PROGRAMS = (
-    Proxy(
-        name="nginx",
-        file=DOCS / "nginx.conf",
-        arguments=("-g", "daemon off;", "-c"),
-        adapted=_nginx_paths,
-    ),
+    NGINX,
     Proxy(
         name="haproxy",
         file=DOCS / "haproxy.cfg",
