@@ -7,8 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from typer.testing import CliRunner
 
 from imageedit_server.access.keys import add_key
+from imageedit_server.cli.app import app
 from imageedit_server.core.model import Model
 from imageedit_server.core.request import Kind
 from imageedit_server.maintenance import Finding, check, endings
@@ -75,6 +77,21 @@ async def test_strangers_at_grpc_itself_are_warned_of(
         assert findings["listener"].ok
         assert findings["listener"].warns
         assert "server.behind_proxy = true" in findings["listener"].sentence
+
+
+@pytest.mark.parametrize(("more", "lines"), [("", 1), ("behind_proxy = true\n", 0)])
+def test_the_command_warns_of_strangers_on_stdout_and_ends_with_0(
+    tmp_path: Path, more: str, lines: int
+) -> None:
+    add_key(tmp_path / "keys.toml", "shop")
+    config = tmp_path / "config.toml"
+    config.write_text(f'{KEYS}[server]\nlisten = "0.0.0.0:50051"\n{more}')
+    ran = CliRunner().invoke(app, ["check", "--config", str(config), "--data-dir", str(tmp_path / "data")])
+    warned = [line for line in ran.stdout.splitlines() if line.startswith("warn  listener: ")]
+    assert (ran.exit_code, ran.stderr, len(warned)) == (0, "", lines)
+    for line in warned:
+        assert "Strangers can reach gRPC at 0.0.0.0:50051" in line
+        assert all(way in line for way in ("docs/proxies", "behind_proxy = true", "tls.client_ca_file"))
 
 
 @pytest.mark.parametrize(
