@@ -1,7 +1,8 @@
 """What operators do with vendors' answers that are still here: list, show, save, export, read again.
 
 Files are only read here. Reading an answer again writes, so it is the work of whoever has the lock of the
-data: a server that runs, asked by a request, or else this process.
+data: a server that runs, asked by a request, or else this process. The texts are vendors' own, not fit for a
+terminal: whoever prints them sees to that.
 """
 
 import asyncio
@@ -43,10 +44,10 @@ def shown(settings: Settings, task_id: str) -> Iterator[str]:
         answer = _read(stored)
         yield _line(stored, answer)
         if answer is not None:
-            yield from (f"  {name}: {_printable(value)}" for name, value in sorted(answer.headers.items()))
+            yield from (f"  {name}: {value}" for name, value in sorted(answer.headers.items()))
             yield f"  asked: {json.dumps(dict(stored.asked.brief), ensure_ascii=True)[:PREVIEW_CHARS]}"
-            yield from ([f"  note: {_printable(answer.note)}"] if answer.note else [])
-            yield f"  body: {_printable(answer.body[:PREVIEW_CHARS].decode(errors='replace'))}"
+            yield from ([f"  note: {answer.note}"] if answer.note else [])
+            yield f"  body: {answer.body[:PREVIEW_CHARS].decode(errors='replace')}"
 
 
 def save(settings: Settings, task_id: str, file: Path) -> str:
@@ -132,13 +133,8 @@ def _line(stored: Stored, answer: Answer | None) -> str:
     status, ended = (answer.status, answer.ended.value) if answer else ("", "")
     return (
         f"{asked.task_id}  attempt {asked.attempt}  {asked.provider}  {asked.call_time:%Y-%m-%d %H:%M:%S}"
-        f"  {status} {_printable(label)}  {stored.size_bytes} bytes  {ended}  {standing}"
+        f"  {status} {label}  {stored.size_bytes} bytes  {ended}  {standing}"
     )
-
-
-def _printable(text: str) -> str:
-    """Return text that cannot play tricks with a terminal."""
-    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def _write(file: Path, data: bytes) -> None:

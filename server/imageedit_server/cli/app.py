@@ -17,6 +17,7 @@ from imageedit_server import vendor_answers
 from imageedit_server.access.keys import add_key
 from imageedit_server.access.reload import Unusable
 from imageedit_server.cli import EXIT_CANNOT_START
+from imageedit_server.cli.text import shown
 from imageedit_server.engine.restoring import Said
 from imageedit_server.maintenance import Finding, backup, check
 from imageedit_server.outbound.redaction import redact
@@ -55,7 +56,7 @@ app.add_typer(keys, name="keys")
 
 def _tell_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"imageedit-server {imageedit_server.__version__}")
+        _say(f"imageedit-server {imageedit_server.__version__}")
         raise typer.Exit
 
 
@@ -119,7 +120,7 @@ def serve_command(
 def check_command(config: Config = None, data_dir: DataDir = None) -> None:
     """Check settings, data, keys, certificate and every provider's account. Nothing is changed or paid."""
     settings = _settings(config, data_dir)
-    typer.echo("ok    settings: They are well formed.")
+    _say("ok    settings: They are well formed.")
 
     async def tell() -> bool:
         return all([_tell(finding) async for finding in check(settings)])
@@ -175,7 +176,7 @@ def answers_command(
         _refuse("name the task whose answer is meant")
     try:
         for line in _told_of_answers(settings, task_id, save, export, read_again=read_again):
-            typer.echo(line)
+            _say(line)
     except (NoAnswer, StoreRefused, SettingsError, ModelClash, TimeoutError) as error:
         _refuse(str(error))
     except OSError as error:
@@ -207,7 +208,7 @@ def _settings(config: Path | None, data_dir: Path | None) -> Settings:
 
 def _tell(finding: Finding) -> bool:
     how = ("warn " if finding.warns else "ok   ") if finding.ok else "FAIL "
-    typer.echo(f"{how} {finding.subject}: {finding.sentence}")
+    _say(f"{how} {finding.subject}: {finding.sentence}")
     return finding.ok
 
 
@@ -230,13 +231,18 @@ def new_key(
         key, caller = add_key(path, tenant)
     except (SettingsError, Unusable) as error:
         _refuse(str(error))
-    typer.echo(f"{caller} is now in {path}", err=True)
+    _say(f"{caller} is now in {path}", err=True)
     print(key, flush=True)
 
 
 def _refuse(sentence: str) -> NoReturn:
-    typer.echo(f"imageedit-server: {sentence}", err=True)
+    _say(f"imageedit-server: {sentence}", err=True)
     raise typer.Exit(EXIT_CANNOT_START) from None
+
+
+def _say(line: str, *, err: bool = False) -> None:
+    """Print a line. Hardly any is ours alone: vendors' words, names of files and of tenants stand in them."""
+    typer.echo(shown(line), err=err)
 
 
 def _prepare_process() -> None:

@@ -29,7 +29,10 @@ def shown(text: str) -> str:
 
     Line ends, tabs and controls are a space. What cannot be seen is one replacement character, however much
     of it stands there: zero-width and bidi characters, tags, unassigned and private ones, a second variation
-    selector, and marks beyond `MOST_MARKS` on a letter. What exactly stood there is in the JSON.
+    selector, and marks beyond `MOST_MARKS` on a letter. What exactly stood there is in the JSON, or in a file
+    that was saved.
+
+    Client and server have this file each, word for word: neither imports the other.
     """
     if text.isascii() and text.isprintable():
         return text
