@@ -13,7 +13,9 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from imageedit_client import AsyncClient, Client
 from tests.rpc.calls import METHODS
 from tests.rpc.pictures import PNG
 from tests.rpc.serving import SCRIPTED, SERVICE, Served, serving
@@ -55,6 +57,18 @@ async def test_health_lists_what_it_knows(served: Served) -> None:
         "": SERVING,
         SERVICE.full_name: SERVING,
     }
+
+
+async def test_the_clients_lend_their_connection_to_stubs_of_other_services(served: Served) -> None:
+    """As docs/python-client.md shows; under its older name too."""
+    address, request = served.server.grpc_address, HealthCheckRequest(service=SERVICE.full_name)
+    stubs: Any = HealthStub
+    async with AsyncClient(address) as client:
+        for channel in (client.channel, client._channel):
+            assert (await stubs(channel).Check(request)).status == SERVING
+    with Client(address) as blocking:
+        check = stubs(blocking.channel).Check
+        assert (await asyncio.to_thread(check, request, timeout=60)).status == SERVING
 
 
 async def test_a_health_watch_learns_of_the_drain_at_once(tmp_path: Path) -> None:

@@ -78,6 +78,17 @@ class AsyncClient:
     async def __aexit__(self, *exception: object) -> None:
         await self.close()
 
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """The running loop's, for stubs of other services; a key is not in it. `close` ends their calls too.
+
+        Raises RuntimeError where no loop runs, or in a child that was forked under one.
+        """
+        return self._channels.line.channel
+
+    _channel = channel
+    """Its name before it was public."""
+
     async def close(self) -> None:
         """Ends all calls of the running loop. Does nothing to a channel that was handed in."""
         await self._channels.close()
@@ -182,11 +193,6 @@ class AsyncClient:
     @property
     def _stub(self) -> "ImageEditServiceAsyncStub":
         return self._channels.line.stub
-
-    @property
-    def _channel(self) -> grpc.aio.Channel:
-        """The running loop's, for stubs of other services beside this client."""
-        return self._channels.line.channel
 
     async def _source(self, image: ImageInput) -> image_pb2.ImageSource:
         source = await asyncio.to_thread(source_or_upload, image)

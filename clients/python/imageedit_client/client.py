@@ -71,6 +71,11 @@ class Client:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    @property
+    def channel(self) -> grpc.Channel:
+        """For stubs of other services; a key is not in it. `close` ends their calls too."""
+        return self._channel
+
     def close(self) -> None:
         """Ends all calls. Does nothing to a channel that was handed in."""
         if self._owns_channel:
