@@ -14,10 +14,11 @@ from pathlib import Path
 
 from tests.faults import plan
 from tests.faults.edits import EDITS
-from tests.faults.loops import NoCompiler, Plan, Report, run
+from tests.faults.loops import NoCompiler, Plan, run
 from tests.faults.operations import ALL, WINDOW_SECONDS
 from tests.faults.place import WINDOW_SECONDS as EDIT_WINDOW_SECONDS
 from tests.faults.place import Operations
+from tests.faults.report import Report
 
 
 def main() -> int:
@@ -36,6 +37,7 @@ def main() -> int:
         return 0
     for report in reports:
         _tell(report)
+    print(plan.LEFT_OUT)
     if any(report.bad() or report.lost for report in reports):
         return 1
     shutil.rmtree(folder)
@@ -64,6 +66,8 @@ def _tell(report: Report) -> None:
     width = max(map(len, table))
     for name, value in table.items():
         _say(f"{name:<{width}}  {value}")
+    for row in report.by_operation():
+        _say(" | ".join(row))
     for image_id in report.lost:
         _say(f"gone after the last restart: {image_id}")
 

@@ -56,8 +56,7 @@ class Drain(Edit):
         if not self._ended:
             await self._stop()
             self.control.disarm()
-            await self.place.start()
-            assert await self.place.serves()
+            await self.place.start_to_serve()
         return await super().go()
 
     async def _stop(self) -> None:

@@ -1,13 +1,10 @@
 """Loops over one operation, as SQLite's own I/O-error loops are: in each round another call of it fails."""
 
 import asyncio
-import errno
 import math
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from pathlib import Path
 from random import Random
@@ -15,8 +12,10 @@ from typing import Any
 
 from tests.faults.control import Fault
 from tests.faults.edits import EDITS
-from tests.faults.place import Ended, Operations, Place
-from tests.faults.plan import Trace
+from tests.faults.place import Operations, Place
+from tests.faults.plan import whole
+from tests.faults.report import Report
+from tests.faults.things import Trace
 from tests.faults.verdicts import GOOD
 from tests.servers.forks import ForkedServers
 from tests.servers.preloading import compiled
@@ -33,61 +32,6 @@ Told = Callable[[str], None]
 
 class NoCompiler(Exception):
     """There is nothing to build the shim with."""
-
-
-@dataclass
-class Report:
-    """What came of all rounds. ``not_reached``: the operation was over before its call came."""
-
-    tried: list[Ended] = field(default_factory=list)
-    not_reached: int = 0
-    left_out: int = 0
-    """Rounds for which there was no time."""
-    lost: list[str] = field(default_factory=list)
-    """Pictures that had been acknowledged, and were gone after the last restart."""
-    seconds: float = 0.0
-
-    def add(self, ended: Ended) -> None:
-        """Count one round."""
-        if ended.seen.failed:
-            self.tried.append(ended)
-        else:
-            self.not_reached += 1
-
-    def bad(self) -> list[Ended]:
-        """Return the rounds that did not end as they must."""
-        return [ended for ended in self.tried if ended.verdict not in GOOD]
-
-    def figures(self) -> dict[str, str]:
-        """Return what is published, by name."""
-        faults = [ended.fault for ended in self.tried if ended.fault]
-        calls = {
-            (ended.operation, ended.fault.call, ended.fault.first) for ended in self.tried if ended.fault
-        }
-        errors = Counter(errno.errorcode[fault.error] for fault in faults)
-        verdicts = Counter(ended.verdict for ended in self.tried)
-        return {
-            "calls x errnos tried": f"{len(faults)} ({len(calls)} calls; {self.not_reached} not reached, "
-            f"{self.left_out} left out)",
-            "by errno": ", ".join(f"{name} {count}" for name, count in sorted(errors.items())),
-            **{verdict: str(count) for verdict, count in verdicts.most_common()},
-            "rounds with a restart": str(sum(ended.restarts > 0 for ended in self.tried)),
-            "seconds": f"{self.seconds:.0f}",
-        }
-
-    def by_fault(self) -> dict[str, str]:
-        """Return how often each kind of fault had which end, of every operation."""
-        ends: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for ended in self.tried:
-            if ended.fault:
-                error = errno.errorcode[ended.fault.error]
-                started = ", started again" if ended.restarts else ""
-                row = f"{ended.operation}, {ended.fault.call.name.lower()} {error}"
-                ends[row][f"{ended.verdict}, {ended.story}{started}"] += 1
-        return {
-            row: "; ".join(f"{count} x {end}" for end, count in found.most_common())
-            for row, found in sorted(ends.items())
-        }
 
 
 async def run(
@@ -122,13 +66,19 @@ async def run(
             *(_warm(place, _share(operations, number, places)) for number, place in enumerate(working))
         )
         first = {operation: trace for found in reversed(traces) for operation, trace in found.items()}
-        rows = _mixed({operation: [*plan(first[operation])] for operation in operations})
+        planned = {operation: [*plan(first[operation])] for operation in operations}
+        report.alike.update({name: whole(first[name]) - _once(faults) for name, faults in planned.items()})
+        rows = _mixed(planned)
         end = began + most_seconds
         await asyncio.gather(*(_work(place, rows, report, end, told) for place in working))
-        report.left_out = len([*rows])
+        report.no_time.update(operation for operation, _ in rows)
         report.lost = [*chain(*await asyncio.gather(*(place.lost() for place in working)))]
     report.seconds = time.monotonic() - began
     return report
+
+
+def _once(faults: Iterable[Fault]) -> int:
+    return sum(fault.times == 1 for fault in faults)
 
 
 def _mixed(planned: Mapping[str, list[Fault]]) -> Rows:
@@ -163,5 +113,5 @@ async def _work(place: Place, rows: Rows, report: Report, end: float, told: Told
         report.add(ended)
         if ended.seen.failed and ended.verdict not in GOOD:
             told(str(ended))
-        if (rounds := len(report.tried) + report.not_reached) % ROUNDS_A_LINE == 0:
-            told(f"{rounds} rounds")
+        if report.rounds % ROUNDS_A_LINE == 0:
+            told(f"{report.rounds} rounds")

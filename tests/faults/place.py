@@ -16,7 +16,7 @@ from PIL import Image
 from imageedit_client import AsyncClient, ImageEditError, Pace
 from tests.faults.control import Control, Fault, Seen
 from tests.faults.vendors import CallingKie, Paid, Relay, tables_of
-from tests.faults.verdicts import GONE, KEPT
+from tests.faults.verdicts import GONE, KEPT, SPOILT
 from tests.servers.config import base_tables, write_config
 from tests.servers.doorway import doorway
 from tests.servers.forks import ForkedServer, ForkedServers
@@ -29,6 +29,10 @@ STUCK_SECONDS = 4.0
 PATIENT = Pace(call_seconds=120, patience_seconds=120, dice=lambda: 0.0)
 MOST_RESTARTS = 3
 DRAIN_SECONDS = 5
+
+
+class DoesNotStart(Exception):
+    """A server does not start on what another one left: only a person could help."""
 
 
 class Operation(Protocol):
@@ -98,8 +102,7 @@ class Place:
             self.vendors: Mapping[str, Paid] = {"relay": self.relay, "kie": self.kie}
             self._door = await stack.enter_async_context(doorway())
             self.config = self._write_config()
-            await self.start()
-            assert await self.serves(), f"the server does not start: {self.folder}/server.log"
+            await self.start_to_serve()
             self._stack = stack.pop_all()
         return self
 
@@ -149,10 +152,15 @@ class Place:
         await self.life.died()
 
     async def restart(self) -> None:
-        """Kill the server and start another one, which must serve."""
+        """Kill the server and start another one. Raises ``DoesNotStart``."""
         await self.stop()
+        await self.start_to_serve()
+
+    async def start_to_serve(self) -> None:
+        """Start a server, which must serve. Raises ``DoesNotStart``."""
         await self.start()
-        assert await self.serves(), f"the server does not start: {self.folder}/server.log"
+        if not await self.serves():
+            raise DoesNotStart(f"no server starts: {self.folder}/server.log")
 
     # One operation
 
@@ -163,9 +171,7 @@ class Place:
         doing = self._operations[operation](self, f"{operation}-{self._tried}")
         await doing.begin()
         doing.control.arm(fault)
-        seen, restarts = await self._live_through(doing)
-        restarts += await self._let_in()
-        verdict, story = await doing.judged(seen)
+        seen, restarts, verdict, story = await self._judged(doing)
         return Ended(
             operation=operation,
             fault=fault,
@@ -175,6 +181,22 @@ class Place:
             restarts=restarts,
             seconds=time.monotonic() - began,
         )
+
+    async def _judged(self, doing: Operation) -> tuple[Seen, int, str, str]:
+        try:
+            seen, restarts = await self._live_through(doing)
+            restarts += await self._let_in()
+            return seen, restarts, *await doing.judged(seen)
+        except DoesNotStart as error:
+            await self._begin_anew()
+            return doing.control.disarm(), MOST_RESTARTS, SPOILT, str(error)
+
+    async def _begin_anew(self) -> None:
+        """Set aside what no server starts on."""
+        self.data_dir.rename(self.folder / f"data-{self._tried}")
+        self.uploaded.clear()
+        self._once.clear()
+        await self.start_to_serve()
 
     async def _let_in(self) -> int:
         """Start a server anew that lets no caller in any more; return how often that was."""

@@ -11,10 +11,11 @@ import pytest
 from tests.faults import plan
 from tests.faults.control import Call, Fault
 from tests.faults.edits import EDITS, Edit
-from tests.faults.loops import Report, run
+from tests.faults.loops import run
 from tests.faults.operations import ALL, WINDOW_SECONDS
 from tests.faults.place import Operations
-from tests.faults.plan import Trace
+from tests.faults.report import Report
+from tests.faults.things import Trace
 from tests.faults.transfers import Upload
 from tests.faults.verdicts import GONE, LOST
 from tests.figures import Figures

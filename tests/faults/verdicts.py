@@ -8,3 +8,5 @@ KEPT, REFUSED = "kept", "refused"
 GONE, SILENT, SPOILT = "gone", "without a word", "spoilt"
 """What was acknowledged is not there; nothing says what failed; only a person could mend it."""
 GOOD = (HOME, IN_DOUBT, KEPT, REFUSED)
+LOSSES = (LATE, LOST, UNPAID, TWICE, OTHER_BYTES, GONE)
+NEEDS_A_PERSON = (STUCK, SILENT, SPOILT)
