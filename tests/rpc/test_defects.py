@@ -2,7 +2,9 @@
 
 import errno
 import logging
+import os
 import re
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2
 from imageedit_server.editing import Pictures, Tasks, Watching
 from imageedit_server.rpc.service import ImageEditService
-from tests.rpc.calls import assert_presentable, call
+from imageedit_server.store.sqlite.group_commit import COMMITTING
+from tests.rpc.calls import Outcome, assert_presentable, call
+from tests.rpc.pictures import PNG
 from tests.rpc.serving import SCRIPTED, Served, serving
 from tests.rpc.world import World
 
@@ -111,3 +115,43 @@ async def test_what_the_machine_is_short_of_is_no_defect(
     monkeypatch.setattr(Pictures, "find", fails(errno.EACCES))
     outcome = await call(served.channel, "DownloadImage", request)
     assert (outcome.code, outcome.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL_ERROR")
+
+
+# A store that broke (F22)
+
+
+async def test_a_disk_that_fails_is_no_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was acknowledged, and the server stops: who comes again finds another one."""
+
+    def fsync(_descriptor: int) -> None:
+        raise OSError(errno.EIO, SECRET)
+
+    async with serving(tmp_path, SCRIPTED) as served:
+        monkeypatch.setattr(os, "fsync", fsync)
+        info, chunk = pb.UploadImageRequest(info={}), pb.UploadImageRequest(chunk=PNG)
+        assert_told_to_come_again(await call(served.channel, "UploadImage", info, chunk))
+        assert served.server.broken.done()
+
+
+async def test_a_database_that_fails_is_no_defect(tmp_path: Path) -> None:
+    """The call that met it, and every one after it that is not refused for its own sake."""
+
+    def fail() -> None:
+        error = sqlite3.OperationalError(SECRET)
+        error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+        raise error
+
+    async with serving(tmp_path, SCRIPTED) as served:
+        request = pb.EditImageRequest(prompt="x", images=[{"content": PNG}], model="scripted/ok")
+        with COMMITTING.heard_by(fail):
+            assert_told_to_come_again(await call(served.channel, "EditImage", request))
+        assert_told_to_come_again(await call(served.channel, "EditImage", request))
+        unknown = pb.GetTaskRequest(task_id="task_" + 32 * "0")
+        assert (await call(served.channel, "GetTask", unknown)).code is grpc.StatusCode.NOT_FOUND
+
+
+def assert_told_to_come_again(outcome: Outcome) -> None:
+    assert (outcome.code, outcome.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
+    assert outcome.retry_seconds
+    assert SECRET not in outcome.message + str(outcome.trailer)
+    assert_presentable(outcome)

@@ -295,6 +295,7 @@ async def _open_doors(settings: Settings, storage: _Storage, work: _Work, stack:
             max_connections=descriptors.most_connections(
                 tasks=settings.engine.concurrency, others=HTTP_CONNECTIONS
             ),
+            is_broken=storage.database.broken.done,
         )
     )
     return _Doors(

@@ -94,7 +94,7 @@ class Reason(Enum):
     NOT_ALLOWED = Code.PERMISSION_DENIED
     """The method is open to no caller. Do not call it."""
     DRAINING = Code.UNAVAILABLE
-    """The server stops, or the watch is as old as one may be. Repeat the call, resume the watch."""
+    """The server stops, maybe for its storage, or a watch is as old as one may be. Repeat, resume."""
     STORE_BUSY = Code.UNAVAILABLE
     """The database took no write in time, or files or memory are short. Repeat after RetryInfo's delay."""
     IMAGE_CORRUPT = Code.DATA_LOSS

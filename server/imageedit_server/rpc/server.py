@@ -1,6 +1,6 @@
 """The gRPC server: our service, health and reflection, with the options that keep it safe (PROMISES §7)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -79,10 +79,12 @@ async def grpc_door(
     certificates: Certificates | None,
     *,
     max_connections: int,
+    is_broken: Callable[[], bool],
 ) -> AsyncIterator[GrpcDoor]:
     """Serve on ``host``:``port`` (0: any free port) until the block ends. Raises ``CannotListen``.
 
     Without ``certificates`` it speaks plaintext. Connections beyond ``max_connections`` are closed at once.
+    ``is_broken`` as for ``Border``.
     """
     require_rules(_served(), RULES, "rpc/rules.py")
     server = await grpcio_patch.server(
@@ -94,7 +96,9 @@ async def grpc_door(
         use_cases, admission.watches, admission.uploads, admission.in_flight, admission.tenant
     )
     status = Health(("", SERVICE))
-    border: Any = Border(server)  # the generated code asks for a server, of which it uses two methods
+    border: Any = Border(
+        server, is_broken
+    )  # the generated code asks for a server, of which it uses two methods
     pb_grpc.add_ImageEditServiceServicer_to_server(service, border)
     health_pb2_grpc.add_HealthServicer_to_server(status, border)
     for name in (reflection.V1, reflection.V1ALPHA):
