@@ -97,6 +97,18 @@ async def test_who_is_cancelled_takes_no_place_along(given: bool) -> None:
     await asyncio.wait_for(visitors.visit("next", UPLOADS), 1)
 
 
+async def test_who_is_cancelled_as_a_place_comes_back_hears_of_nothing_else() -> None:
+    """It left the line by itself and is taken out of it too, before it notices either."""
+    visitors = Visitors(1)
+    async with visitors.places.hold(UPLOADS):
+        gone = asyncio.create_task(visitors.visit("gone", UPLOADS))
+        await settle()
+        gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    assert visitors.came == []
+
+
 @pytest.mark.parametrize("seed", range(20))
 async def test_with_cancels_at_any_moment_every_place_comes_back(seed: int) -> None:
     dice = random.Random(seed)

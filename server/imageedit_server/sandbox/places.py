@@ -108,9 +108,12 @@ _Line = dict[str, deque[asyncio.Future[None]]]
 
 
 def _leave(line: _Line, tenant: str, turn: asyncio.Future[None]) -> None:
-    line[tenant].remove(turn)
-    if not line[tenant]:
-        del line[tenant]
+    """Take a turn out of its line, where whoever gave a place back has not found it cancelled and done so."""
+    waiting = line.get(tenant)
+    if waiting and turn in waiting:
+        waiting.remove(turn)
+        if not waiting:
+            del line[tenant]
 
 
 def _refuse_too_many(line: _Line, tenant: str) -> None:
