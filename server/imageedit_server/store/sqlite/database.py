@@ -30,6 +30,7 @@ from imageedit_server.store.sqlite.file import (
     WAL_LIMIT_BYTES,
     driver,
     hold_file,
+    log_kept,
     open_reader,
     open_writer,
     take_lock,
@@ -90,8 +91,9 @@ class SqliteDatabase:
             os.close(self._lock)
             raise
         try:
-            self._writer = await asyncio.to_thread(open_writer, self._path, self._synchronous)
-            self._loop_reader = await asyncio.to_thread(open_reader, self._path, self._synchronous)
+            with log_kept(self._file, self._path):
+                self._writer = await asyncio.to_thread(open_writer, self._path, self._synchronous)
+                self._loop_reader = await asyncio.to_thread(self._first_reader)
         except BaseException:
             self._let_go()
             raise
@@ -104,6 +106,13 @@ class SqliteDatabase:
         )
         STORE_WAITING.set_function(lambda: self._commits.waiting)
         WAL_BYTES.set_function(self._wal_bytes)
+
+    def _first_reader(self) -> Connection:
+        try:
+            return open_reader(self._path, self._synchronous)
+        except BaseException:
+            self._writer.close()  # before its file: see ``hold_file``
+            raise
 
     async def close(self) -> None:
         """Commit what waits, close every connection and let go of the lock."""

@@ -5,7 +5,8 @@ import logging
 import os
 import sqlite3
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -28,6 +29,10 @@ APPLICATION_ID = 0x494D4745  # "IMGE"
 LOCKED_BYTE = 1 << 62
 """The byte of the database file whose lock keeps other servers out. SQLite locks bytes near 1 GiB, and no
 database grows beyond 2^48 of them."""
+SHARED_BYTES = (0x40000002, 510)
+"""Where each connection of SQLite's has a lock to read; who closes the last one locks all of it to write."""
+WAL_MODE = b"\2\2"
+WAL_MODE_AT = 18
 MAX_WAIT_SECONDS = 5.0
 """How long another program's lock on the file is waited for (F21)."""
 
@@ -65,19 +70,42 @@ def hold_file(path: Path) -> int:
     try:
         with suppress(PermissionError):  # somebody else's, who let us in
             os.fchmod(descriptor, 0o600)
-        _lock_byte(descriptor)
+        _lock(descriptor, fcntl.F_WRLCK, LOCKED_BYTE, 1)
     except BlockingIOError:
         os.close(descriptor)
         raise _in_use(path) from None
     return descriptor
 
 
-def _lock_byte(descriptor: int) -> None:
+@contextmanager
+def log_kept(descriptor: int, path: Path) -> Iterator[None]:
+    """Keep the write-ahead log of the file that is held while connections are opened, also if that fails.
+
+    Whoever closes the last connection brings the log into the file and removes it. Where the log's index
+    could not be opened three times in a row, as without descriptors, and then can be, SQLite 3.40 removes it
+    unread, with all that was committed. A lock beside its own keeps it from removing anything.
+    """
+    # What is not in this mode yet, or has a journal to roll back, SQLite must have for itself.
+    shares = is_in_wal_mode(descriptor) and not path.with_name(f"{path.name}-journal").exists()
+    if shares:
+        with suppress(BlockingIOError):  # another program has it for itself, and SQLite waits for that
+            _lock(descriptor, fcntl.F_RDLCK, *SHARED_BYTES)
+    try:
+        yield
+    finally:
+        if shares:
+            _lock(descriptor, fcntl.F_UNLCK, *SHARED_BYTES)
+
+
+def is_in_wal_mode(descriptor: int) -> bool:
+    """Whether a database file says that it has a write-ahead log."""
+    return os.pread(descriptor, len(WAL_MODE), WAL_MODE_AT) == WAL_MODE
+
+
+def _lock(descriptor: int, kind: int, first: int, count: int) -> None:
     command = getattr(fcntl, "F_OFD_SETLK", None)
     if command is not None:  # Linux; elsewhere the file ``lock`` is all there is
-        fcntl.fcntl(
-            descriptor, command, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, LOCKED_BYTE, 1, 0)
-        )
+        fcntl.fcntl(descriptor, command, struct.pack("hhqqi4x", kind, os.SEEK_SET, first, count, 0))
 
 
 def _in_use(path: Path) -> StoreInUse:
