@@ -2,8 +2,9 @@
 
 import asyncio
 import errno
+import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from imageedit_server.answers import disk_calls, files
+from imageedit_server.answers import disk_calls, files, reading
 from imageedit_server.answers.layout import BODY_AT, END_AT, Asked, asked_record
 from imageedit_server.answers.reading import Stored, read_file, stored_in
 from imageedit_server.core.charge import Billing
@@ -20,6 +21,7 @@ from imageedit_server.core.failure import Failure
 from imageedit_server.core.task import Outcome, Stage, State, Task
 from imageedit_server.outbound.answers import Answer, PaidCall
 from imageedit_server.providers.base import Finished, Job, NotProcessed, Output, Prepared, Refused, Report
+from imageedit_server.telemetry.metrics import REGISTRY
 from imageedit_server.upkeep.answers import KeptAnswers
 from imageedit_server.upkeep.retention import Retention
 from tests.engine.house import (
@@ -403,3 +405,93 @@ async def test_a_file_that_cannot_be_read_is_tried_again(
     assert bool(task.status.images) is (times == 3)
     assert task.status.billing is (Billing.CHARGED if times == 3 else Billing.MAY_HAVE_BEEN_CHARGED)
     assert len(house.vendor.paid) == 1
+
+
+# A disk that does not give back what an earlier run left
+
+
+async def test_nothing_is_claimed_before_the_folder_of_the_answers_was_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim would end what the answer speaks of, or pay for it again; it is held up, and says so."""
+    task_id = await answered_and_killed(house, monkeypatch)
+    disk = BrokenDisk(monkeypatch, house.folder / "answers")
+    await house.start()
+    await house.clock.sleep(120)
+    assert not (await house.get(task_id)).status.state.terminal
+    trouble = house.dispatcher.left_out.trouble()
+    assert str(disk.path) in trouble
+    assert "Input/output error" in trouble
+    disk.mend()
+    task = await house.ended(task_id)
+    assert task.status.state is State.SUCCEEDED
+    assert house.dispatcher.left_out.trouble() == ""
+    assert len(house.vendor.paid) == 1
+
+
+async def test_an_answer_that_was_left_out_is_read_as_soon_as_it_can_be(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file holds up nobody; its task ends as unknown, and what was paid for comes late."""
+    task_id = await answered_and_killed(house, monkeypatch)
+    disk = BrokenDisk(monkeypatch, stored(house)[0].path)
+    await house.start()
+    task = await house.ended(task_id)
+    assert task.status.billing is Billing.MAY_HAVE_BEEN_CHARGED
+    assert REGISTRY.get_sample_value("imageedit_answers_left_out") == 1
+    assert str(disk.path) in house.dispatcher.left_out.alarm()
+    disk.mend()
+    task = await fully_late(house, task_id)
+    assert [image.image_id for image in task.status.attempts[0].late_images] == [RESULT_ID]
+    assert task.status.attempts[0].billing is Billing.CHARGED
+    assert REGISTRY.get_sample_value("imageedit_answers_left_out") == 0
+    assert house.dispatcher.left_out.alarm() == ""
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["by the same run", "by the next one"])
+async def test_what_the_disk_did_not_give_back_was_tried_by_no_version(
+    house: House, monkeypatch: pytest.MonkeyPatch, restart: bool
+) -> None:
+    """Kept as an answer that this version cannot read, it would wait for another version."""
+    task_id = await answered_and_killed(house, monkeypatch)
+    broken = True
+
+    def failing(path: Path) -> Answer | None:
+        if broken:
+            raise OSError(errno.EIO, "Input/output error")
+        return read_file(path)
+
+    monkeypatch.setattr(files, "read_file", failing)
+    await house.start()
+    task = await house.ended(task_id)
+    assert task.status.billing is Billing.MAY_HAVE_BEEN_CHARGED
+    if restart:
+        await house.kill()
+        await house.start()
+    broken = False
+    task = await fully_late(house, task_id)
+    assert [image.image_id for image in task.status.attempts[0].late_images] == [RESULT_ID]
+    assert len(house.vendor.paid) == 1
+
+
+class BrokenDisk:
+    """Gives back neither a folder's names nor a file's bytes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+        self.path = path
+        self._broken = True
+        monkeypatch.setattr(reading, "PAUSES_SECONDS", (0,) * len(reading.PAUSES_SECONDS))
+        monkeypatch.setattr(Path, "iterdir", self._unless_broken(Path.iterdir))
+        monkeypatch.setattr(os, "open", self._unless_broken(os.open))
+
+    def mend(self) -> None:
+        """Let it work again."""
+        self._broken = False
+
+    def _unless_broken(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def calling(path: object, *args: Any, **options: Any) -> Any:
+            if self._broken and path == self.path:
+                raise OSError(errno.EIO, "Input/output error", str(path))
+            return call(path, *args, **options)
+
+        return calling

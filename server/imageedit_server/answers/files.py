@@ -16,7 +16,7 @@ from imageedit_server.answers import disk_calls, kept, layout
 from imageedit_server.answers.blanks import Blank, Blanks
 from imageedit_server.answers.layout import Asked
 from imageedit_server.answers.masking import Mask
-from imageedit_server.answers.reading import Stored, asked_in, read_file, stored_in
+from imageedit_server.answers.reading import Stored, asked_in, read_file, stored_at, stored_in
 from imageedit_server.answers.room import NoPlace, Room
 from imageedit_server.answers.thread import AnswerThread
 from imageedit_server.answers.writing import Writing
@@ -40,6 +40,8 @@ class Answers:
         self.version = version
         self._thread = AnswerThread()
         self._blanks = Blanks(root, Room(min_free_bytes))
+        self.left_out: list[Path] = []
+        """What is there, and could not be read when an answer was wanted."""
         self._closed = False
         self._making: asyncio.Future[None] | None = None
         self._places: set[Writing] = set()
@@ -50,7 +52,8 @@ class Answers:
     async def open(self) -> list[Stored]:
         """Make what is needed, and return what an earlier run left, the oldest call first.
 
-        Files that hold nothing, since no head came, are removed. Never raises: without a folder no place can
+        Files that hold nothing, since no head came, are removed, and those that the disk does not give back
+        are in ``left_out``. Raises ``OSError`` where the folder cannot be read. Without a folder no place can
         be had, and no paid call is made.
         """
         found = await self._thread.run(self._look)
@@ -86,6 +89,10 @@ class Answers:
     def drop(self, path: Path) -> None:
         """Remove an answer that a start found, soon."""
         self._remove_soon(partial(path.unlink, missing_ok=True))
+
+    async def look_at(self, path: Path) -> Stored | None:
+        """Return the answer that a file holds, None for none. Raises ``OSError``."""
+        return await self._thread.run(stored_at, path)
 
     async def read(self, path: Path) -> Answer | None:
         """Return what a file holds, None for nothing. Raises ``OSError``."""
@@ -180,11 +187,9 @@ class Answers:
             disk_calls.sync_folder(self._root.parent)  # a crash may have come before that of ``make_folder``
         except OSError as error:  # what is in it counts all the same
             _log.warning("the folder of the answers is not known to be durable: %s", error.strerror)
-        try:
-            return sorted(stored_in(self._root, clean=True), key=lambda each: each.asked.call_time)
-        except OSError as error:
-            _log.error("the folder of the answers cannot be read: %s", error.strerror)
-            return []
+        self.left_out.clear()
+        found = stored_in(self._root, clean=True, left_out=self.left_out.append)
+        return sorted(found, key=lambda each: each.asked.call_time)
 
     def _another(self, broken: Blank) -> Blank:
         if self._blanks.are_few:

@@ -36,19 +36,20 @@ class Stored:
     tried: str = ""
 
 
-def stored_in(folder: Path, *, clean: bool = False) -> Iterator[Stored]:
+def stored_in(
+    folder: Path, *, clean: bool = False, left_out: Callable[[Path], None] = lambda _: None
+) -> Iterator[Stored]:
     """Yield the answers in a folder; with ``clean`` remove the files that hold none.
 
-    What cannot be read, however often it is tried, is left out, and a folder that was not made yet has none.
-    Raises ``OSError`` for the folder alone.
+    What cannot be read, however often it is tried, is told to ``left_out``, and a folder that was not made
+    yet has none. Raises ``OSError`` for the folder alone.
     """
     for path in _patiently(lambda: [*folder.iterdir()] if folder.exists() else []):
         try:
-            stored = _patiently(partial(_stored, path))
-        except FileNotFoundError:  # removed meanwhile
-            continue
+            stored = _patiently(partial(stored_at, path))
         except OSError as error:
-            _log.error("an answer cannot be read before the next start: %s", error.strerror)
+            _log.error("an answer cannot be read: %s: %s", path, error.strerror)
+            left_out(path)
             continue
         if stored is not None:
             yield stored
@@ -60,22 +61,20 @@ def stored_in(folder: Path, *, clean: bool = False) -> Iterator[Stored]:
 def _patiently(disk_call: Callable[[], T]) -> T:
     """Try again what may pass: an answer that a start leaves out is a payment whose end nobody knows."""
     for pause_seconds in PAUSES_SECONDS:
-        try:
+        with suppress(OSError):
             return disk_call()
-        except FileNotFoundError:
-            raise
-        except OSError:
-            time.sleep(pause_seconds)
+        time.sleep(pause_seconds)
     return disk_call()
 
 
-def _stored(path: Path) -> Stored | None:
-    with _opened(path) as descriptor:
+def stored_at(path: Path) -> Stored | None:
+    """Return the answer in a file; None where there is none, or no file any more. Raises ``OSError``."""
+    with suppress(FileNotFoundError), _opened(path) as descriptor:
         asked = layout.read_asked(descriptor)
-        if asked is None or not layout.has_head(descriptor):
-            return None
-        size = layout.size_of_body(descriptor)
-        return Stored(path=path, asked=asked, size_bytes=size, tried=kept.tried_by(path))
+        if asked is not None and layout.has_head(descriptor):
+            size = layout.size_of_body(descriptor)
+            return Stored(path=path, asked=asked, size_bytes=size, tried=kept.tried_by(path))
+    return None
 
 
 def read_file(path: Path) -> Answer | None:

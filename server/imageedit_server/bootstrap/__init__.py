@@ -318,11 +318,12 @@ def _readiness(settings: Settings, storage: _Storage, work: _Work, acceptance: A
             storage.draining.trouble,
             database.trouble,
             disk.trouble,
+            work.dispatcher.left_out.trouble,
             work.dispatcher.trouble,
             open_files.trouble,
             acceptance.trouble,
         ],
-        [database.alarm],
+        [database.alarm, work.dispatcher.left_out.alarm],
     )
 
 

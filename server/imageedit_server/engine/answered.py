@@ -32,6 +32,8 @@ class Answered:
         self._database = database
         self._files: defaultdict[AttemptKey, list[Writing | Path]] = defaultdict(list)
         self._saving: set[asyncio.Task[None]] = set()
+        self._not_given_back: set[AttemptKey] = set()
+        """Whose answers the disk did not give back when they were last read."""
 
     @property
     def version(self) -> str:
@@ -39,8 +41,23 @@ class Answered:
         return self._answers.version
 
     async def open(self) -> list[Stored]:
-        """Return what an earlier run left; each is to be given to ``found``, ``drop`` or ``keep_file``."""
+        """Return what an earlier run left; each is to be given to ``found``, ``drop`` or ``keep_file``.
+
+        What the disk does not give back is in ``left_out``. Raises ``OSError`` for the folder.
+        """
         return await self._answers.open()
+
+    @property
+    def left_out(self) -> list[Path]:
+        """Files that could not be read when their answers were wanted: each may have been paid for."""
+        return self._answers.left_out
+
+    async def look_again(self, path: Path) -> Stored | None:
+        """Return an answer that was left out and can be read now, None for none. Raises ``OSError``."""
+        stored = await self._answers.look_at(path)
+        await self.read_file(path)
+        self.left_out.remove(path)
+        return stored
 
     async def kept_for(self, task_id: str) -> list[Stored]:
         """Return the answers that are kept for a task. Raises ``OSError``."""
@@ -87,7 +104,9 @@ class Answered:
 
         Those that were erased meanwhile are left out.
         """
+        self._not_given_back.add(key)
         found = [await self._read(file) for file in self._files.get(key, ()) if _is_there(file)]
+        self._not_given_back.discard(key)
         return [answer for answer in found if answer is not None]
 
     async def read_file(self, path: Path) -> Answer | None:
@@ -108,8 +127,16 @@ class Answered:
                 self._answers.forget(file)
 
     async def keep(self, key: AttemptKey) -> None:
-        """Keep the answers of an attempt, which nobody could read. Never raises."""
-        for file in self._files.pop(key, ()):
+        """Keep the answers of an attempt, which nobody could read. Never raises.
+
+        Where it was the disk that could not, no version has tried: they are left out, and tried again.
+        """
+        files = self._files.pop(key, ())
+        if key in self._not_given_back:
+            self._not_given_back.discard(key)
+            self.left_out.extend(file for file in files if isinstance(file, Path))
+            files = [file for file in files if not isinstance(file, Path)]
+        for file in files:
             await (self.keep_file(file) if isinstance(file, Path) else self._keep_place(file))
 
     async def keep_file(self, path: Path) -> None:

@@ -16,6 +16,7 @@ from imageedit_server.engine.adopt import NO_PROVIDER, adopt
 from imageedit_server.engine.breaker import Breaker
 from imageedit_server.engine.gates import Gate
 from imageedit_server.engine.late_results import LateResults
+from imageedit_server.engine.left_out import LeftOut
 from imageedit_server.engine.rereading import read_kept_again, read_task_again
 from imageedit_server.engine.restoring import RestoredCopy, settle
 from imageedit_server.engine.run import Run
@@ -72,6 +73,7 @@ class Dispatcher:
         self._gone: set[str] = set()
         self._active: dict[str, _ActiveRun] = {}
         self.late = LateResults(catalog, tools)
+        self.left_out = LeftOut(tools, catalog)
         self._wake = asyncio.Event()
         self._turn = ""
         self._next_look = tools.clock.now()
@@ -90,7 +92,7 @@ class Dispatcher:
     async def serve(self) -> None:
         """Recover what a dead owner left (P7), then work until cancelled."""
         await self._recover()
-        kept = await match(self._tools, self._catalog)
+        kept = await self.left_out.wait_for(lambda: match(self._tools, self._catalog))
         if self._restored is not None:
             await settle(self._restored, self._tools, self._catalog)
         self._gone = await self._tools.database.read(open_providers) - {NO_PROVIDER, *self._gates}
@@ -100,6 +102,7 @@ class Dispatcher:
             group.create_task(self._claim_for_ever())
             group.create_task(self._renew_for_ever())
             group.create_task(read_kept_again(kept, self._tools, self._catalog))
+            group.create_task(self.left_out.read_on())
 
     async def read_again(self, task_id: str) -> int:
         """Read the kept answers of a task at an operator's word; return how many were recovered."""

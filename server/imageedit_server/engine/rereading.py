@@ -53,7 +53,10 @@ async def read_again(stored: Stored, tools: Tools, catalog: Catalog) -> bool:
     try:
         if provider is not None and await _recovered(stored, found, provider, tools):
             return True
-    except (SubmitError, BadResult, ResultGone, OSError) as error:
+    except OSError as error:  # of the disk: this version has not tried
+        _log.warning("a kept answer cannot be read yet: %s", error.strerror)
+        return False
+    except (SubmitError, BadResult, ResultGone) as error:
         _log.info("a kept answer still cannot be read: %s", error)
     await tools.answered.keep_file(stored.path)
     return False

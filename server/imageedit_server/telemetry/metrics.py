@@ -142,6 +142,11 @@ DISK_FREE_BYTES = Gauge("imageedit_disk_free_bytes", "Room left where the data i
 DESCRIPTORS_LEFT = Gauge(
     "imageedit_descriptors_left", "Files and connections that may still be opened.", registry=REGISTRY
 )
+ANSWERS_LEFT_OUT = Gauge(
+    "imageedit_answers_left_out",
+    "Files of vendors' answers that the disk does not give back; they are tried again.",
+    registry=REGISTRY,
+)
 SQLITE_OUTDATED = Gauge(
     "imageedit_sqlite_outdated",
     "1 with a SQLite older than 3.51.3, beside which no other program may write the database.",
