@@ -3,7 +3,8 @@
 import asyncio
 import threading
 from collections import defaultdict, deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,6 +21,8 @@ from imageedit.v1 import image_edit_service_pb2 as service_pb2
 from imageedit.v1 import image_pb2, task_pb2
 from imageedit_client import Pace
 
+MOST_CALLS = 16
+"""At once, the hanging ones included."""
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["ImageEditService"]
 
 
@@ -58,18 +61,20 @@ class Hang:
 
 
 class ScriptedServer(grpc.GenericRpcHandler):
-    """Plays the script of each method, one step a call; a stream's step is the list of what it sends."""
+    """Plays the script of each method, one step a call; a stream's step is the list of what it sends.
+
+    Its calls run in threads and not in an event loop: gRPC wakes all loops of a process by one poller, and a
+    loop that ends under its calls, as tests have it, may keep the events of another.
+    """
 
     def __init__(self) -> None:
         self.received: dict[str, list[Any]] = defaultdict(list)
-        self.metadata: list[dict[str, str]] = []
+        self.metadata: list[dict[str, str | bytes]] = []
         self.port = 0
         self.abandoned = threading.Event()
         self._scripts: dict[str, deque[Any]] = defaultdict(deque)
-        self._loop = asyncio.new_event_loop()
-        self._server: grpc.aio.Server | None = None
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+        self._server: grpc.Server | None = None
+        self._threads = ThreadPoolExecutor(MOST_CALLS)
 
     @property
     def address(self) -> str:
@@ -87,20 +92,20 @@ class ScriptedServer(grpc.GenericRpcHandler):
     def start(self) -> None:
         """Serves, on the same port as before."""
         if self._server is None:
-            self._run(self._start())
+            self._server = grpc.server(self._threads, handlers=[self])
+            self.port = self._server.add_insecure_port(self.address)
+            self._server.start()
 
     def stop(self) -> None:
         """Ends all calls at once and closes the port."""
         if self._server is not None:
-            self._run(self._server.stop(None))
+            self._server.stop(None).wait()
             self._server = None
 
     def close(self) -> None:
-        """Ends the server and its thread."""
+        """Ends the server and its threads."""
         self.stop()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._threads.shutdown()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         """Finds the method by the contract's own description."""
@@ -118,40 +123,28 @@ class ScriptedServer(grpc.GenericRpcHandler):
             response_serializer=lambda message: message.SerializeToString(),
         )
 
-    async def _answer(self, name: str, request: Any, context: Any) -> Any:
-        step = await self._begin(name, request, context)
-        return await self._play(step, context)
+    def _answer(self, name: str, request: Any, context: grpc.ServicerContext) -> Any:
+        return self._play(self._begin(name, request, context), context)
 
-    async def _stream(self, name: str, request: Any, context: Any) -> Any:
-        for step in await self._begin(name, request, context):
-            yield await self._play(step, context)
+    def _stream(self, name: str, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        for step in self._begin(name, request, context):
+            yield self._play(step, context)
 
-    async def _begin(self, name: str, request: Any, context: Any) -> Any:
+    def _begin(self, name: str, request: Any, context: grpc.ServicerContext) -> Any:
         self.metadata.append(dict(context.invocation_metadata()))
-        if hasattr(request, "__aiter__"):
-            request = [message async for message in request]
-        self.received[name].append(request)
+        self.received[name].append(request if isinstance(request, Message) else list(request))
         assert self._scripts[name], f"the script of {name} is over"
         return self._scripts[name].popleft()
 
-    async def _play(self, step: Any, context: Any) -> Any:
+    def _play(self, step: Any, context: grpc.ServicerContext) -> Any:
         if isinstance(step, Refusal):
-            await context.abort_with_status(step.status())
+            context.abort_with_status(step.status())
         if isinstance(step, Hang):
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self.abandoned.set()
+            ended = threading.Event()
+            if context.add_callback(ended.set):
+                ended.wait()
+            self.abandoned.set()
         return step
-
-    async def _start(self) -> None:
-        self._server = grpc.aio.server()
-        self._server.add_generic_rpc_handlers((self,))
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
-        await self._server.start()
-
-    def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
 
 class Say:
