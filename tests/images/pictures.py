@@ -21,6 +21,13 @@ def encoded(image: Image.Image, name: str, **options: object) -> bytes:
     return out.getvalue()
 
 
+def progressive(scans: int, side: int) -> bytes:
+    """A progressive JPEG whose last scan is there so many times more."""
+    data = encoded(Image.new("L", (side, side), 128), "JPEG", progressive=True)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + scan * scans + data[-2:]
+
+
 def chunk(letters: bytes, data: bytes = b"") -> bytes:
     """One chunk of a PNG."""
     checksum = zlib.crc32(letters + data)

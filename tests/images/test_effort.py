@@ -12,18 +12,11 @@ from imageedit_server.core.errors import Reason
 from imageedit_server.images.inspection import InspectionFailed
 from imageedit_server.images.mending import make_good
 from imageedit_server.images.structure import MAX_PARTS
-from tests.images.pictures import MIB, encoded, zeros
+from tests.images.pictures import MIB, encoded, progressive, zeros
 
 MAX_PIXELS = 50_000_000
 MOST_TIMES = 5
 """How much more work a refusal may be than an honest picture of nine megapixels."""
-
-
-def progressive(scans: int, side: int) -> bytes:
-    """A progressive JPEG whose last scan is there so many times more."""
-    data = encoded(Image.new("L", (side, side), 128), "JPEG", progressive=True)
-    scan = data[data.rindex(b"\xff\xda") : -2]
-    return data[:-2] + scan * scans + data[-2:]
 
 
 def sequential(scans: int) -> bytes:
