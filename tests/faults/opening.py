@@ -9,12 +9,13 @@ import errno
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
 from imageedit_server.store.database import StoreRefused
+from imageedit_server.store.sqlite.archive import SqliteArchive
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.store.tables import TASK
 from tests.faults.control import Call, Control, Fault, Seen
@@ -28,9 +29,22 @@ def main(database: Path, copies: Path) -> None:
     with Control(copies / "control") as control:
         if ctypes.CDLL(None).faults_begin(bytes(control.path)) != 0:
             raise OSError(f"the shim cannot map {control.path}")
-        trace = _opened(copy_of(database, copies / "none"), control, None)[0].trace
-        rows = [_row(copy_of(database, copies / str(fault)), control, fault) for fault in _faults(trace)]
+        rows = [row for opening in OPENINGS for row in _rows(opening, database, copies, control)]
     print(json.dumps(rows))
+
+
+Row = tuple[str, str, bool, int]
+"""How it was opened, what failed, whether it could be opened all the same, and the tasks afterwards."""
+
+
+def _rows(opening: str, database: Path, copies: Path, control: Control) -> Iterator[Row]:
+    folder = copies / opening
+    trace = _opened(opening, copy_of(database, folder / "none"), control, None)[0].trace
+    for fault in _faults(trace):
+        copy = copy_of(database, folder / f"{fault.first}-{fault.times}")
+        seen, opened = _opened(opening, copy, control, fault)
+        about = ", ".join(Path(about).suffix for about in seen.about)
+        yield opening, about, opened, asyncio.run(_tasks(copy))
 
 
 def _faults(trace: Trace) -> Iterator[Fault]:
@@ -45,24 +59,32 @@ def copy_of(database: Path, copy: Path) -> Path:
     return Path(shutil.copytree(database, copy))
 
 
-def _row(folder: Path, control: Control, fault: Fault) -> tuple[str, bool, int]:
-    seen, opened = _opened(folder, control, fault)
-    return ", ".join(Path(about).suffix for about in seen.about), opened, asyncio.run(_tasks(folder))
-
-
-def _opened(folder: Path, control: Control, fault: Fault | None) -> tuple[Seen, bool]:
+def _opened(opening: str, folder: Path, control: Control, fault: Fault | None) -> tuple[Seen, bool]:
     control.arm(fault)
     try:
-        asyncio.run(_open(folder))
+        OPENINGS[opening](folder)
     except StoreRefused:
         return control.disarm(), False
     return control.disarm(), True
 
 
-async def _open(folder: Path) -> None:
-    database = SqliteDatabase(folder)
-    await database.open()
-    await database.close()
+def _as_a_server(folder: Path) -> None:
+    async def open_and_close() -> None:
+        database = SqliteDatabase(folder)
+        await database.open()
+        await database.close()
+
+    asyncio.run(open_and_close())
+
+
+def _as_an_operator(folder: Path) -> None:
+    SqliteArchive(folder).images()
+
+
+OPENINGS: Mapping[str, Callable[[Path], None]] = {
+    "server": _as_a_server,
+    "operator": _as_an_operator,
+}
 
 
 async def _tasks(folder: Path) -> int:

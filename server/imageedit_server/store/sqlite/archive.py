@@ -9,7 +9,14 @@ from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.migrations import SCHEMA_VERSION, steps_from
 from imageedit_server.store.restoring import COPIED
 from imageedit_server.store.sqlite.copying import copy_database
-from imageedit_server.store.sqlite.file import DATABASE_NAME, LOCK_NAME, driver, open_reader, schema_of
+from imageedit_server.store.sqlite.file import (
+    DATABASE_NAME,
+    LOCK_NAME,
+    driver,
+    looked_at,
+    open_reader,
+    schema_of,
+)
 from imageedit_server.store.tables import from_micros
 
 _UNSOUND_LOGS = """
@@ -72,7 +79,7 @@ class SqliteArchive:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         if not self.exists():
             raise StoreRefused(f"{self._folder} holds no data of this service")
-        with closing(open_reader(self._path, "FULL")) as connection:
+        with looked_at(self._path), closing(open_reader(self._path, "FULL")) as connection:
             try:
                 yield driver(connection)
             except sqlite3.DatabaseError as error:

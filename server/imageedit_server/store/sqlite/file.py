@@ -85,8 +85,7 @@ def log_kept(descriptor: int, path: Path) -> Iterator[None]:
     could not be opened three times in a row, as without descriptors, and then can be, SQLite 3.40 removes it
     unread, with all that was committed. A lock beside its own keeps it from removing anything.
     """
-    # What is not in this mode yet, or has a journal to roll back, SQLite must have for itself.
-    shares = is_in_wal_mode(descriptor) and not path.with_name(f"{path.name}-journal").exists()
+    shares = _has_log_to_lose(descriptor, path)
     if shares:
         with suppress(BlockingIOError):  # another program has it for itself, and SQLite waits for that
             _lock(descriptor, fcntl.F_RDLCK, *SHARED_BYTES)
@@ -97,9 +96,27 @@ def log_kept(descriptor: int, path: Path) -> Iterator[None]:
             _lock(descriptor, fcntl.F_UNLCK, *SHARED_BYTES)
 
 
-def is_in_wal_mode(descriptor: int) -> bool:
-    """Whether a database file says that it has a write-ahead log."""
-    return os.pread(descriptor, len(WAL_MODE), WAL_MODE_AT) == WAL_MODE
+@contextmanager
+def looked_at(path: Path) -> Iterator[None]:
+    """Keep the write-ahead log where it is while somebody reads who is no server. Raises ``OSError``.
+
+    As for ``hold_file``, every connection is to be closed within it.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with log_kept(descriptor, path):
+            yield
+    finally:
+        os.close(descriptor)
+
+
+def _has_log_to_lose(descriptor: int, path: Path) -> bool:
+    """What is not in this mode, or has a journal to roll back, SQLite must have for itself."""
+    in_wal_mode = os.pread(descriptor, len(WAL_MODE), WAL_MODE_AT) == WAL_MODE
+    log, journal = (path.with_name(f"{path.name}-{end}") for end in ("wal", "journal"))
+    with suppress(FileNotFoundError):
+        return in_wal_mode and log.stat().st_size > 0 and not journal.exists()
+    return False
 
 
 def _lock(descriptor: int, kind: int, first: int, count: int) -> None:
