@@ -57,7 +57,10 @@ class Refusal:
 
 
 class Hang:
-    """A step that lasts until the server stops or the client leaves, which sets `abandoned`."""
+    """A step that lasts until the server stops or the client leaves.
+
+    Either sets `abandoned`, also where the client has left before this step was begun.
+    """
 
 
 class ScriptedServer(grpc.GenericRpcHandler):
@@ -134,7 +137,11 @@ class ScriptedServer(grpc.GenericRpcHandler):
         self.metadata.append(dict(context.invocation_metadata()))
         self.received[name].append(request if isinstance(request, Message) else list(request))
         assert self._scripts[name], f"the script of {name} is over"
-        return self._scripts[name].popleft()
+        step = self._scripts[name].popleft()
+        hangs = any(isinstance(each, Hang) for each in (step if isinstance(step, list) else [step]))
+        if hangs and not context.add_callback(self.abandoned.set):
+            self.abandoned.set()
+        return step
 
     def _play(self, step: Any, context: grpc.ServicerContext) -> Any:
         if isinstance(step, Refusal):
@@ -143,7 +150,6 @@ class ScriptedServer(grpc.GenericRpcHandler):
             ended = threading.Event()
             if context.add_callback(ended.set):
                 ended.wait()
-            self.abandoned.set()
         return step
 
 

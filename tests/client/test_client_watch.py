@@ -85,13 +85,13 @@ async def test_leaving_a_watch_frees_the_server(server, say):
         events = client.watch("task_1")
         next(events)
         events.close()
-        assert await asyncio.to_thread(server.abandoned.wait, 10)
+        assert await asyncio.to_thread(server.abandoned.wait, 60)
     server.abandoned.clear()
     async with AsyncClient(server.address) as async_client:
         async_events = async_client.watch("task_1")
         await anext(async_events)
         await async_events.aclose()
-        assert await asyncio.to_thread(server.abandoned.wait, 10)
+        assert await asyncio.to_thread(server.abandoned.wait, 60)
 
 
 def test_a_watch_survives_a_restart_in_its_middle(server, say, fake_time):
