@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.rpc.serving import SCRIPTED, Served, serving
+from tests.servers.places import Place
 
 AUTH = '[auth]\nmode = "api_key"\n'
 ALICE, BOB = "imageedit_the-key-of-alice", "imageedit_the-key-of-bob"
@@ -39,3 +40,14 @@ async def asking(folder: Path, *tables: str) -> AsyncIterator[Served]:
     write_keys(folder, KEYS)
     async with serving(folder, SCRIPTED, AUTH, *tables) as served:
         yield served
+
+
+class AskingPlace(Place):
+    """A place whose server asks for keys."""
+
+    def config(self) -> Path:
+        """Write the file, and the keys beside it."""
+        path = super().config()
+        path.write_text(path.read_text() + AUTH)
+        write_keys(self.folder, KEYS)
+        return path

@@ -1,10 +1,8 @@
 """What a stranger without a key sends at 2 MB/s on one connection, beside a caller with one (P25)."""
 
 import asyncio
-import struct
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from itertools import count
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +13,8 @@ import pytest_asyncio
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from tests.rpc import http2
+from tests.rpc.attacks import ATTACKS, Attack
 from tests.rpc.callers import ALICE, AUTH, KEYS, bearer, write_keys
-from tests.rpc.http2 import CONTINUATION, END_HEADERS, HEADERS, RST_STREAM, WINDOW_UPDATE, frame, head
 from tests.rpc.serving import open_channel
 from tests.rpc.waiting import PATIENCE_SECONDS
 from tests.servers.places import Place
@@ -36,8 +34,6 @@ LATE_SECONDS = 0.5
 TRIES = 3
 """What a machine that does much else may add to any answer, and how often it may add more."""
 
-Attack = Callable[[], Iterator[bytes]]
-
 
 class AskingPlace(Place):
     """A place whose server asks for keys."""
@@ -56,58 +52,6 @@ async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serve
     folder = tmp_path_factory.mktemp("asking")
     async with Servers(folder) as servers:
         yield await servers.start(AskingPlace(folder=folder))
-
-
-def streams() -> Iterator[int]:
-    return count(1, 2)
-
-
-def resets() -> Iterator[bytes]:
-    for stream in streams():
-        yield http2.opened(head(), stream) + frame(RST_STREAM, struct.pack(">I", 8), stream=stream)
-
-
-def resets_by_the_server() -> Iterator[bytes]:
-    for stream in streams():
-        yield http2.opened(head(), stream) + frame(WINDOW_UPDATE, bytes(4), stream=stream)
-
-
-def continuations() -> Iterator[bytes]:
-    yield frame(HEADERS, http2.block(head()), stream=1)
-    while True:
-        yield frame(CONTINUATION, http2.block([(b"x", b"y" * 100)] * 100), stream=1)
-
-
-def references() -> Iterator[bytes]:
-    for stream in streams():
-        entries = http2.remembered([(b"k", b"v" * 100)]) if stream == 1 else b""
-        block = http2.block(head()) + entries + http2.NEWEST * 8000
-        yield frame(HEADERS, block, stream=stream, flags=END_HEADERS)
-
-
-def long_references() -> Iterator[bytes]:
-    """The same with a value that is as long as may be remembered."""
-    for stream in streams():
-        entries = http2.remembered([(b"k", b"v" * 4000)]) if stream == 1 else b""
-        block = http2.block(head()) + entries + http2.NEWEST * 3000
-        yield frame(HEADERS, block, stream=stream, flags=END_HEADERS)
-
-
-def sizes_of_the_table() -> Iterator[bytes]:
-    for stream in streams():
-        block = b"\x20\x3f\xe1\x1f" * 100 + http2.block(head())
-        yield frame(HEADERS, block, stream=stream, flags=END_HEADERS)
-
-
-def unknown_frames() -> Iterator[bytes]:
-    while True:
-        yield frame(0x77, bytes(16_000))
-
-
-ATTACKS = (
-    *(resets, resets_by_the_server, continuations, references, long_references),
-    *(sizes_of_the_table, unknown_frames),
-)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
