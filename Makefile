@@ -66,6 +66,10 @@ storm: setup ## kill real servers, cut their power, fail each call below them, c
 	@$(BIN)/python -m tests.faults $(FAULTS)
 	@$(BIN)/python -m tests.machine $(EXAMPLES)
 
+.PHONY: attacks
+attacks: setup ## attack real servers on loopback beside an honest caller; ARGS=--unlimited, --write, --only=…
+	@$(BIN)/python -m tests.attacks $(ARGS)
+
 .PHONY: proxies
 proxies: setup ## put nginx and HAProxy, where they are installed, before a server with the files of docs/proxies
 	@$(BIN)/python -m tests.proxies
