@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from tests.rpc import http2
 from tests.rpc.attacks import streams
+from tests.rpc.callers import BOB, bearer
 from tests.rpc.http2 import (
     CONTINUATION,
     DATA,
@@ -20,7 +21,14 @@ from tests.rpc.http2 import (
 
 INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS = 4, 3
 FIELDS = 8_000
+KEY = [(name.encode(), value.encode()) for name, value in bearer(BOB)]
 ENDLESS_FRAMES = 30
+
+
+def honest_calls() -> Iterator[bytes]:
+    """Whole calls of a caller with a key, whose answers are read: what any service must bear."""
+    for stream in streams():
+        yield http2.call(head(*KEY), stream)
 
 
 def empty_continuations() -> Iterator[bytes]:

@@ -51,10 +51,9 @@ def _neighbour(name: str, sending: Sending, **fields: Any) -> Kind:
     return Kind(name=name, group=NEIGHBOURS, sending=sending, **fields)
 
 
-CONTROL = Kind(
-    name="honest uploads, the same bytes",
-    group=HONEST,
-    sending=neighbours.honest_uploads,
+CONTROLS: tuple[Kind, ...] = (
+    Kind(name="honest uploads, the same bytes", group=HONEST, sending=neighbours.honest_uploads),
+    _of_frames(HONEST, "honest calls, the same bytes", frames.honest_calls),
 )
 """The same bytes of what the service is for."""
 
@@ -92,4 +91,4 @@ ATTACKS: tuple[Kind, ...] = (
     ),
 )
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (CONTROL, *ATTACKS)}
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (*CONTROLS, *ATTACKS)}

@@ -32,7 +32,7 @@ class Sender:
             cwd=ROOT,
         )
         sender = cls(process=process)
-        assert await sender._line() == "ready", process.stderr()
+        assert await sender.says() == "ready", process.stderr()
         return sender
 
     async def attack(self, end: float) -> int:
@@ -40,9 +40,10 @@ class Sender:
         stdin = self.process.process.stdin
         assert stdin is not None
         stdin.write(f"{end}\n".encode())
-        return int(await self._line())
+        return int(await self.says())
 
-    async def _line(self) -> str:
+    async def says(self) -> str:
+        """Wait for its next line."""
         stdout = self.process.process.stdout
         assert stdout is not None
         return (await stdout.readline()).decode().strip()
