@@ -2,9 +2,9 @@
 
 Every attack has a fresh server, a process that attacks and a caller in this process, who is watched alone
 first; the controls are the same caller beside as many bytes of honest uploads, and of honest calls. An attack
-was held when the slow answers (the 99th of a hundred) took at most ten times as long as usual, none failed, the
-server lived and its memory grew by at most 256 MiB. A machine that does much else makes answers late too: what
-was not held is tried twice more. Exits with 1 when something was not held.
+was held when the slow answers (the 99th of a hundred) took at most ten times as long as usual, none failed,
+the server lived and its memory grew by at most 256 MiB. A machine that does much else makes answers late too:
+what was not held is tried twice more. Exits with 1 when something was not held.
 """
 
 import os
