@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,13 @@ PAUSE_SECONDS = 0.05
 class Recorder:
     """Every stream that its watchers had.
 
-    ``clock`` tells the time that the log's entries have; ``seen`` is told each item as it comes.
+    ``clock`` tells the time that the log's entries have; ``seen`` is told each item as it comes; ``metadata``
+    is what each watch carries.
     """
 
     clock: Callable[[], float] = time.time
     seen: Callable[[Event | Heartbeat], None] = lambda item: None
+    metadata: Sequence[tuple[str, str]] = ()
     streams: list[Stream] = field(default_factory=list)
 
     async def watch(
@@ -44,7 +46,8 @@ class Recorder:
         """
         items: list[Event | Heartbeat] = []
         opened, code, last_seq = self.clock(), "", None
-        call = stub.WatchTask(pb.WatchTaskRequest(task_id=task_id, after_seq=after_seq), wait_for_ready=True)
+        request = pb.WatchTaskRequest(task_id=task_id, after_seq=after_seq)
+        call = stub.WatchTask(request, wait_for_ready=True, metadata=tuple(self.metadata))
         try:
             async for response in call:
                 items.append(item_of(response, self.clock()))

@@ -130,16 +130,17 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer(address: str) -> AsyncIterator[Peer]:
-    """Connect and begin to speak HTTP/2."""
+async def peer(address: str, *, reads: bool = True) -> AsyncIterator[Peer]:
+    """Connect and begin to speak HTTP/2; not to read is an attack too."""
     host, port = address.split(":")
     found = Peer(*await asyncio.open_connection(host, int(port)))
-    reading = asyncio.ensure_future(found.read())
+    reading = asyncio.ensure_future(found.read()) if reads else None
     try:
         await found.send(PREFACE, frame(SETTINGS))
         yield found
     finally:
-        reading.cancel()
+        if reading is not None:
+            reading.cancel()
         found.writer.transport.abort()
         with suppress(ConnectionError):
             await found.writer.wait_closed()

@@ -24,6 +24,8 @@ class Doorway:
         self.target = ""
         self.passed = 0
         """How many connections were passed on."""
+        self.passed_bytes = 0
+        """How much the callers sent through it."""
         self._swallowed = 0
 
     @property
@@ -55,7 +57,10 @@ class Doorway:
         def passes() -> bool:
             return number > self._swallowed
 
-        there = asyncio.create_task(_copy(reader, inner_writer, passes))
+        def counted(size: int) -> None:
+            self.passed_bytes += size
+
+        there = asyncio.create_task(_copy(reader, inner_writer, passes, counted=counted))
         try:
             await _copy(inner_reader, writer, passes, self._cut_bytes)
         finally:
@@ -72,6 +77,7 @@ async def _copy(
     writer: asyncio.StreamWriter,
     passes: Callable[[], bool],
     cut_bytes: int | None = None,
+    counted: Callable[[int], None] = lambda size: None,
 ) -> None:
     left = math.inf if cut_bytes is None else cut_bytes
     while left > 0 and (data := await reader.read(int(min(65536, left)))):
@@ -79,6 +85,7 @@ async def _copy(
         if passes():
             writer.write(data)
             await writer.drain()
+            counted(len(data))
 
 
 @asynccontextmanager

@@ -5,11 +5,11 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -19,18 +19,23 @@ from imageedit_client.connection import Connection
 from imageedit_server.answers.files import ANSWERS_FOLDER
 from imageedit_server.answers.reading import read_file, stored_in
 from tests.history.recorder import Recorder
-from tests.servers.config import base_tables, write_config
+from tests.servers.config import Table, base_tables, write_config
 from tests.servers.doorway import Doorway, doorway
 from tests.servers.forks import ForkedServer, ForkedServers
 from tests.servers.processes import KILLED
 from tests.servers.programs import serve_arguments
-from tests.storm import kills
+from tests.storm import kills, tenants
 from tests.storm.bugs import KNOWS_RIDDLES
 from tests.storm.checks import Found, check_files, check_kept, check_log, check_served, check_tasks
+from tests.storm.company import MOST_GROWN_BYTES, Asking, Company, Memory
 from tests.storm.kills import MOMENTS, Kill
 from tests.storm.load import KINDS, RELAY, Caller, Promises
 from tests.storm.riddles import is_riddle
+from tests.storm.traffic import Traffic
 from tests.storm.vendors import Vendors
+
+if TYPE_CHECKING:
+    from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceAsyncStub
 
 WINDOW_SECONDS = 3.0
 LEASE_SECONDS = 600
@@ -42,7 +47,7 @@ STEP_SECONDS = 0.005
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Storm:
     """What happens in an arena. ``callers`` is how many work on each kind of task, ``cancels`` the share
-    of tasks that are cancelled."""
+    of tasks that are cancelled, ``share`` how much of the usual a neighbour and a stranger send."""
 
     seed: str
     kills: Sequence[Kill]
@@ -51,6 +56,9 @@ class Storm:
     cancels: float = 0.15
     bug: str = ""
     patience_seconds: float = PATIENCE_SECONDS
+    share: float = 1.0
+    alone: bool = False
+    """Without a neighbour and a stranger, to compare."""
 
 
 @dataclass
@@ -72,6 +80,14 @@ class Report:
     """Answers that could not be read at first."""
     recovered: int = 0
     """Pictures that came home from them."""
+    answers: list[float] = field(default_factory=list)
+    """How long the honest tenant waited for each answer, in seconds."""
+    grown_bytes: int = 0
+    """The most that a server held beyond what it began with."""
+    noisy_tasks: int = 0
+    """What the neighbour was promised, and is judged too."""
+    neighbour: Traffic = field(default_factory=Traffic)
+    stranger: Traffic = field(default_factory=Traffic)
     found: list[Found] = field(default_factory=list)
 
     def add(self, other: "Report") -> None:
@@ -80,7 +96,14 @@ class Report:
         self.recoveries += other.recoveries
         self.cold_recoveries += other.cold_recoveries
         self.found += other.found
-        for name in ("tasks", "uploads", "streams", "events", "resumes", "unknown", "kept", "recovered"):
+        self.answers += other.answers
+        self.grown_bytes = max(self.grown_bytes, other.grown_bytes)
+        self.neighbour.add(other.neighbour)
+        self.stranger.add(other.stranger)
+        for name in (
+            *("tasks", "uploads", "streams", "events", "resumes", "unknown", "kept", "recovered"),
+            "noisy_tasks",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
@@ -105,7 +128,9 @@ class Arena:
         self._vendors = Vendors(Random(f"{storm.seed} vendors"))
         self._answer, self._event = asyncio.Event(), asyncio.Event()
         self._promises = Promises(answered=self._answer.set)
-        self._recorder = Recorder(seen=lambda _: self._event.set())
+        self._recorder = Recorder(seen=lambda _: self._event.set(), metadata=tenants.shows(tenants.HONEST))
+        self._memory = Memory()
+        self._watching: list[asyncio.Task[None]] = []
         self._report = Report()
         self._killed_at = 0.0
         self._stopping = False
@@ -114,12 +139,16 @@ class Arena:
         """Live through every kill, drain, and say what is wrong."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._vendors)
-            self._doors = [await stack.enter_async_context(doorway()) for _ in range(2)]
+            self._doors = [await stack.enter_async_context(doorway()) for _ in range(3)]
             self._config = self._write_config(self._doors[1])
             address = self._doors[0].url.removeprefix("http://")
-            self._client = await stack.enter_async_context(AsyncClient(address, pace=self._pace()))
+            self._client = await stack.enter_async_context(self._client_of(tenants.HONEST, address))
+            self._noisy = await stack.enter_async_context(self._client_of(tenants.NOISY, address))
             channel = grpc.aio.insecure_channel(address, options=Connection(address=address).options())
-            self._stub = ImageEditServiceStub(await stack.enter_async_context(channel))
+            self._stub: ImageEditServiceAsyncStub = ImageEditServiceStub(
+                await stack.enter_async_context(channel)
+            )
+            self._asking, self._company = Asking(self._stub), self._new_company()
             try:
                 await self._storm_and_drain()
             except TimeoutError:
@@ -127,10 +156,22 @@ class Arena:
         self._check_what_is_left()
         return self._report
 
-    def _pace(self) -> Pace:
+    def _client_of(self, key: str, address: str) -> AsyncClient:
         """Callers try as long as a storm may take, so that no kill is more to them than a delay."""
         patience = self._storm.patience_seconds * 2
-        return Pace(call_seconds=patience, patience_seconds=patience)
+        pace = Pace(call_seconds=patience, patience_seconds=patience)
+        return AsyncClient(address, api_key=key, pace=pace)
+
+    def _new_company(self) -> Company:
+        return Company(
+            seed=self._storm.seed,
+            doors=self._doors[:2],
+            own_door=self._doors[2],
+            vendors=self._vendors,
+            honest=self._promises,
+            kinds=self._storm.kinds,
+            share=self._storm.share,
+        )
 
     def _write_config(self, http: Doorway) -> Path:
         tables = base_tables(
@@ -139,14 +180,20 @@ class Arena:
             unknown_window_seconds=WINDOW_SECONDS,
             lease_seconds=LEASE_SECONDS,
         )
-        scripted = {"adapter": "scripted", "seconds": 0.2, "steps": 3}
-        return write_config(
-            self._folder, {**tables, **self._vendors.tables(), "providers.scripted": scripted}
-        )
+        tenants.write(self._folder)
+        own: dict[str, Table] = {
+            "auth": {"mode": "api_key"},
+            "limits": tenants.LIMITS,
+            "providers.scripted": {"adapter": "scripted", "seconds": 0.2, "steps": 3, "concurrency": 16},
+        }
+        return write_config(self._folder, {**tables, **self._vendors.tables(), **own})
 
     async def _storm_and_drain(self) -> None:
         stop = asyncio.Event()
         working = [asyncio.create_task(caller.work(stop)) for caller in self._callers()]
+        asking = asyncio.create_task(self._asking.work())
+        if not self._storm.alone:
+            self._company.start()
         try:
             for number, kill in enumerate(self._storm.kills, 1):
                 await self._live(kill)
@@ -165,9 +212,10 @@ class Arena:
             if not drain.cancelled():
                 drain.result()
         finally:
-            for work in working:
+            for work in (*working, *self._watching, asking):
                 work.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
+            await asyncio.gather(*working, *self._watching, asking, return_exceptions=True)
+            await self._company.close()
 
     def _callers(self) -> list[Caller]:
         return [
@@ -198,8 +246,7 @@ class Arena:
         code = await life.died()
         self._killed_at = time.monotonic()
         self._vendors.behave()
-        for door in self._doors:
-            door.target = ""
+        self._close_doors()
         if code != KILLED:
             self._find("crashed", f"the server ended with {code} before {kill.point}")
         self._report.kills[kill.point] += 1
@@ -215,8 +262,7 @@ class Arena:
         await life.send(signal.SIGKILL)
         await life.died()
         self._killed_at = time.monotonic()
-        for door in self._doors:
-            door.target = ""
+        self._close_doors()
 
     def _kept_answers(self) -> set[str]:
         """The tasks whose answers came whole and could not be read: not those that a kill cut short."""
@@ -236,9 +282,20 @@ class Arena:
             if self._killed_at:
                 recoveries = self._report.cold_recoveries if kill.cold else self._report.recoveries
                 recoveries.append(time.monotonic() - self._killed_at)
-            for door, address in zip(self._doors, addresses, strict=True):
+            for door, address in zip(self._doors, (*addresses, addresses[0]), strict=True):
                 door.target = address
+            self._watching.append(asyncio.create_task(self._watch_memory(life)))
         return life
+
+    def _close_doors(self) -> None:
+        for door in self._doors:
+            door.target = ""
+
+    async def _watch_memory(self, life: ForkedServer) -> None:
+        """End a server that grows beyond all bounds, before the machine does."""
+        if await self._memory.watch(life.pid):
+            self._find("grown", f"a server by more than {MOST_GROWN_BYTES} bytes")
+            await life.send(signal.SIGKILL)
 
     async def _moment(self, kill: Kill, life: ForkedServer) -> None:
         """Wait for the moment to kill."""
@@ -257,7 +314,8 @@ class Arena:
                 case kills.AT_AN_EVENT:
                     await _times(self._event, kill.passes)
                 case _:
-                    await asyncio.sleep(kill.seconds)
+                    with suppress(TimeoutError):
+                        await life.died(kill.seconds)
 
     # After the storm
 
@@ -266,23 +324,43 @@ class Arena:
         _, late = await asyncio.wait(working, timeout=self._storm.patience_seconds)
         if late:
             self._find("stuck", f"{len(late)} callers' tasks do not end")
-        self._report.found += await check_served(self._client, self._promises)
-        tasks = await check_tasks(self._client, self._promises, self._vendors, self._storm.patience_seconds)
-        self._report.found += tasks.found
-        self._report.unknown = tasks.unknown
-        recovered, lost = await check_kept(self._client, self._kept, self._storm.patience_seconds)
-        self._report.kept, self._report.recovered = len(self._kept), recovered
-        self._report.found += lost
+        await self._check_tenant(self._client, self._promises, lambda name: not tenants.is_noisy(name))
+        if not self._storm.alone:
+            await self._company.calm_neighbour()
+            await self._check_tenant(self._noisy, self._company.neighbour.promises, tenants.is_noisy)
+        await self._company.close()
         self._stopping = True
         await life.send(signal.SIGTERM)
         if code := await life.died():
             self._find("crashed", f"the last server ended with {code} when it was told to")
 
+    async def _check_tenant(
+        self, client: AsyncClient, promises: Promises, is_mine: Callable[[str], bool]
+    ) -> None:
+        """The neighbour is judged as the honest tenant is: nothing lost, nothing paid twice."""
+        report, patience = self._report, self._storm.patience_seconds
+        report.found += await check_served(client, promises)
+        tasks = await check_tasks(client, promises, self._vendors, patience, is_mine)
+        report.found += tasks.found
+        report.unknown += tasks.unknown
+        kept = self._kept & {task.task_id async for task in client.list()}
+        recovered, lost = await check_kept(client, kept, patience)
+        report.kept += len(kept)
+        report.recovered += recovered
+        report.found += lost
+
     def _check_what_is_left(self) -> None:
         """Look at what callers saw, and at the files."""
         promises, streams, report = self._promises, self._recorder.streams, self._report
-        report.found += [Found(*broken) for broken in promises.broken]
-        report.found += [*check_log(self._data, streams), *check_files(self._data, self._log)]
+        neighbour = self._company.neighbour
+        witnesses = (promises, neighbour.promises, self._company.stranger)
+        report.found += [Found(*broken) for each in witnesses for broken in each.broken]
+        streams = [*streams, *neighbour.recorder.streams]
+        report.neighbour, report.stranger = neighbour.traffic, self._company.stranger.traffic
+        report.noisy_tasks, report.grown_bytes = len(neighbour.promises.tasks), self._memory.most
+        report.answers = self._asking.seconds
+        away = max([0.0, *report.recoveries, *report.cold_recoveries])
+        report.found += [*check_log(self._data, streams, away), *check_files(self._data, self._log)]
         report.tasks, report.uploads, report.streams = (
             len(promises.tasks),
             len(promises.uploads),

@@ -7,7 +7,8 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -21,7 +22,7 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.image import image_id_of
 from imageedit_server.core.task import Attempt, Outcome, Stage, State, Task
-from imageedit_server.editing import callbacks, creating
+from imageedit_server.editing import callbacks, creating, erasing, tasks
 from imageedit_server.editing.callbacks import Callbacks
 from imageedit_server.engine import run
 from imageedit_server.engine.recorder import Recorder
@@ -30,10 +31,11 @@ from imageedit_server.engine.submitting import Submitting
 from imageedit_server.feed.local import LocalFeed
 from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.blobs.staging import Staged
-from imageedit_server.providers.base import Accepted, Prepared
+from imageedit_server.providers.base import Accepted, CallbackRefused, Prepared
 from imageedit_server.runtime.failpoints import failpoint
 from imageedit_server.store import attempts, claims, creation, decisions, log
-from imageedit_server.store.queries import row_by_id
+from imageedit_server.store import erasing as store_erasing
+from imageedit_server.store.queries import look_for_task, row_by_id
 from imageedit_server.store.sqlite.database import SqliteDatabase
 from imageedit_server.store.sqlite.file import driver
 from imageedit_server.store.sqlite.group_commit import GroupCommit
@@ -52,7 +54,9 @@ LATE_SECONDS = 0.4
 @dataclass(frozen=True, slots=True)
 class Bug:
     """``points``, at their ``passes``, are the kills that bring it to light, ``shows`` is the check that must
-    fail, and ``kinds`` are the tasks that it strikes; ``cancels`` is the share of them that are cancelled."""
+    fail, and ``kinds`` are the tasks that it strikes; ``cancels`` is the share of them that are cancelled,
+    ``seconds`` how long a server lives that is killed at random. Those that honest callers find are looked
+    for without a neighbour and a stranger; ``in_company`` are those that nobody else finds."""
 
     shows: str
     points: tuple[str, ...]
@@ -60,6 +64,8 @@ class Bug:
     kinds: tuple[str, ...] = (SCRIPTED,)
     passes: int = 1
     cancels: float = 0.0
+    seconds: float = 0.0
+    in_company: bool = False
 
 
 KNOWS_RIDDLES = "knows riddles"
@@ -267,6 +273,33 @@ def _wait_for_leases() -> None:
     SqliteDatabase.recover = respect  # type: ignore[method-assign]
 
 
+def _show_everybody() -> None:
+    async def look_up(self: tasks.Tasks, _tenant: str, task_id: str) -> Task:
+        task = await self._database.look_up(look_for_task, task_id)
+        assert task is not None
+        return task
+
+    tasks.Tasks.get = look_up  # type: ignore[method-assign,assignment]
+
+
+def _erase_what_others_have() -> None:
+    def all_of_them(_connection: Connection, image_ids: Collection[str]) -> list[str]:
+        return sorted(image_ids)
+
+    for each in (erasing, store_erasing):
+        vars(each)["unreferenced"] = all_of_them
+
+
+def _take_any_callback() -> None:
+    receive = Callbacks.receive
+
+    async def credulous(self: Callbacks, *told: Any) -> None:
+        with suppress(CallbackRefused):
+            await receive(self, *told)
+
+    Callbacks.receive = credulous  # type: ignore[method-assign,assignment]
+
+
 BUGS: Mapping[str, Bug] = {
     "pays before the intent is durable": Bug("double-charged", ("in the call",), _pay_before_intent, PAID),
     "sends again what may have been taken": Bug(
@@ -293,4 +326,13 @@ BUGS: Mapping[str, Bug] = {
     "forgets request_ids": Bug("twice", ("create_after_commit",), _forget_request_ids),
     "leaves half-written files": Bug("damaged", ("upload_before_fsync",), _keep_leftovers),
     "waits for the leases of the dead": Bug("stuck", ("submit_after_accepted",), _wait_for_leases, PAID),
+    "shows a tenant's tasks to another": Bug(
+        "trespassed", ("at random",), _show_everybody, seconds=5.0, in_company=True
+    ),
+    "erases what another tenant has too": Bug(
+        "damaged", ("at random",), _erase_what_others_have, seconds=5.0, in_company=True
+    ),
+    "takes callbacks of anybody": Bug(
+        "trespassed", ("at random",), _take_any_callback, seconds=5.0, in_company=True
+    ),
 }

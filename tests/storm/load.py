@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceAsyncStub
 
 KIE, RELAY, SUITME, SCRIPTED, LOCAL = "kie", "relay", "suitme", "scripted", "local"
+PAID = (KIE, RELAY, SUITME)
 KINDS = (KIE, RELAY, SUITME, SCRIPTED, LOCAL)
 MODELS = {
     KIE: {"model": "seedream/4.5-edit", "size": "1:1"},
@@ -38,6 +39,7 @@ class Promise:
     kind: str
     task_id: str
     image_id: str
+    seconds: float = TIMEOUT_SECONDS
 
 
 @dataclass
@@ -93,9 +95,9 @@ class Caller:
             number += 1
 
     async def _one(self, request_id: str) -> None:
-        picture = _picture(self.dice)
-        image_id = (await self.client.upload(picture)).image_id
-        self.promises.keep_upload(image_id, picture)
+        content = picture(self.dice)
+        image_id = (await self.client.upload(content)).image_id
+        self.promises.keep_upload(image_id, content)
         for _ in range(self.dice.choice((1, 1, 2))):  # some ask twice, as a restarted caller does
             task = await create(self.client, self.kind, request_id, image_id)
             self.promises.keep_task(Promise(request_id, self.kind, task.task_id, image_id))
@@ -118,15 +120,17 @@ class Caller:
         await self.client.cancel(task_id)
 
 
-async def create(client: AsyncClient, kind: str, request_id: str, image_id: str) -> Task:
+async def create(
+    client: AsyncClient, kind: str, request_id: str, image_id: str, seconds: float = TIMEOUT_SECONDS
+) -> Task:
     """Ask for a task; whatever a vendor sees of it, its name is there too."""
-    settings: Any = {**MODELS[kind], "request_id": request_id, "timeout": TIMEOUT_SECONDS}
+    settings: Any = {**MODELS[kind], "request_id": request_id, "timeout": seconds}
     if kind == SUITME:
         return await client.create_default_model(image_id, user_id=request_id, **settings)
     return await client.edit_image(f"make it warmer, {request_id}", [image_id], **settings)
 
 
-def _picture(dice: Random) -> bytes:
+def picture(dice: Random) -> bytes:
     """A PNG that nobody uploaded before."""
     pixels = dice.randbytes(PICTURE_SIDE * PICTURE_SIDE * 3)
     out = io.BytesIO()

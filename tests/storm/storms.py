@@ -14,6 +14,7 @@ from tests.storm.arena import Arena, Report, Storm
 from tests.storm.bugs import BUGS
 from tests.storm.checks import CHECKS
 from tests.storm.kills import Kill, fault_of, plan
+from tests.storm.traffic import MIB
 
 BUG_PATIENCE_SECONDS = 10.0
 
@@ -42,11 +43,12 @@ def storm_with(bug: str) -> Storm:
     known = BUGS[bug]
     return Storm(
         seed=bug,
-        kills=[Kill(point=point, passes=known.passes) for point in known.points],
+        kills=[Kill(point=point, passes=known.passes, seconds=known.seconds) for point in known.points],
         kinds=known.kinds,
         cancels=known.cancels,
         bug=bug,
-        patience_seconds=BUG_PATIENCE_SECONDS,
+        alone=not known.in_company,
+        patience_seconds=BUG_PATIENCE_SECONDS * (2 if known.in_company else 1),
     )
 
 
@@ -109,9 +111,26 @@ def figures_of(report: Report) -> dict[str, str]:
         "answers kept, unreadable at first": f"{report.kept}, pictures recovered: {report.recovered}",
         "recovery, kill to ready": _seconds(report.cold_recoveries),
         "recovery of a fork": _seconds(report.recoveries),
+        "a neighbour sent": f"{report.neighbour}; tasks promised to it: {report.noisy_tasks}",
+        "a stranger sent": str(report.stranger),
+        "answers to the honest tenant": _seconds(report.answers),
+        "memory, most beyond the start": f"{report.grown_bytes / MIB:.0f} MiB",
         "watch": f"{report.streams} streams, {report.resumes} resumed, {report.events} events, "
         f"{violations} violations",
     }
+
+
+def unheard(report: Report) -> list[str]:
+    """Return what of the neighbour and the stranger never came through: then nothing is proved."""
+    wanted = {
+        "a neighbour's calls": report.neighbour.answers["OK"],
+        "a neighbour's calls beyond its limits": report.neighbour.answers["RESOURCE_EXHAUSTED"],
+        "a neighbour's tasks": report.noisy_tasks,
+        "a stranger's calls": report.stranger.answers["UNAUTHENTICATED"],
+        "a stranger's callbacks": report.stranger.answers["HTTP 401"],
+        "a stranger's lies with a stolen token": report.stranger.answers["HTTP 200"],
+    }
+    return [name for name, times in wanted.items() if not times]
 
 
 def _by_number(item: tuple[str, int]) -> tuple[int, str]:
