@@ -6,6 +6,7 @@ lost, or a row ends otherwise than it must.
 
 import argparse
 import asyncio
+import math
 import shutil
 import sys
 import tempfile
@@ -26,12 +27,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only the rows of make test")
     parser.add_argument("--only", nargs="*", default=(), metavar="OPERATION", help="upload, start and so on")
+    parser.add_argument(
+        "--seconds", type=float, default=math.inf, help="each half leaves out what it does not come to"
+    )
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="imageedit-faults-"))
     print(f"faults, in {folder}", flush=True)
     how = plan.quick if given.quick else plan.storm
     try:
-        reports = asyncio.run(_run(folder, how, given.only))
+        reports = asyncio.run(_run(folder, how, given.only, given.seconds))
     except NoCompiler:
         print("faults: SKIPPED, there is no C compiler (cc, gcc or clang) to build the shim with")
         return 0
@@ -44,7 +48,7 @@ def main() -> int:
     return 0
 
 
-async def _run(folder: Path, how: Plan, only: Sequence[str]) -> list[Report]:
+async def _run(folder: Path, how: Plan, only: Sequence[str], most_seconds: float) -> list[Report]:
     """Run both halves: the window for callbacks is shorter where many an edit waits for its end."""
     halves: Sequence[tuple[str, Operations, float]] = (
         ("edits", EDITS, EDIT_WINDOW_SECONDS),
@@ -56,7 +60,14 @@ async def _run(folder: Path, how: Plan, only: Sequence[str]) -> list[Report]:
         if chosen:
             (folder / name).mkdir()
             reports.append(
-                await run(folder / name, how, operations=chosen, told=_say, unknown_window_seconds=window)
+                await run(
+                    folder / name,
+                    how,
+                    operations=chosen,
+                    most_seconds=most_seconds,
+                    told=_say,
+                    unknown_window_seconds=window,
+                )
             )
     return reports
 

@@ -1,7 +1,7 @@
 """An operator's backup under a fault: the copy is whole, or it says that it is not and the next one is."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from imageedit_server.images.archive import ImageFiles
@@ -16,7 +16,10 @@ EXIT_UNSOUND, EXIT_REFUSED = 1, 2
 
 
 class Backup:
-    """A copy is made beside a server. Only the calls of the process that copies fail."""
+    """A copy is made of what a killed server left. Only the calls of the process that copies fail.
+
+    Each is of the same data: a call has the same number in all, and none costs more than the first.
+    """
 
     def __init__(self, place: Place, name: str) -> None:
         self._place = place
@@ -25,7 +28,7 @@ class Backup:
         self.control = place.beside
 
     async def begin(self) -> None:
-        await self._place.upload(self._name)
+        self._source = await self._place.set_aside()
 
     async def go(self) -> bool:
         self._code, self._said = await self._copy()
@@ -36,7 +39,7 @@ class Backup:
         process = await self._place.servers.start(
             [
                 *("backup", str(self._target)),
-                *("--config", str(self._place.config), "--data-dir", str(self._place.data_dir)),
+                *("--config", str(self._place.config), "--data-dir", str(self._source.folder)),
             ],
             log,
             bug=self._place.bug_of(self.control),
@@ -47,7 +50,7 @@ class Backup:
         code, said = self._code, self._said
         if code:
             again, _ = await self._copy()
-        wrong = "; ".join(_wrong_with(self._target, self._place.uploaded))
+        wrong = "; ".join(_wrong_with(self._target, self._source.uploaded))
         shutil.rmtree(self._target, ignore_errors=True)
         story = f"ended with {code}{wrong and f', {wrong}'}"
         if wrong or (code and again):
@@ -57,7 +60,7 @@ class Backup:
         return REFUSED if code else KEPT, story
 
 
-def _wrong_with(copy: Path, uploaded: dict[str, bytes]) -> Iterator[str]:
+def _wrong_with(copy: Path, uploaded: Collection[str]) -> Iterator[str]:
     try:
         archive = SqliteArchive(copy)
         images = archive.images()

@@ -2,9 +2,10 @@
 
 import asyncio
 import io
+import shutil
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from hashlib import sha256
@@ -57,6 +58,14 @@ Operations = Mapping[str, Callable[["Place", str], Operation]]
 """By name. A name of its own is given to each."""
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """What a killed server left, and the ids of what was acknowledged in it."""
+
+    folder: Path
+    uploaded: Collection[str]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
     """How one operation ended. ``story`` is what the caller sees of it in the end."""
@@ -88,6 +97,7 @@ class Place:
         self._settings = {"unknown_window_seconds": WINDOW_SECONDS, **settings}
         self._tried = 0
         self._once: dict[str, str] = {}
+        self._set_aside: SetAside | None = None
         self.folder = folder
         self.servers = servers
         self.uploaded: dict[str, bytes] = {}
@@ -246,6 +256,17 @@ class Place:
         if seed not in self._once:
             self._once[seed] = await self.upload(seed, side)
         return self._once[seed]
+
+    async def set_aside(self) -> SetAside:
+        """Return a copy of the data, taken the first time that it is asked for."""
+        if self._set_aside is None:
+            await self.upload("set aside")
+            await self.stop()
+            folder = self.folder / "set-aside"
+            await asyncio.to_thread(shutil.copytree, self.data_dir, folder)
+            self._set_aside = SetAside(folder, frozenset(self.uploaded))
+            await self.start_to_serve()
+        return self._set_aside
 
     async def verdict_of(self, image_id: str) -> str:
         """Say whether an uploaded picture is still what it was."""
