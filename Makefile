@@ -43,8 +43,18 @@ check: setup ## format, lint, types, import contracts, protos, generated code, l
 # Tests wait more than they work, so three processes help on two cores. PROCESSES=0: in one, for a debugger.
 PROCESSES ?= 3
 
+# Types are one long check on one core, and the last to end: it has the tests beside it.
 .PHONY: test
-test: check ## every check, then every test
+test: setup ## every check and every test
+	@$(BIN)/python -m tests.tools.run_checks --but types
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going types tests
+
+.PHONY: types
+types: setup
+	@$(BIN)/python -m tests.tools.run_checks types
+
+.PHONY: tests
+tests: setup
 	@$(BIN)/python -m pytest -n $(PROCESSES)
 
 .PHONY: bench

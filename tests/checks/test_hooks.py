@@ -35,9 +35,20 @@ def test_the_named_checks_run_and_no_others(
     assert re.fullmatch(r"check: first +ok \(.*\)\n", capsys.readouterr().out)
 
 
+def test_all_but_the_named_checks_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run_checks, "CHECKS", {"first": "python -c pass", "second": "python -c exit(1)"})
+    monkeypatch.setattr(sys, "argv", ["run_checks", "--but", "second"])
+    run_checks.main()
+    assert re.fullmatch(r"check: first +ok \(.*\)\n", capsys.readouterr().out)
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [
+        (["--but", "first"], "check: 1 of 1 failed: second"),
+        (["--but", "third"], "check: there is no third; there are first, second"),
         (["second"], "check: 1 of 1 failed: second"),
         ([], "check: 1 of 2 failed: second"),
         (["third"], "check: there is no third; there are first, second"),

@@ -1,6 +1,7 @@
 """Runs every check, side by side: a line for each, all that failing ones say, exit code 1 if any failed.
 
-``python -m tests.tools.run_checks NAME …`` runs those alone: the hooks of .pre-commit-config.yaml.
+``python -m tests.tools.run_checks NAME …`` runs those alone, as the hooks of .pre-commit-config.yaml do, and
+with ``--but`` before the names all others.
 """
 
 import os
@@ -52,7 +53,10 @@ def main() -> None:
 
 
 def chosen_of(names: list[str]) -> dict[str, str]:
-    """Return the checks of these names, all of them without one. Exits for a name that is none."""
+    """Return the checks of these names, after ``--but`` the others. Exits for a name that is none."""
+    if names[:1] == ["--but"]:
+        left_out = chosen_of(names[1:])
+        return {name: command for name, command in CHECKS.items() if name not in left_out}
     if unknown := [name for name in names if name not in CHECKS]:
         sys.exit(f"check: there is no {', '.join(unknown)}; there are {', '.join(CHECKS)}")
     return {name: CHECKS[name] for name in names} or CHECKS
