@@ -149,7 +149,7 @@ async def _strangers(world: World, shown: list[str]) -> None:
     task = await world.client.wait((await world.client.edit_image(PROMPT, [gone])).task_id)
     assert task.error.reason == "INPUT_FETCH_FAILED"
     url = world.kie.vendor.ledger[-1].body["callBackUrl"]
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         for body in (b"{", json.dumps({"data": {"taskId": SIGNATURE}}).encode()):
             reply = await http.post(url, content=body, headers={"X-Webhook-Signature": SIGNATURE})
             shown.append(reply.text)

@@ -107,7 +107,7 @@ async def _warm(place: Place, operations: Iterable[str]) -> dict[str, Trace]:
 
 
 async def _work(place: Place, rows: Rows, report: Report, end: float, told: Told) -> None:
-    while time.monotonic() < end and (row := next(rows, None)):
+    while (time.monotonic() < end or not report.tried) and (row := next(rows, None)):
         operation, fault = row
         ended = await place.try_(operation, fault)
         report.add(ended)

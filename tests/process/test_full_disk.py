@@ -33,7 +33,7 @@ def may_mount() -> bool:
 
 
 async def readiness(server: Server) -> int:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         return (await http.get(f"http://{server.http}/readyz")).status_code
 
 

@@ -34,7 +34,7 @@ async def test_it_prints_one_line_with_the_ports_and_serves_there(servers: Serve
     server = await servers.run("serve", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", cold=True)
     await server.ready()
     assert (tmp_path / "data" / "imageedit.sqlite3").exists()
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         assert (await http.get(f"http://{server.http}/readyz")).status_code == 200
     async with AsyncClient(server.grpc) as client:
         task = await client.edit_image("make it warmer", [PNG])

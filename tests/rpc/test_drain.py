@@ -96,7 +96,7 @@ async def test_while_a_paid_call_is_waited_for_nothing_new_begins_and_reads_go_o
             ("DownloadImage", pb.DownloadImageRequest(image_id=image_id)),
         ):
             assert (await call(served.channel, method, request)).code is grpc.StatusCode.OK
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
             assert (await http.get(f"http://{served.server.http_address}/readyz")).status_code == 503
         assert not draining.done()
         PaidAdapter.answer.set()

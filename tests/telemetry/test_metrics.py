@@ -160,7 +160,9 @@ async def test_the_page_shows_the_backlog_and_no_names(
     async with AsyncClient(served.server.grpc_address) as client:
         task = await client.edit_image("canary prompt", [PNG], model="scripted/never", user_id="canary-user")
         await eventually(lambda: served.count("task WHERE state = 'RUNNING'") == 1)
-    async with httpx.AsyncClient(base_url=f"http://{served.server.http_address}", trust_env=False) as http:
+    async with httpx.AsyncClient(
+        base_url=f"http://{served.server.http_address}", trust_env=False, timeout=60
+    ) as http:
         await http.post("/callbacks/canary-provider/canary-token", content=b"{}")
         answer = await http.get("/metrics")
     assert answer.status_code == 200
@@ -193,7 +195,9 @@ async def test_the_page_is_made_once_however_often_it_is_asked_for(
     monkeypatch.setattr("imageedit_server.web.metrics.FRESH_SECONDS", 3600 * FRESH_SECONDS)
     page = Mock(return_value=b"x 1\n")
     monkeypatch.setattr(metrics, "page", page)
-    async with httpx.AsyncClient(base_url=f"http://{served.server.http_address}", trust_env=False) as http:
+    async with httpx.AsyncClient(
+        base_url=f"http://{served.server.http_address}", trust_env=False, timeout=60
+    ) as http:
         answers = await asyncio.gather(*(http.get("/metrics") for _ in range(20)))
     assert {answer.text for answer in answers} == {"x 1\n"}
     assert page.call_count == 1

@@ -17,7 +17,7 @@ async def echo(request: Request) -> Answer:
 
 
 async def test_requests_and_replies_are_whole() -> None:
-    async with serve(echo) as url, httpx.AsyncClient(trust_env=False) as client:
+    async with serve(echo) as url, httpx.AsyncClient(trust_env=False, timeout=60) as client:
         for body in (b"", b"x" * 1_000_000):
             reply = await client.post(f"{url}/a?b=c", content=body, headers={"Content-Type": "text/x"})
             assert (reply.status_code, reply.content) == (200, body)
@@ -31,7 +31,7 @@ async def test_a_body_in_pieces_is_sent_chunked() -> None:
     async def handler(_request: Request) -> Answer:
         return Response(body=pieces(), media_type="text/event-stream")
 
-    async with serve(handler) as url, httpx.AsyncClient(trust_env=False) as client:
+    async with serve(handler) as url, httpx.AsyncClient(trust_env=False, timeout=60) as client:
         reply = await client.get(url)
         assert reply.text == "data: 1\n\ndata: 2\n\n"
         assert reply.headers["transfer-encoding"] == "chunked"
@@ -45,7 +45,7 @@ async def test_a_form_is_read_as_it_was_sent() -> None:
         return Response()
 
     content = bytes(range(256)) + b"\r\n--x\r\n\r\n"
-    async with serve(handler) as url, httpx.AsyncClient(trust_env=False) as client:
+    async with serve(handler) as url, httpx.AsyncClient(trust_env=False, timeout=60) as client:
         await client.post(url, data={"b": "文"}, files={"a": ("图.png", content, "image/png")})
     plain, file = read_form(forms[0])
     assert (plain.name, plain.file_name, plain.media_type, plain.content) == ("b", None, "", "文".encode())
@@ -91,13 +91,13 @@ async def test_a_drip_brings_the_honest_reply_in_the_end(
     async def handler(_request: Request) -> Answer:
         return drip(REPLY, 0.0)
 
-    async with serve(handler) as url, httpx.AsyncClient(trust_env=False) as client:
+    async with serve(handler) as url, httpx.AsyncClient(trust_env=False, timeout=60) as client:
         assert (await client.get(url)).json() == {"a": "honest reply"}
 
 
 async def test_ending_does_not_wait_for_a_client_that_hangs_on(caplog: pytest.LogCaptureFixture) -> None:
     async with serve(echo) as url:
-        client = httpx.AsyncClient(trust_env=False)
+        client = httpx.AsyncClient(trust_env=False, timeout=60)
         await client.get(url)
     await client.aclose()
     await asyncio.sleep(0)

@@ -44,7 +44,9 @@ async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 async def ready(served: Served) -> tuple[int, str]:
     """What ``/readyz`` answers."""
-    async with httpx.AsyncClient(base_url=f"http://{served.server.http_address}", trust_env=False) as http:
+    async with httpx.AsyncClient(
+        base_url=f"http://{served.server.http_address}", trust_env=False, timeout=60
+    ) as http:
         assert (await http.get("/healthz")).status_code == 200
         answer = await http.get("/readyz")
         return answer.status_code, answer.text.strip()

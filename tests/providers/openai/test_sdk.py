@@ -55,7 +55,7 @@ async def test_the_vendor_server_takes_what_the_sdk_sends(case: str) -> None:
     personality = Personality.PAGE_3 if case == "dall-e-2" else Personality.OPENAI
     async with OpenaiVendor(personality=personality) as vendor:
         headers = {"content-type": content_type, "authorization": f"Bearer {vendor.api_key}"}
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             reply = await client.post(f"{vendor.url}/v1/images/edits", content=body, headers=headers)
         assert reply.status_code == 200, reply.text
         assert len(vendor.ledger) == 1

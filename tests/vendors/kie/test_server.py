@@ -31,7 +31,7 @@ class Client:
     def __init__(self, vendor: KieVendor) -> None:
         self.vendor = vendor
         headers = {"Authorization": f"Bearer {vendor.api_key}", "User-Agent": "tests/1"}
-        self.http = httpx.AsyncClient(headers=headers, trust_env=False)
+        self.http = httpx.AsyncClient(headers=headers, trust_env=False, timeout=60)
         self.count = 0
 
     async def upload(self, content: bytes | None = None, **changes: str) -> str:
@@ -104,7 +104,7 @@ async def test_a_task_is_charged_once_and_ends_with_pictures(client: Client) -> 
     urls = json.loads(records[-1]["resultJson"])["resultUrls"]
     assert len(urls) == 2
     for url in urls:
-        async with httpx.AsyncClient(trust_env=False) as anybody:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as anybody:
             picture = (await anybody.get(url)).content
         assert Image.open(io.BytesIO(picture)).size == (32, 24)
     assert [charge.task_id for charge in client.vendor.ledger] == [task_id]
@@ -304,7 +304,7 @@ async def test_a_task_of_a_former_server_is_known_and_not_charged_again(client: 
     first, second = [(await client.record("0" * 32))["data"] for _ in range(2)]
     assert (first["state"], second["state"]) == ("generating", "success")
     [url] = json.loads(second["resultJson"])["resultUrls"]
-    async with httpx.AsyncClient(trust_env=False) as anybody:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as anybody:
         assert (await anybody.get(url)).content == content
     assert client.vendor.ledger == []
 

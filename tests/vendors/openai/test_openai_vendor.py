@@ -32,7 +32,7 @@ async def post(
     key: str | None = None,
 ) -> httpx.Response:
     headers = {"authorization": f"Bearer {key or vendor.api_key}"}
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         return await client.post(f"{vendor.url}{path}", data=fields, files=list(files), headers=headers)
 
 
@@ -106,7 +106,7 @@ async def test_page_3_answers_with_urls_unless_told() -> None:
     async with OpenaiVendor(personality=Personality.PAGE_3) as vendor:
         reply = await post(vendor, {"prompt": "x", "model": "dall-e-2", "size": "256x256"}, [CUT_OUT])
         [entry] = reply.json()["data"]
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             file = await client.get(entry["url"])
             assert file.headers["content-type"] == "image/png"
             vendor.misbehave_at_files(page(410))

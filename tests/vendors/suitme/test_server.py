@@ -30,7 +30,7 @@ class Client:
     def __init__(self, vendor: SuitmeVendor) -> None:
         self.vendor = vendor
         headers = {"Authorization": f"Bearer {vendor.api_key}"}
-        self.http = httpx.AsyncClient(headers=headers, base_url=vendor.url, trust_env=False)
+        self.http = httpx.AsyncClient(headers=headers, base_url=vendor.url, trust_env=False, timeout=60)
 
     async def create(self, path: str, body: Any) -> tuple[int, Any]:
         reply = await self.http.post(f"/models/{path}", json=body)
@@ -70,7 +70,7 @@ async def test_a_job_is_charged_once_and_ends_with_a_picture(client: Client) -> 
         "completed",
     ]
     assert standings[0]["image"] == {"image_base64": None, "image_url": None}
-    async with httpx.AsyncClient(trust_env=False) as anybody:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as anybody:
         content = (await anybody.get(standings[-1]["image"]["image_url"])).content
     assert Image.open(io.BytesIO(content)).size == (96, 72)
     assert [charge.task_id for charge in client.vendor.ledger] == [task_id]
