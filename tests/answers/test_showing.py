@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from typer.testing import CliRunner
 
 from imageedit_client.cli import text as client_text
 from imageedit_server.answers.files import ANSWERS_FOLDER, Answers
+from imageedit_server.cli import main
 from imageedit_server.cli import text as server_text
 from imageedit_server.cli.app import app
 from imageedit_server.outbound.answers import Ended
@@ -61,6 +64,19 @@ def test_no_name_that_was_typed_or_pasted_does(tmp_path: Path, command: str, tex
     lines += said(command, "--data-dir", tmp_path / text)
     lines += said("answers", text, "--data-dir", tmp_path / text)
     assert [hidden(line) for line in lines if hidden(line)] == []
+
+
+def test_a_terminal_of_few_letters_is_no_reason_to_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it cannot show stands there by its number."""
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, "latin-1", write_through=True))
+    monkeypatch.setattr(sys, "argv", ["imageedit-server", "check", "--data-dir", str(tmp_path / "更暖 ü")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert "\\u66f4\\u6696 ü".encode("latin-1") in out.getvalue()
 
 
 def test_client_and_server_show_texts_alike() -> None:

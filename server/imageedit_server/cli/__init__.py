@@ -1,5 +1,6 @@
 """The command ``imageedit-server``. Needs the extra [server]; that it is missing is said in a sentence."""
 
+import io
 import sys
 
 EXIT_CANNOT_START = 2
@@ -37,4 +38,7 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(EXIT_CANNOT_START)
+    # What a terminal of few letters cannot show stands there by its number, on stdout as on stderr.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     app()
