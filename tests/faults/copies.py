@@ -7,7 +7,8 @@ from pathlib import Path
 from imageedit_server.images.archive import ImageFiles
 from imageedit_server.store.database import StoreRefused
 from imageedit_server.store.sqlite.archive import SqliteArchive
-from tests.faults.control import Seen
+from imageedit_server.store.sqlite.file import DATABASE_NAME
+from tests.faults.control import Call, Seen
 from tests.faults.place import Operations, Place
 from tests.faults.verdicts import KEPT, REFUSED, SILENT, SPOILT
 
@@ -46,7 +47,7 @@ class Backup:
         )
         return await process.died(), log.read_text(encoding="utf-8")
 
-    async def judged(self, _seen: Seen) -> tuple[str, str]:
+    async def judged(self, seen: Seen) -> tuple[str, str]:
         code, said = self._code, self._said
         if code:
             again, _ = await self._copy()
@@ -57,7 +58,14 @@ class Backup:
             return SPOILT, story
         if "Traceback" in said or (code == EXIT_REFUSED and not said):
             return SILENT, f"{story}, {said[-300:]!r}"
+        if not code and _may_be_unwritten(seen):
+            return SILENT, f"{story}, though an fsync of the copy failed"
         return REFUSED if code else KEPT, story
+
+
+def _may_be_unwritten(seen: Seen) -> bool:
+    """Whether what failed was the fsync of a file that the copy consists of."""
+    return seen.call is Call.FSYNC and any(about.endswith(f"{DATABASE_NAME}.half") for about in seen.about)
 
 
 def _wrong_with(copy: Path, uploaded: Collection[str]) -> Iterator[str]:

@@ -120,6 +120,7 @@ class Answered:
 
     def acted_on(self, key: AttemptKey) -> None:
         """Remove the answers of an attempt: what they said is stored, and what they brought is home."""
+        self._not_given_back.discard(key)
         for file in self._files.pop(key, ()):
             if isinstance(file, Path):
                 self._answers.drop(file)

@@ -27,7 +27,8 @@ def copy_database(
             source.backup(copy)
             if mark is not None:
                 mark(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")  # so that the copy is this one file
+            # So that the copy is this one file. It is committed, and may fail, when all was fetched.
+            copy.execute("PRAGMA journal_mode = DELETE").fetchall()
         make_durable(half)
         failpoint("copy_before_rename")
         half.rename(target)

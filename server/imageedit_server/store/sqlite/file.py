@@ -202,7 +202,7 @@ def open_connection(path: Path, synchronous: str) -> Connection:
                 "trusted_schema = OFF",
                 f"journal_size_limit = {WAL_LIMIT_BYTES}",
             ):
-                connection.execute(f"PRAGMA {pragma}")
+                connection.execute(f"PRAGMA {pragma}").fetchall()  # a change of the mode fails at its end
             check_pragmas(connection, synchronous)
         except BaseException:
             connection.close()
