@@ -72,6 +72,7 @@ def _as_a_server(folder: Path) -> None:
     async def open_and_close() -> None:
         database = SqliteDatabase(folder)
         await database.open()
+        await database.recover()  # it takes a write, or was not opened
         await database.close()
 
     asyncio.run(open_and_close())

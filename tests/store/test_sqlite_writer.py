@@ -206,6 +206,21 @@ async def test_a_broken_disk_ends_it(database: SqliteDatabase, name: str) -> Non
     assert (await database.broken).sqlite_errorname == name  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("read", ["look_up", "read"])
+async def test_a_broken_disk_ends_it_also_where_sqlite_undid_the_read(
+    database: SqliteDatabase, read: str
+) -> None:
+    """F22: what is there to be rolled back then would hide why."""
+
+    def query(connection: Connection) -> None:
+        driver(connection).execute("ROLLBACK")
+        raise disk_error("SQLITE_IOERR_READ")
+
+    with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
+        await getattr(database, read)(query)
+    assert (await database.broken).sqlite_errorname == "SQLITE_IOERR_READ"  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("name", ["SQLITE_CONSTRAINT_UNIQUE", "SQLITE_ERROR"])
 async def test_other_errors_do_not(database: SqliteDatabase, name: str) -> None:
     def unit(_: Connection) -> None:

@@ -278,7 +278,8 @@ def ask(
     try:
         return query(connection, *args, **kwargs)
     finally:
-        cursor.execute("ROLLBACK")
+        if cursor.in_transaction:  # else SQLite undid it, and an error of ours would hide its own
+            cursor.execute("ROLLBACK")
 
 
 def _damage(path: Path, opened: list[sqlite3.Connection]) -> str:

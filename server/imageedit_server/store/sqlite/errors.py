@@ -8,6 +8,7 @@ from imageedit_server.runtime.standing import FilesLost
 BUSY_RETRY_SECONDS = 1.0
 BUSY = "SQLITE_BUSY"
 FULL = "SQLITE_FULL"
+READONLY = "SQLITE_READONLY"
 TAKEN = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
 UNTRUSTED = ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB")
 """What the names of errors begin with after which nothing that the file says can be trusted (F22, F23)."""

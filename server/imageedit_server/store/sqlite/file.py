@@ -19,6 +19,7 @@ from imageedit_server.store.database import StoreInUse, StoreRefused
 from imageedit_server.store.dialect import DIALECT
 from imageedit_server.store.migrations import SCHEMA_VERSION, note_schema
 from imageedit_server.store.sqlite.dialect import SqliteDialect
+from imageedit_server.store.sqlite.errors import READONLY, name_of
 from imageedit_server.store.sqlite.migrating import migrate
 from imageedit_server.store.sqlite.schema import create_schema
 from imageedit_server.telemetry.metrics import SQLITE_OUTDATED, show_build
@@ -151,11 +152,23 @@ def open_writer(path: Path, synchronous: str) -> Connection:
             _fill(connection, cursor)
         else:
             migrate(connection, cursor, path, schema)
+        _refuse_without_writes(path, cursor)
     except BaseException:
         connection.close()
         raise
     _show_version()
     return connection
+
+
+def _refuse_without_writes(path: Path, cursor: sqlite3.Connection) -> None:
+    """SQLite opens for reading alone what it cannot open otherwise, such as the index of the log."""
+    try:
+        cursor.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if name_of(error).startswith(READONLY):
+            raise StoreRefused(f"{path} cannot be written: {error}") from None
+    else:
+        cursor.execute("ROLLBACK")
 
 
 def schema_of(cursor: sqlite3.Connection) -> int:
