@@ -6,6 +6,7 @@ fixtures have built is built once. A long file is split by parameter ids that be
 Hypothesis draws the same examples in every run. ``pytest --hypothesis-profile=random`` draws new ones.
 """
 
+import gc
 import re
 from collections.abc import Generator
 
@@ -22,13 +23,26 @@ stop_ignoring_signals()  # before there are processes that run tests, and progra
 LAST = ("tests/client/test_client_loops.py",)
 """Many event loops, closed under gRPC's calls: its one poller of the process may wake none of the others."""
 LONGEST_FIRST = (
-    "tests/chaos/test_matrix.py",
-    "tests/chaos/test_crashes.py",
+    "tests/faults/test_faults.py",
     "tests/storm/test_storm.py",
     "tests/machine/test_machine.py",
+    "tests/powerloss/test_powerloss.py",
+    "tests/sandbox/test_bombs.py",
+    "tests/sandbox/test_pool.py",
+    "tests/rpc/test_fuzz.py",
+    "tests/chaos/test_crashes.py",
+    "tests/providers/test_foreign.py",
+    "tests/rpc/test_watch.py",
     "tests/conformance/test_conformance.py",
+    "tests/bench/test_bench.py",
+    "tests/fuzz/test_fuzz.py",
+    "tests/history/test_checker.py",
+    "tests/store/test_migrations.py",
+    "tests/store/test_old_data.py",
 )
 """The files that take longest: whoever begins one last would keep all others waiting."""
+WAITING = "tests/chaos/test_matrix.py"
+"""Its parts wait more than they work: one has others beside it that work, not its own kind."""
 
 settings.register_profile(
     "steady",
@@ -41,7 +55,7 @@ settings.register_profile("random", settings.get_profile("steady"), derandomize=
 settings.load_profile("steady")
 
 
-PART = re.compile(r"\[part [0-9]+ ")
+PART = re.compile(r"\[part ([0-9]+) ")
 
 
 class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types
@@ -76,10 +90,21 @@ def _sendable(value: object) -> object:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first, and behind all others what the process may not get over."""
-    items.sort(key=lambda item: _place(item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: _place(item.nodeid))
 
 
-def _place(path: str) -> int:
+def _place(test: str) -> int:
+    path = test.partition("::")[0]
     if path in LAST:
         return len(LONGEST_FIRST) + 1
+    if path == WAITING:
+        part = PART.search(test)
+        return int(part[1]) if part else 0
     return LONGEST_FIRST.index(path) if path in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage pass over what stays: half a million objects, each time that it looks."""
+    gc.collect()
+    gc.freeze()

@@ -1,4 +1,4 @@
-"""The process whose forks are servers: everything is imported once, and each server is a fork of that.
+"""The process whose forks are servers: what is the same for all is read once, and each is a fork of that.
 
 Runs as ``python -m tests.servers.fork_server FD BUGS``: orders come in on the socket FD, each with the
 descriptors of a server's stdout and stderr and of a third one that is told of it; BUGS is a module that can
@@ -20,6 +20,7 @@ from typing import NoReturn
 
 import imageedit_server.cli.app
 from imageedit_server.runtime import failpoints
+from tests.servers import read_once  # noqa: F401  its import is its work
 
 PR_SET_PDEATHSIG = 1
 MAX_ORDER_BYTES = 64 * 1024

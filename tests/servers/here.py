@@ -7,6 +7,7 @@ from pathlib import Path
 from imageedit_server.bootstrap import Server, running
 from imageedit_server.engine.restoring import Said
 from imageedit_server.settings import load_settings
+from tests.servers import read_once  # noqa: F401  its import is its work
 from tests.servers.programs import ANY_PORT
 
 
