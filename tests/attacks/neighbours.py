@@ -13,7 +13,7 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2
 from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from tests.attacks.load import Load, Throttle
-from tests.images.test_effort import progressive
+from tests.images.pictures import progressive
 from tests.rpc.callers import BOB, bearer
 from tests.rpc.pictures import PHOTO_FILE, noise
 from tests.rpc.serving import open_channel
