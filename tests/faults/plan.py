@@ -16,7 +16,7 @@ NO_ROOM = (errno.ENOSPC,)
 SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 DISK = (errno.EIO, errno.EROFS, errno.EACCES)
 CONNECTION = (errno.ECONNRESET,)
-"""Errors that are dealt with alike: the columns of the table in docs/promises.md, §4."""
+"""Errors that are dealt with alike: the columns of the table in PROMISES §4."""
 ERRORS = (*NO_ROOM, *SHORT, *DISK, *CONNECTION)
 OF_SOCKETS = (Call.SOCKET, Call.CONNECT, Call.ACCEPT, Call.SEND, Call.RECV)
 KINDLY = {
