@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # it comes without types
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2
@@ -24,6 +25,32 @@ from tests.rpc.world import World
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECRET = "SELECT key FROM /root/secrets.py"
+
+
+def gone(*_arguments: object, **_options: object) -> None:
+    """As grpcio's write ends on a stream that its client closed a moment ago, before the context says so."""
+    raise cygrpc.ExecuteBatchError("execute_batch", (), "Failed")
+
+
+@pytest.mark.parametrize(
+    ("method", "place"), [("WatchTask", (Watching, "watch")), ("DownloadImage", (Pictures, "find"))]
+)
+async def test_a_client_that_went_away_is_no_defect(
+    served: Served,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    place: tuple[type, str],
+) -> None:
+    """P21: nothing is wrong then, and the log says so by saying nothing."""
+    monkeypatch.setattr(*place, gone)
+    request = {
+        "WatchTask": pb.WatchTaskRequest(task_id=world.finished),
+        "DownloadImage": pb.DownloadImageRequest(image_id=world.png),
+    }[method]
+    assert (await call(served.channel, method, request)).code is grpc.StatusCode.CANCELLED
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def broken(*_arguments: object, **_options: object) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import errno
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from google.protobuf.message import DecodeError
 from imageedit_server.core.draining import RETRY_SECONDS
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.rpc.errors import abort
+from imageedit_server.rpc.grpcio_patch import NobodyThere
 from imageedit_server.rpc.metering import metered
 from imageedit_server.wire.errors import defect
 
@@ -178,6 +180,10 @@ async def _refuse(is_broken: Callable[[], bool], context: Context, error: Except
     if isinstance(error, NotImplementedError) and context.code() is grpc.StatusCode.UNIMPLEMENTED:
         # What the generated base class does with a method that its service does not have.
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "This method is not implemented here.")
+    if isinstance(error, NobodyThere):
+        with suppress(NobodyThere):
+            await context.abort(grpc.StatusCode.CANCELLED, "The call was broken off.")
+        raise asyncio.CancelledError
     if context.done():  # the client went away: there is nobody to tell, and nothing wrong
         raise asyncio.CancelledError
     await abort(context, _stopping(error) if is_broken() else _shortage(error) or defect(error))

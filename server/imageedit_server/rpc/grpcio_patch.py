@@ -27,6 +27,9 @@ LOOK_SECONDS = 1.0
 PlainServer: Any = getattr(cygrpc, "AioServer", object)  # that it is there is looked at when a server is made
 
 
+NobodyThere: Any = getattr(cygrpc, "ExecuteBatchError", grpc.aio.UsageError)
+"""What a read or write of a call ends with whose client went away, before its context says so."""
+
 LAYOUTS: list[Layout] = []
 """The one that was found, once for a process."""
 
@@ -39,6 +42,7 @@ async def server(*, interceptors: list[grpc.aio.ServerInterceptor], **options: A
     PROVEN.require(cygrpc, "AioServer", "_handle_rpc", "_schedule_rpc_coro")
     PROVEN.require(PlainServer, "_make_request_call_future", "_request_call", "_request_registered_call")
     PROVEN.require(PlainServer, "is_running")
+    PROVEN.require(cygrpc, "ExecuteBatchError")
     PROVEN.name_untested()
     if not LAYOUTS:
         LAYOUTS.append(await _calibrated())
