@@ -260,6 +260,23 @@ async def test_nasty_headers_harm_nobody(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+LIBRARY_LINES = (
+    "Invalid encoding on %s",
+    "ExecuteBatchError raised in core by servicer method [/imageedit.v1.ImageEditService/ListModels]",
+)
+
+
+@pytest.mark.parametrize("line", LIBRARY_LINES)
+async def test_what_strangers_make_the_library_say_is_left_out(
+    line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """F73, F74: the second is said, with a traceback, of a call that broke as its answer was on its way."""
+    log = logging.getLogger("grpc._cython.cygrpc")
+    log.error(line)
+    log.error("another")
+    assert [record.message for record in caplog.records] == ["another"]
+
+
 # Methods that are not served
 
 

@@ -12,9 +12,16 @@ import os
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
-def _tells_no_header(record: logging.LogRecord) -> bool:
-    """Leave out the traceback, with its value, of every header that is no UTF-8: it may be a key (P26)."""
-    return not str(record.msg).startswith("Invalid encoding on")
+_LEFT_OUT = ("Invalid encoding on", "ExecuteBatchError raised in core")
 
 
-logging.getLogger("grpc._cython.cygrpc").addFilter(_tells_no_header)
+def _tells_of_no_stranger(record: logging.LogRecord) -> bool:
+    """Leave out the tracebacks that strangers cause at will.
+
+    Of every header that is no UTF-8, with its value, which may be a key (P26); and of every call that broke
+    as its answer was on its way, as if that were an error of ours.
+    """
+    return not str(record.msg).startswith(_LEFT_OUT)
+
+
+logging.getLogger("grpc._cython.cygrpc").addFilter(_tells_of_no_stranger)
