@@ -6,9 +6,11 @@ import sys
 
 from tests.fuzz.doors import DOORS
 from tests.fuzz.fuzzing import fuzz
+from tests.fuzz.pictures import PICTURES
 from tests.fuzz.rules import RULES
+from tests.fuzz.strangers import STRANGERS
 
-TARGETS = {target.name: target for target in (*RULES, *DOORS)}
+TARGETS = {target.name: target for target in (*RULES, *PICTURES, *DOORS, *STRANGERS)}
 
 
 async def main() -> int:

@@ -1,10 +1,18 @@
-"""Byte mutation, made by a seed: the same bytes in every run, more of them when more are asked for."""
+"""Bytes made by a seed: the same in every run, more of them when more are asked for.
+
+Mutated ones, or where bytes alone would not get past the first look, those that Hypothesis makes of a form.
+"""
 
 import random
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from itertools import count, islice
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, given
+from hypothesis.strategies import SearchStrategy
 
 Attack = Callable[[bytes], Awaitable[None]]
 """Does something with the bytes. Raises ``AssertionError`` or whatever escaped, and that is a finding."""
@@ -27,18 +35,30 @@ ODD_BYTES = [
 ODD_NUMBERS = [b"-1", b"0", b"1e400", b"NaN", b"9" * 5_000, b"2147483648", b"18446744073709551616", b"0x7f"]
 
 
+DRAWING = hypothesis.settings(
+    max_examples=20,
+    phases=[Phase.generate],
+    derandomize=False,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+"""Some at a time: a planted bug is often found among the first."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """What is attacked: ``opened`` gives the attack for as long as its context lasts.
 
     ``executions`` is how many belong to a short run; ``seeds`` are sound inputs, ``words`` what may stand in
-    one.
+    one. ``formed`` makes the inputs instead, where it is given.
     """
 
     name: str
     opened: Callable[[], AbstractAsyncContextManager[Attack]]
-    seeds: Sequence[bytes]
+    seeds: Sequence[bytes] = ()
     words: Sequence[bytes] = ()
+    formed: SearchStrategy[bytes] | None = None
     executions: int
 
 
@@ -64,14 +84,12 @@ class Report:
 
 
 async def fuzz(target: Target, executions: int, *, seed: int = 0, most: int | None = None) -> Report:
-    """Attack with mutations, and between them with each seed as it is; end early after ``most`` findings."""
+    """Attack with what is made for the target; end early after ``most`` findings."""
     chance = random.Random(f"{target.name} {seed}")
+    made = _mutations(chance, target) if target.formed is None else _drawn(chance, target.formed)
     report = Report(target.name)
     async with target.opened() as attack:
-        for turn in range(executions):
-            at, odd = divmod(turn, 2)
-            sound = not odd and at < len(target.seeds)
-            data = target.seeds[at] if sound else mutated(chance, target.seeds, target.words)
+        for data in islice(made, executions):
             report.executions += 1
             try:
                 await attack(data)
@@ -80,6 +98,32 @@ async def fuzz(target: Target, executions: int, *, seed: int = 0, most: int | No
                 if report.findings == most:
                     break
     return report
+
+
+def _mutations(chance: random.Random, target: Target) -> Iterator[bytes]:
+    """Yield mutations, and between them each seed as it is."""
+    for turn in count():
+        at, odd = divmod(turn, 2)
+        sound = not odd and at < len(target.seeds)
+        yield target.seeds[at] if sound else mutated(chance, target.seeds, target.words)
+
+
+def _drawn(chance: random.Random, formed: SearchStrategy[bytes]) -> Iterator[bytes]:
+    while True:
+        yield from _batch(chance.getrandbits(64), formed)
+
+
+def _batch(seed: int, formed: SearchStrategy[bytes]) -> list[bytes]:
+    batch: list[bytes] = []
+
+    @hypothesis.seed(seed)
+    @DRAWING
+    @given(formed)
+    def draw(data: bytes) -> None:
+        batch.append(data)
+
+    draw()
+    return list(dict.fromkeys(batch))
 
 
 def mutated(chance: random.Random, seeds: Sequence[bytes], words: Sequence[bytes]) -> bytes:

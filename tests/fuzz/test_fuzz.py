@@ -15,18 +15,22 @@ from typing import Any
 
 import pytest
 
-from imageedit_server.images import structure
+from imageedit_server.images import library, structure
 from imageedit_server.outbound import addresses, strict_json
 from imageedit_server.providers.kie import records as kie_records
 from imageedit_server.providers.openai import finding
 from imageedit_server.rpc import border
 from imageedit_server.settings import SettingsError, loading
 from imageedit_server.web import callbacks as web_callbacks
+from tests.fuzz import careless, strangers
+from tests.fuzz.bugs import BUGS
 from tests.fuzz.doors import DOORS
 from tests.fuzz.fuzzing import Target, fuzz
+from tests.fuzz.pictures import PICTURES
 from tests.fuzz.rules import RULES
+from tests.fuzz.strangers import STRANGERS
 
-TARGETS = {target.name: target for target in (*RULES, *DOORS)}
+TARGETS = {target.name: target for target in (*RULES, *PICTURES, *DOORS, *STRANGERS)}
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
@@ -103,6 +107,24 @@ def _messages_that_always_parse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(border, "_tolerant", lambda deserialize: deserialize)
 
 
+def _reader(read: Callable[..., Any]) -> Planting:
+    def plant(monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(library, "make_good", read)
+
+    plant.__name__ = read.__name__
+    return plant
+
+
+def _server(bug: str) -> Planting:
+    assert bug in BUGS
+
+    def plant(monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(strangers, "BUG", bug)
+
+    plant.__name__ = bug
+    return plant
+
+
 PLANTED: Mapping[str, Sequence[Planting]] = {
     "JSON": (_numbers_that_are_none, _half_characters),
     "kie": (_percent_as_it_comes, _signatures_compared_as_text),
@@ -112,6 +134,14 @@ PLANTED: Mapping[str, Sequence[Planting]] = {
     "settings": (_numbers_beyond_python,),
     "HTTP door": (_a_length_that_is_always_there,),
     "gRPC door": (_messages_that_always_parse,),
+    "picture structure": (
+        _reader(careless.at_any_cost),
+        _reader(careless.with_all_that_follows),
+        _reader(careless.by_what_the_header_says),
+    ),
+    "result structure": (_reader(careless.until_it_dies),),
+    "header blocks": (_server("metadata_that_nobody_counts"), _server("refused_keys_in_the_log")),
+    "frame order": (_server("messages_that_always_parse"), _server("strangers_let_in")),
 }
 
 

@@ -9,11 +9,11 @@ from tests.rpc.serving import SERVICE
 
 PATIENCE_SECONDS = 60
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
-    0, 1, 2, 3, 4, 6, 7, 8, 9,
-)  # fmt: skip
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
+    range(10)
+)
 ACK = END_STREAM = 1
-END_HEADERS = 4
+END_HEADERS, PADDED, WITH_PRIORITY = 4, 8, 32
 FRAME_BYTES = 16_384
 EMPTY_MESSAGE = b"\0\0\0\0\0"
 NEWEST = b"\xbe"
@@ -37,14 +37,18 @@ def frame(kind: int, body: bytes = b"", *, stream: int = 0, flags: int = 0) -> b
     return len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
 
 
+BEGIN = PREFACE + frame(SETTINGS)
+"""What a client sends first."""
+
+
 def block(headers: Iterable[Header]) -> bytes:
     """Headers as literals that nobody is to remember."""
-    return b"".join(b"\0" + _text(name) + _text(value) for name, value in headers)
+    return b"".join(b"\0" + text(name) + text(value) for name, value in headers)
 
 
 def remembered(headers: Iterable[Header]) -> bytes:
     """Headers as literals that the other side is to remember, the last as ``NEWEST``."""
-    return b"".join(b"\x40" + _text(name) + _text(value) for name, value in headers)
+    return b"".join(b"\x40" + text(name) + text(value) for name, value in headers)
 
 
 def head(*more: Header, path: bytes = LIST_MODELS) -> list[Header]:
@@ -62,7 +66,11 @@ def call(headers: Sequence[Header], stream: int = 1) -> bytes:
 
 def opened(headers: Sequence[Header], stream: int = 1) -> bytes:
     """A call whose message does not come."""
-    whole = block(headers)
+    return framed(block(headers), stream)
+
+
+def framed(whole: bytes, stream: int = 1) -> bytes:
+    """A header block in as many frames as it needs."""
     pieces = [whole[start : start + FRAME_BYTES] for start in range(0, len(whole), FRAME_BYTES)]
     last = len(pieces) - 1
     return b"".join(
@@ -104,8 +112,8 @@ class Peer:
     async def status(self, stream: int = 1) -> int:
         """Wait for the end of a call; return its gRPC status."""
         trailers = await self.until(HEADERS, stream, containing=b"grpc-status")
-        text = trailers.body.partition(b"grpc-status")[2]
-        return int(text[1 : 1 + text[0]])
+        told = trailers.body.partition(b"grpc-status")[2]
+        return int(told[1 : 1 + told[0]])
 
     async def answered(self) -> None:
         """Wait until the server has read everything: it answers a ping in turn."""
@@ -130,13 +138,13 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer(address: str, *, reads: bool = True) -> AsyncIterator[Peer]:
+async def peer(address: str, begin: bytes = BEGIN, *, reads: bool = True) -> AsyncIterator[Peer]:
     """Connect and begin to speak HTTP/2; not to read is an attack too."""
     host, port = address.split(":")
     found = Peer(*await asyncio.open_connection(host, int(port)))
     reading = asyncio.ensure_future(found.read()) if reads else None
     try:
-        await found.send(PREFACE, frame(SETTINGS))
+        await found.send(begin)
         yield found
     finally:
         if reading is not None:
@@ -146,17 +154,19 @@ async def peer(address: str, *, reads: bool = True) -> AsyncIterator[Peer]:
             await found.writer.wait_closed()
 
 
-def _text(text: bytes) -> bytes:
-    return _length(len(text)) + text
-
-
-def _length(number: int) -> bytes:
-    """Encode a length as HPACK does, in 7 bits and as many bytes more as it takes."""
-    if number < 127:
-        return bytes([number])
-    out, number = bytearray([127]), number - 127
+def integer(number: int, bits: int, first: int = 0) -> bytes:
+    """Encode a number as HPACK does: in ``bits`` of the ``first`` byte, and as many bytes as it takes."""
+    most = (1 << bits) - 1
+    if number < most:
+        return bytes([first | number])
+    out, number = bytearray([first | most]), number - most
     while number > 127:
         out.append(number % 128 + 128)
         number //= 128
     out.append(number)
     return bytes(out)
+
+
+def text(content: bytes) -> bytes:
+    """Encode a text as HPACK does, without Huffman's code."""
+    return integer(len(content), 7) + content

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,10 +13,9 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1.image_edit_service_pb2_grpc import ImageEditServiceStub
 from tests.rpc import http2
 from tests.rpc.attacks import ATTACKS, Attack
-from tests.rpc.callers import ALICE, AUTH, KEYS, bearer, write_keys
+from tests.rpc.callers import ALICE, AskingPlace, bearer
 from tests.rpc.serving import open_channel
 from tests.rpc.waiting import PATIENCE_SECONDS
-from tests.servers.places import Place
 from tests.servers.processes import Server, Servers
 
 if TYPE_CHECKING:
@@ -33,17 +31,6 @@ TIMES = 10
 LATE_SECONDS = 0.5
 TRIES = 3
 """What a machine that does much else may add to any answer, and how often it may add more."""
-
-
-class AskingPlace(Place):
-    """A place whose server asks for keys."""
-
-    def config(self) -> Path:
-        """Write the file, and the keys beside it."""
-        path = super().config()
-        path.write_text(path.read_text() + AUTH)
-        write_keys(self.folder, KEYS)
-        return path
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -88,9 +88,9 @@ class ForkServer:
 
 
 @cache
-def shared_fork_server() -> ForkServer:
-    """Return the one that all tests of this process share."""
-    fork_server = ForkServer()
+def shared_fork_server(bugs: str = "") -> ForkServer:
+    """Return the one that all tests of this process share; ``bugs`` as for ``ForkServer``."""
+    fork_server = ForkServer(bugs)
     atexit.register(fork_server.close)
     return fork_server
 
