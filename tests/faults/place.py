@@ -170,7 +170,8 @@ class Place:
         """Start a server, which must serve. Raises ``DoesNotStart``."""
         await self.start()
         if not await self.serves():
-            raise DoesNotStart(f"no server starts: {self.folder}/server.log")
+            code = await self.life.died()
+            raise DoesNotStart(f"no server starts, it ended with {code}: {self.folder}/server.log")
 
     # One operation
 

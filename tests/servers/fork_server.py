@@ -15,6 +15,7 @@ import runpy
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -66,6 +67,8 @@ def _serve(order: dict[str, object], plant: Plant, out: int, err: int) -> NoRetu
     os.dup2(out, 1)
     os.dup2(err, 2)
     os.closerange(3, 256)
+    # New ones, since those of a file seek in it, and a pipe is no file.
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     environment, arguments = order["environment"], order["arguments"]
     assert isinstance(environment, dict)
     assert isinstance(arguments, list)
@@ -88,7 +91,10 @@ def _serve(order: dict[str, object], plant: Plant, out: int, err: int) -> NoRetu
         code = end.code or 0
         if isinstance(code, str):
             print(code, file=sys.stderr)
+    except Exception:  # noqa: BLE001  else nobody would learn why it did not start
+        traceback.print_exc()
     finally:
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else 1)
 
