@@ -1,5 +1,6 @@
 """Places are ready before the call, within what the disk may lose; what a start finds and what is kept."""
 
+import asyncio
 import errno
 import os
 from pathlib import Path
@@ -132,6 +133,12 @@ async def test_room_that_was_needed_once_is_set_aside_ahead(
     place = await answers.reserve(asked(), 1000)
     assert place.blank.taken.size_bytes == layout.BODY_AT + MIB
     assert set_aside <= len(files_in(folder)) <= made + 4 * blanks.AT_ONCE
+
+
+async def test_more_calls_at_once_than_files_are_made_at_once_have_one_each(answers: Answers) -> None:
+    """All wait for the same files, and most for the next."""
+    places = await asyncio.gather(*(answers.reserve(asked(), 1000) for _ in range(4 * blanks.AT_ONCE)))
+    assert len({place.blank.path for place in places}) == 4 * blanks.AT_ONCE
 
 
 async def test_room_that_can_only_be_promised_is_not_taken_ahead(

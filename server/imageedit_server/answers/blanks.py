@@ -51,8 +51,11 @@ class Blanks:
         except IndexError:
             return None
 
-    def make(self) -> None:
-        """Make ``AT_ONCE``, or as many as can be had; their names are durable with one fsync. Blocks."""
+    def make(self) -> int:
+        """Make ``AT_ONCE``, or as many as can be had; their names are durable with one fsync. Blocks.
+
+        Returns how many there are more.
+        """
         made: list[Blank] = []
         try:
             disk_calls.make_folder(self._folder)
@@ -61,7 +64,7 @@ class Blanks:
                 made.append(self._with_room_ahead(Blank(path, disk_calls.create(path))))
         except OSError as error:
             _log.warning("no files for answers can be made: %s", error.strerror)
-        self._announce(made)
+        return self._announce(made)
 
     def with_room(self, blank: Blank, size_bytes: int) -> Blank:
         """Return a blank with room for so much. Raises ``NoPlace`` and ``OSError``: then it is as it was."""
@@ -99,7 +102,7 @@ class Blanks:
             return blank
         return replace(blank, taken=taken)
 
-    def _announce(self, made: list[Blank]) -> None:
+    def _announce(self, made: list[Blank]) -> int:
         try:
             if made:
                 disk_calls.sync_folder(self._folder)
@@ -107,5 +110,6 @@ class Blanks:
             _log.warning("files for answers have no durable names: %s", error.strerror)
             for blank in made:
                 self.remove(blank)
-        else:
-            self._ready += made
+            return 0
+        self._ready += made
+        return len(made)

@@ -43,7 +43,7 @@ class Answers:
         self.left_out: list[Path] = []
         """What is there, and could not be read when an answer was wanted."""
         self._closed = False
-        self._making: asyncio.Future[None] | None = None
+        self._making: asyncio.Future[int] | None = None
         self._places: set[Writing] = set()
         """Those whose files are open."""
         self._removals: list[Callable[[], None]] = []
@@ -146,12 +146,14 @@ class Answers:
         self._places.discard(place)
 
     async def _blank(self) -> Blank:
-        if self._blanks.are_few and (self._making is None or self._making.done()):
-            self._making = self._thread.begin(self._blanks.make)
-        blank = self._blanks.take()
-        if blank is None and self._making is not None:
-            await asyncio.shield(self._making)
-            blank = self._blanks.take()
+        while True:  # others may have taken all that were made
+            if self._blanks.are_few and (self._making is None or self._making.done()):
+                self._making = self._thread.begin(self._blanks.make)
+            if (blank := self._blanks.take()) or self._making is None:
+                break
+            made = await asyncio.shield(self._making)
+            if (blank := self._blanks.take()) or not made:
+                break
         if blank is None:
             raise NoPlace("No file for an answer can be made.")
         return blank
