@@ -14,9 +14,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.folders import in_memory
 from tests.servers.signals import stop_ignoring_signals
 
 pytest_plugins = ["tests.figures", "tests.durations"]
+
+in_memory()  # before pytest makes its folder
 
 stop_ignoring_signals()  # before there are processes that run tests, and programs that tests start
 

@@ -23,7 +23,8 @@ async def test_answers_are_listed_and_copied_but_not_blanks(answers: Answers, tm
     assert archive.copy_to(target) == 2
     assert archive.copy_to(target) == 0
     copy = AnswerArchive(target)
-    assert [each.asked for each in copy.stored()] == [each.asked for each in archive.stored()]
+    assert {str(each.asked) for each in copy.stored()} == {str(each.asked) for each in archive.stored()}
+    assert len(copy.stored()) == 2
     assert {mode(path) for path in files_in(target / "answers")} == {0o600}
     await answers.erase("kept")
     assert archive.copy_to(target) == 0

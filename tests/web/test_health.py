@@ -13,20 +13,26 @@ from imageedit_server.web import server
 from imageedit_server.web.app import http_app
 from tests.rpc.serving import SCRIPTED, Served, serving
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest_asyncio.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    """A server with the scripted provider."""
-    async with serving(tmp_path, SCRIPTED) as served:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """A server with the scripted provider, for all that leaves it as it was."""
+    async with serving(tmp_path_factory.mktemp("server"), SCRIPTED) as served:
         yield served
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def http(served: Served) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the HTTP door that looks at no proxies."""
-    url = f"http://{served.server.http_address}"
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as client:
+    async with client_of(served) as client:
         yield client
+
+
+def client_of(served: Served) -> httpx.AsyncClient:
+    url = f"http://{served.server.http_address}"
+    return httpx.AsyncClient(base_url=url, trust_env=False, timeout=60)
 
 
 @pytest.mark.parametrize(("path", "text"), [("/healthz", "ok"), ("/readyz", "ready")])
@@ -37,15 +43,16 @@ async def test_a_server_that_serves_is_alive_and_ready(http: httpx.AsyncClient, 
     assert (await http.head(path)).status_code == 200
 
 
-async def test_a_server_that_drains_is_alive_and_not_ready(served: Served, http: httpx.AsyncClient) -> None:
+async def test_a_server_that_drains_is_alive_and_not_ready(tmp_path: Path) -> None:
     """P24: /readyz turns at once, /healthz stays: send it nothing, but let it live."""
-    draining = asyncio.ensure_future(served.server.drain())
-    await asyncio.sleep(0)
-    ready = await http.get("/readyz")
-    assert (ready.status_code, ready.text.strip()) == (503, "draining")
-    await draining
-    assert (await http.get("/readyz")).status_code == 503
-    assert (await http.get("/healthz")).status_code == 200
+    async with serving(tmp_path, SCRIPTED) as served, client_of(served) as http:
+        draining = asyncio.ensure_future(served.server.drain())
+        await asyncio.sleep(0)
+        ready = await http.get("/readyz")
+        assert (ready.status_code, ready.text.strip()) == (503, "draining")
+        await draining
+        assert (await http.get("/readyz")).status_code == 503
+        assert (await http.get("/healthz")).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "OPTIONS"])
