@@ -1,4 +1,4 @@
-"""Header blocks as no client library writes them: what HPACK can say and cannot (RFC 7541, RFC 9113 §8).
+"""Header blocks as no client library writes them: what HPACK can say and cannot (RFC 7541, RFC 9113).
 
 Strategies of Hypothesis. Some calls carry a caller's key, so that what is behind the key is reached too.
 """

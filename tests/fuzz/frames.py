@@ -1,4 +1,4 @@
-"""Frames in an order that no client library sends them in (RFC 9113 §5 and §6, gRPC over HTTP/2).
+"""Frames in an order that no client library sends them in (RFC 9113, gRPC over HTTP/2).
 
 Strategies of Hypothesis: calls that break off, frames out of place, streams that are none, lengths that lie.
 """
