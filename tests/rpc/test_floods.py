@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -43,6 +44,8 @@ STREAMS = range(1, 2 * FRAMES, 2)
 MIB = 1024 * 1024
 ANSWER_SECONDS = 10.0
 """Measured: some 20 ms under the worst of them. Without any defence others wait until the flood ends."""
+UNKNOWN = 0x77
+FAST_BYTES = 1024 * MIB
 PINGS_CPU_SECONDS = 2.0
 """Measured: 0.1 for 80 000, with those who send and read them."""
 CANCEL = struct.pack(">I", 8)
@@ -176,6 +179,26 @@ async def slowest(served: Served, over: asyncio.Event) -> float:
 def memory_bytes() -> int:
     """What this process, server and all, holds now."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def test_what_a_fast_sender_has_ready_is_not_all_read_at_once(served: Served) -> None:
+    """Frames that are skipped as they come: gRPC would read ever more at once, 250 to 800 MiB."""
+    before, grown = memory_bytes(), 0
+    sending = asyncio.create_task(asyncio.to_thread(send_fast, served.server.grpc_address, FAST_BYTES))
+    while not sending.done():
+        grown = max(grown, memory_bytes() - before)
+        await asyncio.sleep(0.01)
+    await sending
+    assert grown < 64 * MIB
+
+
+def send_fast(address: str, size_bytes: int) -> None:
+    host, port = address.split(":")
+    block = frame(UNKNOWN, b"z" * 16_000) * 8
+    with socket.create_connection((host, int(port))) as attacker:
+        attacker.sendall(http2.PREFACE + frame(SETTINGS))
+        for _ in range(size_bytes // len(block)):
+            attacker.sendall(block)
 
 
 async def test_a_ping_costs_the_same_however_many_came_before(served: Served) -> None:

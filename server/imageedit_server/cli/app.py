@@ -24,7 +24,6 @@ from imageedit_server.outbound.redaction import redact
 from imageedit_server.process import serve
 from imageedit_server.providers.catalog import ModelClash
 from imageedit_server.runtime.listening import CannotListen
-from imageedit_server.runtime.memory import keep_one_heap
 from imageedit_server.runtime.versions import Unsupported
 from imageedit_server.settings import (
     LogSettings,
@@ -246,9 +245,8 @@ def _say(line: str, *, err: bool = False) -> None:
 
 
 def _prepare_process() -> None:
-    """What this process makes is its owner's alone; it has one heap, and all files that it may open."""
+    """What this process makes is its owner's alone, and it may open as many files as the machine lets it."""
     os.umask(PRIVATE)
-    keep_one_heap()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -31,6 +31,8 @@ OPTIONS = (
     ("grpc.http2.bdp_probe", 0),  # would let a stream's window, and its memory here, grow to tens of MiB
     ("grpc.http2.lookahead_bytes", MIB),
     ("grpc.http2.max_frame_size", MIB // 4),
+    # Without a bound, what is read at once doubles as long as more is there: up to 800 MiB of one connection.
+    ("grpc.experimental.tcp_max_read_buffer_size", MIB),
     ("grpc.so_reuseport", 0),  # two servers must not share a port unseen
     ("grpc.max_concurrent_streams", 1000),
     ("grpc.max_receive_message_length", 4 * MIB),
