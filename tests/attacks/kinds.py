@@ -28,6 +28,7 @@ class Kind:
 
     It lasts ``times`` as long as others. ``prepare`` does once, before the load, what takes long. Those with
     a key go as fast as they can, whatever the load's rate is: their number attacks, or what they send.
+    Where callers wait for a turn, ``turn`` is a picture that takes one: what is usual is its upload.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Kind:
     asks: str = LIST
     times: int = 1
     prepare: Callable[[], object] = bool
+    turn: Callable[[], bytes] | None = None
 
 
 def _of_frames(group: str, name: str, attack: attacks.Attack) -> Kind:
@@ -87,7 +89,11 @@ ATTACKS: tuple[Kind, ...] = (
         "small pictures of 10 CPU seconds", neighbours.costly_pictures, **_PICTURES, prepare=neighbours.costly
     ),
     _neighbour(
-        "pictures just inside the budget", neighbours.dear_pictures, **_PICTURES, prepare=neighbours.dear
+        "pictures just inside the budget",
+        neighbours.dear_pictures,
+        **_PICTURES,
+        prepare=neighbours.dear,
+        turn=neighbours.one_of_the_dear,
     ),
 )
 

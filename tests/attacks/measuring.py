@@ -67,8 +67,10 @@ async def measure(
         server = await servers.start(place, around=DESCRIPTORS)
         sender = await Sender.prepared(servers, kind.name, server, bytes_per_second, connections)
         async with open_channel(server.grpc) as channel:
-            ask = _asking(ImageEditServiceStub(channel), kind.asks)
-            usual = await answers(ask, time.monotonic() + USUAL_SHARE * seconds)
+            stub, photo = ImageEditServiceStub(channel), PHOTO_FILE.read_bytes()
+            usually = _asking(stub, kind.asks, kind.turn() if kind.turn else photo)
+            ask = _asking(stub, kind.asks, photo)
+            usual = await answers(usually, time.monotonic() + USUAL_SHARE * seconds)
             return await _attacked(kind, server, sender, ask, usual, time.monotonic() + seconds)
 
 
@@ -100,12 +102,11 @@ async def _attacked(
     )
 
 
-def _asking(stub: Any, method: str) -> Callable[[], Awaitable[object]]:
+def _asking(stub: Any, method: str, picture: bytes) -> Callable[[], Awaitable[object]]:
     how = {"metadata": bearer(ALICE), "timeout": PATIENCE_SECONDS}
-    photo = PHOTO_FILE.read_bytes()
     upload = (
         pb.UploadImageRequest(info=image_pb2.UploadImageInfo()),
-        pb.UploadImageRequest(chunk=photo),
+        pb.UploadImageRequest(chunk=picture),
     )
     return {
         LIST: lambda: stub.ListModels(pb.ListModelsRequest(), **how),

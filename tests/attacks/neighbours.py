@@ -102,6 +102,11 @@ def dear() -> Sequence[bytes]:
     return [progressive(DEAR_SCANS, 7_000)]
 
 
+def one_of_the_dear() -> bytes:
+    """Which keeps a worker for one turn."""
+    return dear()[0]
+
+
 async def _edit(contents: Sequence[bytes], load: Load, *, at_once: int) -> int:
     numbers, throttle = count(), Throttle(load)
 
