@@ -9,7 +9,6 @@ from tests.rpc.callers import BOB, bearer
 from tests.rpc.http2 import (
     CONTINUATION,
     DATA,
-    END_HEADERS,
     HEADERS,
     PING,
     PRIORITY,
@@ -87,7 +86,7 @@ def many_fields() -> Iterator[bytes]:
     """Calls with 8 000 fields of metadata each, written out."""
     fields = http2.block([(b"x", b"")] * FIELDS)
     for stream in streams():
-        yield _in_frames(http2.block(head()) + fields, stream)
+        yield http2.framed(http2.block(head()) + fields, stream)
 
 
 def endless_block() -> bytes:
@@ -95,13 +94,3 @@ def endless_block() -> bytes:
     entry = http2.remembered([(b"k", b"v" * 100)])
     piece = frame(CONTINUATION, http2.NEWEST * http2.FRAME_BYTES, stream=1)
     return frame(HEADERS, http2.block(head()) + entry, stream=1) + piece * ENDLESS_FRAMES
-
-
-def _in_frames(block: bytes, stream: int) -> bytes:
-    size = http2.FRAME_BYTES
-    first, *rest = [block[start : start + size] for start in range(0, len(block), size)]
-    frames = [frame(HEADERS, first, stream=stream, flags=0 if rest else END_HEADERS)]
-    for number, piece in enumerate(rest, 1):
-        flags = END_HEADERS if number == len(rest) else 0
-        frames.append(frame(CONTINUATION, piece, stream=stream, flags=flags))
-    return b"".join(frames)
