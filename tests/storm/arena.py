@@ -184,7 +184,7 @@ class Arena:
         own: dict[str, Table] = {
             "auth": {"mode": "api_key"},
             "limits": tenants.LIMITS,
-            "providers.scripted": {"adapter": "scripted", "seconds": 0.2, "steps": 3, "concurrency": 16},
+            "providers.scripted": {"adapter": "scripted", "seconds": 0.2, "steps": 3, "concurrency": 8},
         }
         return write_config(self._folder, {**tables, **self._vendors.tables(), **own})
 
