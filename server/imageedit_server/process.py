@@ -20,24 +20,21 @@ async def serve(settings: Settings, announce: Callable[[str], None], said: Said 
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain at once (F18).
 
     ``announce`` gets the one line that says ready. ``said`` is the operator's word of the data. Returns the
-    exit code: 0, or that of the second signal.
-    Raises the error of a store that can no longer be trusted.
+    exit code: 0, or that of the second signal. A store that can no longer be trusted is drained of too: paid
+    calls under way come to their end, and their answers are kept. Raises its error afterwards.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret (P26)
     close_memory()
     stop, hurry = _signals()
-    drain: asyncio.Task[int | None] | None = None
     async with running(settings, said=said) as server:
         announce(f"ready grpc={server.grpc_address} http={server.http_address}")
         await _first(stop, server.broken)
-        if stop.done():
-            _log.info("draining")
-            drain = asyncio.create_task(server.drain(), name="drain")
-            await _first(drain, hurry, server.broken)
-            await cancel(drain)
+        _log.info("draining")
+        drain = asyncio.create_task(server.drain(), name="drain")
+        await _first(drain, hurry)
+        await cancel(drain)
         if server.broken.done():
             raise server.broken.result()
-    assert drain is not None
     if drain.cancelled():
         _log.warning("stopped before it had drained; the next start goes on with every open task")
         return 128 + hurry.result()

@@ -16,6 +16,7 @@ from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import Refusal
 from imageedit_server.core.task import Outcome, Stage, State
 from imageedit_server.providers.base import Accepted, Finished, InProgress, Job, Prepared, Report
+from imageedit_server.store.attempts import begin_attempt
 from imageedit_server.store.claims import claim
 from tests.engine.house import (
     DONE,
@@ -351,6 +352,33 @@ async def test_no_paid_call_begins_once_draining_has_begun(house: House, vendor:
     assert house.dispatcher.under_way == {}
     await house.restart()
     assert (await house.ended(task_id)).status.images
+
+
+async def test_a_drain_does_not_part_an_intent_from_its_call(house: House, vendor: Vendor) -> None:
+    """P24: a call whose intent is on its way to the disk is made, else nobody would know of it."""
+    committing, released = asyncio.Event(), asyncio.Event()
+    record = house.database.record
+
+    async def slow(unit: Any, /, *args: Any, **kwargs: Any) -> Any:
+        answer = await record(unit, *args, **kwargs)
+        if unit is begin_attempt:
+            committing.set()
+            await released.wait()
+        return answer
+
+    house.database.record = slow  # type: ignore[method-assign]
+    task_id = await house.create()
+    await committing.wait()
+    draining = asyncio.create_task(house.dispatcher.drain(20))
+    await asyncio.sleep(0)
+    released.set()
+    await draining
+    assert len(vendor.paid) == 1
+    await house.restart()
+    task = await house.ended(task_id)
+    assert task.status.images
+    assert [attempt.outcome for attempt in task.status.attempts] == [Outcome.SUCCEEDED]
+    assert len(vendor.paid) == 1
 
 
 async def test_a_run_that_is_stopped_before_its_first_step_leaves_nothing_behind(

@@ -11,7 +11,8 @@ Around the paid call everything is free to repeat; through it, nothing is.
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from imageedit_server.core.task import Outcome
@@ -129,12 +130,12 @@ class Run:
         except NotProcessed as error:
             await self._recorder.give_back(error)
         else:
-            await self._submitting.intend(number, token, prepared, again=again)
+            with self._paying_for_it():  # an intent whose call was stopped would stay in doubt
+                await self._submitting.intend(number, token, prepared, again=again)
             await self._submit(partial(self._submitting.pay, prepared))
 
     async def _submit(self, call: Callable[[], Awaitable[_Heard]]) -> None:
-        self.paying = not self._provider.adapter.charge.is_free
-        try:
+        with self._paying_for_it():
             answer = await self._pay(call)
             if isinstance(answer, Finished):  # what came with the answer exists nowhere else yet
                 self._limit_to_grace()
@@ -142,10 +143,16 @@ class Run:
                     await self._downloading.bring_home(answer)
             else:
                 self._limit_to_deadline()
-        finally:
-            self.paying = False
         if isinstance(answer, Accepted) and not self._leaving:
             await self._wait()
+
+    @contextmanager
+    def _paying_for_it(self) -> Iterator[None]:
+        self.paying = not self._provider.adapter.charge.is_free
+        try:
+            yield
+        finally:
+            self.paying = False
 
     async def _pay(self, call: Callable[[], Awaitable[_Heard]]) -> _Heard:
         """Pay without the deadline: the call has a limit of its own, and its outcome is always recorded."""
