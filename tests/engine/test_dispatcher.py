@@ -4,6 +4,7 @@ import asyncio
 import gc
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -329,23 +330,12 @@ async def test_draining_does_not_wait_for_ever(house: House, vendor: Vendor) -> 
 
 async def test_no_paid_call_begins_once_draining_has_begun(house: House, vendor: Vendor) -> None:
     """P24: also not for what a claim that was under way brings in."""
-    released = asyncio.Event()
-    record = house.database.record
-
-    async def slow(unit: Any, /, *args: Any, **kwargs: Any) -> Any:
-        answer = await record(unit, *args, **kwargs)
-        if unit is claim and answer.claimed:
-            claimed.set()
-            await released.wait()
-        return answer
-
-    claimed = asyncio.Event()
-    house.database.record = slow  # type: ignore[method-assign]
+    door = hold_back(house, claim, when=lambda claims: bool(claims.claimed))
     task_id = await house.create()
-    await claimed.wait()
+    await door.arrived.wait()
     draining = asyncio.create_task(house.dispatcher.drain(20))
     await asyncio.sleep(0)
-    released.set()
+    door.open()
     await draining
     await house.clock.sleep(60)
     assert vendor.paid == []
@@ -356,22 +346,12 @@ async def test_no_paid_call_begins_once_draining_has_begun(house: House, vendor:
 
 async def test_a_drain_does_not_part_an_intent_from_its_call(house: House, vendor: Vendor) -> None:
     """P24: a call whose intent is on its way to the disk is made, else nobody would know of it."""
-    committing, released = asyncio.Event(), asyncio.Event()
-    record = house.database.record
-
-    async def slow(unit: Any, /, *args: Any, **kwargs: Any) -> Any:
-        answer = await record(unit, *args, **kwargs)
-        if unit is begin_attempt:
-            committing.set()
-            await released.wait()
-        return answer
-
-    house.database.record = slow  # type: ignore[method-assign]
+    door = hold_back(house, begin_attempt)
     task_id = await house.create()
-    await committing.wait()
+    await door.arrived.wait()
     draining = asyncio.create_task(house.dispatcher.drain(20))
     await asyncio.sleep(0)
-    released.set()
+    door.open()
     await draining
     assert len(vendor.paid) == 1
     await house.restart()
@@ -379,6 +359,20 @@ async def test_a_drain_does_not_part_an_intent_from_its_call(house: House, vendo
     assert task.status.images
     assert [attempt.outcome for attempt in task.status.attempts] == [Outcome.SUCCEEDED]
     assert len(vendor.paid) == 1
+
+
+def hold_back(house: House, unit: object, when: Callable[[Any], bool] = lambda _: True) -> Door:
+    """Return the door behind which the answers to this unit of work wait, those for which ``when`` holds."""
+    door, record = Door(), house.database.record
+
+    async def slow(asked: Any, /, *args: Any, **kwargs: Any) -> Any:
+        answer = await record(asked, *args, **kwargs)
+        if asked is unit and when(answer):
+            await door.wait()
+        return answer
+
+    house.database.record = slow  # type: ignore[method-assign]
+    return door
 
 
 async def test_a_run_that_is_stopped_before_its_first_step_leaves_nothing_behind(

@@ -16,8 +16,8 @@ from imageedit_server.images.structure import MAX_PARTS
 from tests.images.pictures import MIB, encoded, progressive, zeros
 
 MAX_PIXELS = 50_000_000
-MOST_TIMES = 8
-"""How much more work a refusal may be than an honest picture of nine megapixels: measured, 0 to 3 times."""
+MOST_TIMES = 5
+"""How much more work a refusal may be than an honest picture of nine megapixels."""
 
 
 def sequential(scans: int) -> bytes:
