@@ -9,9 +9,15 @@ one, or none.
 And it makes a tuple of each entry of a call's metadata before anyone can refuse it. So a call is counted
 where it is handed over, and one with too much is let go of unanswered, which costs as good as nothing: an
 answer would cost what it is to save. ``tests/rpc/test_call_metadata.py`` tells when a newer grpcio differs.
+
+And for each call it waits anew over all methods, which costs more than the call itself. So each method has
+loops of its own here, which take in its calls until the server ends (``tests/rpc/test_request_loops.py``).
 """
 
 import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -23,6 +29,8 @@ from imageedit_server.telemetry.metrics import CALLS_DROPPED
 
 PROVEN = ProvenVersions(library="grpcio", first="1.85.1", below="1.86")
 LOOK_SECONDS = 1.0
+OUTSTANDING = 16
+"""How many calls of a method may come at once without one of them waiting for a loop to ask for it."""
 
 PlainServer: Any = getattr(cygrpc, "AioServer", object)  # that it is there is looked at when a server is made
 
@@ -39,9 +47,9 @@ async def server(*, interceptors: list[grpc.aio.ServerInterceptor], **options: A
 
     Raises ``Unsupported``.
     """
-    PROVEN.require(cygrpc, "AioServer", "_handle_rpc", "_schedule_rpc_coro")
+    PROVEN.require(cygrpc, "AioServer", "_handle_rpc", "_schedule_rpc_coro", "_RequestCallError")
     PROVEN.require(PlainServer, "_make_request_call_future", "_request_call", "_request_registered_call")
-    PROVEN.require(PlainServer, "is_running")
+    PROVEN.require(PlainServer, "add_registered_method_handlers", "is_running")
     PROVEN.require(cygrpc, "ExecuteBatchError")
     PROVEN.name_untested()
     if not LAYOUTS:
@@ -77,36 +85,51 @@ async def ended(server: Any) -> None:
 
 
 class _Server(PlainServer):  # type: ignore[misc]
-    def __init__(self, loop: Any, pool: Any, handlers: Any, interceptors: Any, *others: Any) -> None:
-        super().__init__(loop, pool, handlers, interceptors, *others)
-        self._refusals: set[asyncio.Task[None]] = set()
+    """Takes in its calls itself: what grpcio's own loop waits for comes when the server ends."""
+
+    def __init__(
+        self, loop: Any, pool: Any, handlers: Any, interceptors: Any, options: Any, most_calls: int | None
+    ) -> None:
+        super().__init__(loop, pool, handlers, interceptors, options, most_calls)
+        self._loop = loop
         self._gate = tuple(interceptors or ())
+        self._served = _Served({})
+        self._most_calls = most_calls or sys.maxsize
+        self._calls: set[asyncio.Task[None]] = set()
+        self._refusals: set[asyncio.Task[None]] = set()
+
+    def add_registered_method_handlers(self, method_handlers: dict[str, Any]) -> None:
+        """Serve these methods too."""
+        self._served.handlers.update(method_handlers)
+        super().add_registered_method_handlers(method_handlers)
 
     def _make_request_call_future(self, method: bytes | None) -> Any:
-        """Wait for the next call of a registered method; of the others, refuse all there will be."""
-        if method is not None:
-            return super()._make_request_call_future(method)
-        return asyncio.ensure_future(self._refuse_all())
+        """Take in all calls of ``method`` there will be; for None, all of methods that are not registered."""
+        if method is None:
+            return self._loop.create_task(self._take_in(self._request_call, "", _NOTHING))
+        request, name = partial(self._request_registered_call, method), method.decode()
+        return asyncio.gather(*(self._take_in(request, name, self._served) for _ in range(OUTSTANDING)))
 
-    async def _request_registered_call(self, method: bytes) -> Any:
-        """Wait for the next call of ``method`` that has no more metadata than calls may have."""
-        while _is_dropped(state := await super()._request_registered_call(method)):
-            del state  # which cancels the call
-        return state
-
-    async def _request_call(self) -> Any:
-        """The same for all methods that are not registered."""
-        while _is_dropped(state := await super()._request_call()):
-            del state
-        return state
-
-    async def _refuse_all(self) -> None:
+    async def _take_in(self, request: Callable[[], Awaitable[Any]], name: str, served: "_Served") -> None:
+        """Begin each call that ``request`` brings, until the server ends: an error that grpcio waits for."""
         while True:
-            state, loop = await self._request_call(), asyncio.get_running_loop()
-            call = cygrpc._handle_rpc("", _Nothing(), self._gate, state, loop, False)
-            refusal = loop.create_task(cygrpc._schedule_rpc_coro(call, state, loop, ""))
-            self._refusals.add(refusal)
-            refusal.add_done_callback(self._refusals.discard)
+            try:
+                state = await request()
+            except cygrpc._RequestCallError:
+                if not self.is_running():
+                    raise
+                continue
+            if not _is_dropped(state):
+                self._begin(name, served, state)
+            del state  # which ends a call that is dropped; the others have it themselves
+
+    def _begin(self, name: str, served: "_Served", state: Any) -> None:
+        is_too_many = len(self._calls) >= self._most_calls
+        call = cygrpc._handle_rpc(name, served, self._gate, state, self._loop, is_too_many)
+        task = self._loop.create_task(cygrpc._schedule_rpc_coro(call, state, self._loop, name))
+        kept = self._refusals if is_too_many or served is _NOTHING else self._calls
+        kept.add(task)
+        task.add_done_callback(kept.discard)
 
 
 def _is_dropped(state: Any) -> bool:
@@ -116,8 +139,15 @@ def _is_dropped(state: Any) -> bool:
     return True
 
 
-class _Nothing:
-    """Finds no handler for anything; the library then answers UNIMPLEMENTED."""
+class _Served:
+    """Finds the handler of a method; where there is none, the library answers UNIMPLEMENTED."""
 
-    def resolve_handler(self, _details: grpc.HandlerCallDetails) -> None:
-        """Find none."""
+    def __init__(self, handlers: dict[str, Any]) -> None:
+        self.handlers = handlers
+
+    def resolve_handler(self, details: grpc.HandlerCallDetails) -> Any:
+        """Return the handler, or None."""
+        return self.handlers.get(details.method)
+
+
+_NOTHING = _Served({})
