@@ -61,13 +61,16 @@ tests: setup
 bench: setup ## measure it beside bare gRPC: table, raw figures and plot in bench/; less with ARGS=--quick
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-# Not in the lock: nothing of ours needs it.
+# Not in the lock: nothing of ours needs them. Whoever cannot be installed, or has no Node, is left out, and it says so.
 PEER ?= litellm[proxy]==1.106.2
+PORTKEY := tests/bench/peers/portkey.json
 .PHONY: bench-peers
-bench-peers: setup ## measure it beside LiteLLM's proxy, from a venv of its own in .venv-peers
+bench-peers: setup ## measure it beside LiteLLM's proxy and Portkey's gateway, from .venv-peers and .node-peers; less with ARGS=--quick
 	@test -x .venv-peers/bin/litellm || $(BIN)/python -m venv .venv-peers
-	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check '$(PEER)'
-	@$(BIN)/python -m tests.bench.peers .venv-peers/bin/python $(ARGS)
+	@-.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check '$(PEER)'
+	@-cmp -s $(PORTKEY) .node-peers/package.json || { command -v npm >/dev/null && mkdir -p .node-peers && \
+		cp $(PORTKEY) .node-peers/package.json && npm install --prefix .node-peers --silent --ignore-scripts --omit=dev; }
+	@$(BIN)/python -m tests.bench.peers $(ARGS)
 
 .PHONY: storm
 storm: setup ## kill real servers, cut their power, fail each call below them, crash them in virtual time; STORMS=3 ROUNDS=1 EXAMPLES=50 FAULTS=--quick for less
@@ -125,6 +128,6 @@ sbom: supply-tools ## write the bill of materials of the lock: dist/imageedit.cd
 
 .PHONY: clean
 clean: ## remove what these targets made: venvs, caches, demo pictures, figures
-	@rm -rf .venv .venv-lock .venv-peers .venv-supply bench dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-lock .venv-peers .node-peers .venv-supply bench dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@rm -rf clients/typescript/dist clients/typescript/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,8 +7,6 @@ prove nothing.
 
 import asyncio
 import json
-import os
-import platform
 import signal
 import sys
 import tempfile
@@ -18,12 +16,13 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 
 from tests.bench import accepts, growth, live, memory, replay, start, transfers
 from tests.bench.bench import FULL, QUICK, Bench
 from tests.bench.figures import Figure
+from tests.bench.machine import machine
 from tests.bench.plot import plot
 from tests.bench.table import table
 
@@ -65,15 +64,22 @@ def main(
     tell(figures, out, "figures")
 
 
-def tell(figures: Sequence[Figure], out: Path, name: str) -> None:
-    """Print the table; write the raw figures and the plot."""
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+def tell(
+    figures: Sequence[Figure],
+    out: Path,
+    name: str,
+    *,
+    before: RenderableType = "",
+    raw: Mapping[str, object] | None = None,
+) -> None:
+    """Print the table, after what comes ``before`` it; write the plot and all ``raw`` figures."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    console.print(f"\n{machine}; each server is a process of its own, and so is the client\n")
+    console.print(f"\n{machine()}\nEach server is a process of its own, and so is the client.\n")
+    console.print(before)
     console.print(table(figures))
     out.mkdir(exist_ok=True)
-    raw = {"machine": machine, "figures": [figure.as_json() for figure in figures]}
-    (out / f"{name}.json").write_text(json.dumps(raw, indent=1, ensure_ascii=False))
+    told = {"machine": machine(), "figures": [figure.as_json() for figure in figures], **(raw or {})}
+    (out / f"{name}.json").write_text(json.dumps(told, indent=1, ensure_ascii=False))
     plot(figures).save(out / f"{name}.png")
     print(f"\nsaved {out / name}.json and .png")
 

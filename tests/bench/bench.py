@@ -33,7 +33,11 @@ CHANNEL_OPTIONS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How much is measured. ``seconds`` is one turn of the accepts; rounds that warm up are not counted."""
+    """How much is measured.
+
+    ``seconds`` is one turn of the accepts, ``peer_seconds`` one of edits; rounds that warm up are not
+    counted. The sides of photographs are divided by ``shrunk``.
+    """
 
     warm_ups: int = 1
     rounds: int
@@ -48,6 +52,10 @@ class Scale:
     image_mib: int
     stored_tasks: tuple[int, ...]
     samples: int
+    shrunk: int = 1
+    peer_callers: tuple[int, ...] = (1, 8, 16)
+    peer_seconds: float
+    starts: int
 
 
 FULL = Scale(
@@ -63,6 +71,8 @@ FULL = Scale(
     image_mib=64,
     stored_tasks=(1_000, 100_000, 1_000_000),
     samples=100,
+    peer_seconds=2.5,
+    starts=3,
 )
 QUICK = Scale(
     rounds=3,
@@ -77,6 +87,8 @@ QUICK = Scale(
     image_mib=64,
     stored_tasks=(1_000, 100_000),
     samples=50,
+    peer_seconds=0.7,
+    starts=1,
 )
 SHORT = Scale(
     warm_ups=0,
@@ -92,6 +104,10 @@ SHORT = Scale(
     image_mib=1,
     stored_tasks=(20, 200),
     samples=3,
+    shrunk=8,
+    peer_callers=(1,),
+    peer_seconds=0.1,
+    starts=1,
 )
 
 

@@ -59,6 +59,17 @@ class Figure:
         """Whether the goal is met; None without one."""
         return self.goal.score(self.result) >= 1 if self.goal else None
 
+    @property
+    def is_tie(self) -> bool:
+        """Whether the rounds do not agree on who was better."""
+        return self.is_ratio and min(self.results) < 1 < max(self.results)
+
+    @property
+    def verdict(self) -> str:
+        """What is to be said of it: ``met`` or ``missed`` where there is a goal, and ``tie``."""
+        goal = {True: "met", False: "missed", None: ""}[self.met]
+        return ", ".join(filter(None, (goal, "tie" if self.is_tie else "")))
+
     def as_json(self) -> dict[str, object]:
         """Return the raw figures and what was made of them."""
         return {
@@ -71,6 +82,7 @@ class Figure:
             "spread": [min(self.results), max(self.results)],
             "goal": str(self.goal) if self.goal else None,
             "met": self.met,
+            "tie": self.is_tie,
         }
 
 

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from tests.bench.figures import Figure
 
-VERDICT = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}
+COLOURS = {True: "green", False: "red", None: "default"}
 
 
 def table(figures: Iterable[Figure]) -> Table:
@@ -21,15 +21,16 @@ def table(figures: Iterable[Figure]) -> Table:
             figure.measurement,
             figure.name,
             figure.unit,
-            _short(median(figure.ours)),
-            _short(median(figure.baseline)) if figure.baseline else "",
-            _short(figure.result),
-            f"{_short(min(figure.results))}–{_short(max(figure.results))}",
+            short(median(figure.ours)),
+            short(median(figure.baseline)) if figure.baseline else "",
+            short(figure.result),
+            f"{short(min(figure.results))}–{short(max(figure.results))}",
             str(figure.goal or ""),
-            VERDICT[figure.met],
+            f"[{COLOURS[figure.met]}]{figure.verdict}[/]",
         )
     return laid
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Return it with three digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

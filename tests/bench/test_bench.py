@@ -6,6 +6,7 @@ No goal is held here: what a busy machine measures proves nothing.
 import json
 import math
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from PIL import Image, ImageColor
 from tests.bench.__main__ import MEASUREMENTS, SERVER, tell
 from tests.bench.bench import SHORT, Bench
 from tests.bench.figures import Figure, Goal, percentile
+from tests.bench.peers.contenders import LeftOut, peers, proven, vendor
+from tests.bench.peers.measurement import Turn, measure
+from tests.bench.peers.table import contenders_table
+from tests.bench.photographs import small_noise
 from tests.bench.plot import MET, MISSED, ROW, TOP, _x, plot
 
 
@@ -31,6 +36,35 @@ async def test_measurement_gives_finite_figures(name: str, bench: Bench):
         assert len(figure.ours) == SHORT.rounds
         assert len(figure.baseline) in {0, SHORT.rounds}
         assert all(math.isfinite(value) for value in (*figure.ours, *figure.baseline, *figure.results))
+
+
+async def test_peers_are_measured_where_no_proxy_is_installed(bench: Bench, tmp_path: Path):
+    """It says who is left out, and why; we and the vendor alone remain."""
+    said: list[str] = []
+    away = peers(tmp_path / "litellm", tmp_path / "start-server.js")
+    measured = await measure(replace(bench, say=said.append), away)
+    assert [f"{match.picture.key}, {match.callers}: {match.contender}" for match in measured.matches] == [
+        f"{key}, {callers}: {contender}"
+        for key in ("noise", "png", "jpeg")
+        for callers in SHORT.peer_callers
+        for contender in ("imageedit", "the vendor alone")
+    ]
+    for match in measured.matches:
+        assert all(value > 0 for field in fields(Turn) for value in match.values(field.name))
+    assert [line for line in said if "is left out: there is no" in line] == [said[0], said[1]]
+    tell(measured.figures, tmp_path, "peers", before=contenders_table(measured.matches))
+    assert [figure.name for figure in measured.figures] == [
+        "edit of 27 KB, p50, 1 caller",
+        "resident after work on photographs, all processes",
+    ]
+
+
+async def test_refused_edit_leaves_its_contender_out(bench: Bench):
+    """A vendor that knows no such picture ends the connection."""
+    picture = small_noise()
+    with pytest.raises(LeftOut, match="no edit goes through it"):
+        async with vendor(bench, [picture]) as alone:
+            await proven(alone, [replace(picture, key="unknown")])
 
 
 def rate(ours: tuple[float, ...], baseline: tuple[float, ...], goal: Goal | None = None) -> Figure:
@@ -62,6 +96,24 @@ def test_goal_is_held_against_the_median(goal: Goal, met: bool):
 def test_absolute_figure_is_held_against_its_own_value():
     figure = Figure(measurement="start", name="ready", unit="s", ours=(2.0,), baseline=(0.5,), absolute=True)
     assert figure.results == (2.0,)
+
+
+@pytest.mark.parametrize(
+    ("ours", "goal", "verdict"),
+    [
+        ((0.9, 1.0, 1.2), None, "tie"),
+        ((0.9, 1.0, 1.2), Goal(bound=0.7), "met, tie"),
+        ((0.9, 1.0, 1.2), Goal(bound=1.9), "missed, tie"),
+        ((1.1, 1.2, 1.3), None, ""),
+        ((1.0, 1.0, 1.0), Goal(bound=1.9), "missed"),
+    ],
+)
+def test_ratio_whose_spread_crosses_one_is_a_tie(ours: tuple[float, ...], goal: Goal | None, verdict: str):
+    assert rate(ours, (1.0, 1.0, 1.0), goal).verdict == verdict
+
+
+def test_value_without_a_baseline_is_no_tie():
+    assert rate((0.9, 1.1), ()).verdict == ""
 
 
 def test_percentile_is_a_value_that_was_measured():

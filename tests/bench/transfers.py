@@ -5,18 +5,14 @@ service also hashes, decodes and fsyncs what comes in, and hashes what goes out;
 makes up.
 """
 
-import io
-import os
 import time
 from functools import partial
-from math import isqrt
-
-from PIL import Image
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from tests.bench.accepts import small_picture, upload
 from tests.bench.bench import Bench, Stub, connected
 from tests.bench.figures import Figure, Goal
+from tests.bench.photographs import noise
 from tests.bench.processes import MIB
 from tests.servers.processes import Server
 
@@ -86,13 +82,3 @@ async def _growth(server: Server, stub: Stub, picture: bytes) -> float:
         await _down(stub, await upload(stub, content), len(content))
         peaks.append(server.memory_bytes("VmHWM"))
     return (peaks[1] - peaks[0]) / MIB
-
-
-def noise(mib: float) -> bytes:
-    """A PNG of about so many MiB that no one can compress."""
-    side = isqrt(int(mib * MIB) // 3)
-    with io.BytesIO() as content:
-        Image.frombytes("RGB", (side, side), os.urandom(side * side * 3)).save(
-            content, "PNG", compress_level=0
-        )
-        return content.getvalue()

@@ -1,0 +1,221 @@
+"""Edits of three pictures by few and many callers: how fast, at what cost, through each contender in turn."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, fields, replace
+from functools import partial
+
+from tests.bench.bench import Bench
+from tests.bench.figures import Figure, Goal, counted, percentile
+from tests.bench.peers.client import Edit
+from tests.bench.peers.contenders import Contender, LeftOut, Opening, ours, vendor
+from tests.bench.photographs import Picture, jpeg_photograph, png_photograph, small_noise
+from tests.bench.processes import MIB
+
+MANY = {"noise": 16, "png": 8}
+"""With how many callers what an edit of a picture costs is held against a goal."""
+RATE_GOAL = Goal(bound=1.9)
+PROCESSOR_GOALS = {"noise": Goal(bound=5, at_most=True), "png": Goal(bound=31, at_most=True)}
+ALONE_GOAL = Goal(bound=8, at_most=True)
+MEMORY_GOAL = Goal(bound=220, at_most=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """What one turn of edits brought.
+
+    The processor time is that of an edit, in ms: the server's, with its workers, and the client's.
+    """
+
+    per_second: float
+    server_ms: float
+    client_ms: float
+    p50_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Match:
+    """What a contender did with one picture and so many callers, round by round."""
+
+    picture: Picture
+    callers: int
+    contender: str
+    turns: tuple[Turn, ...]
+
+    def values(self, what: str) -> tuple[float, ...]:
+        """Return a field of each turn."""
+        return tuple(getattr(turn, what) for turn in self.turns)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the raw figures."""
+        told = {field.name: self.values(field.name) for field in fields(Turn)}
+        return {"picture": self.picture.name, "callers": self.callers, "contender": self.contender, **told}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """All matches, and the figures that were made of them."""
+
+    matches: list[Match]
+    figures: list[Figure]
+
+
+async def measure(bench: Bench, peers: Sequence[Opening]) -> Measured:
+    """Compare us with those peers that are there."""
+    png, jpeg = png_photograph(1024 // bench.scale.shrunk), jpeg_photograph(2048 // bench.scale.shrunk)
+    pictures = (small_noise(), png, jpeg)
+    async with vendor(bench, pictures) as alone:
+        present = [peer async for peer in _present(bench, alone.server.address, peers, pictures)]
+        starts = await _starts(bench, alone.server.address, present, pictures) if present else []
+        async with AsyncExitStack() as stack:
+            opened = [
+                await stack.enter_async_context(opening(bench, alone.server.address, pictures))
+                for opening in (ours, *present)
+            ]
+            matches = [
+                match
+                for picture in pictures
+                for callers in bench.scale.peer_callers
+                for match in await _matches(bench, picture, callers, [*opened, alone])
+            ]
+            memory = list(_memory(opened))
+    return Measured(matches=matches, figures=[*_figures(matches), *memory, *starts])
+
+
+async def _present(
+    bench: Bench, address: str, peers: Sequence[Opening], pictures: Sequence[Picture]
+) -> AsyncIterator[Opening]:
+    """Yield the peers through which an edit goes; say why of the others."""
+    for peer in peers:
+        try:
+            async with peer(bench, address, pictures):
+                yield peer
+        except LeftOut as error:
+            bench.say(str(error))
+
+
+async def _starts(
+    bench: Bench, address: str, present: Sequence[Opening], pictures: Sequence[Picture]
+) -> list[Figure]:
+    async def seconds(opening: Opening) -> float:
+        async with opening(bench, address, pictures) as contender:
+            names.setdefault(opening, contender.name)
+            return contender.server.ready_seconds
+
+    names: dict[Opening, str] = {}
+    warm = replace(bench, scale=replace(bench.scale, warm_ups=0))
+    mine, *others = await warm.alternate(
+        "peers, start",
+        *(partial(seconds, opening) for opening in (ours, *present)),
+        rounds=bench.scale.starts,
+    )
+    start = partial(Figure, measurement="peers", unit="s", ours=mine)
+    return [
+        start(name=f"command to ready / {names[opening]}", baseline=baseline)
+        for opening, baseline in zip(present, others, strict=True)
+    ]
+
+
+async def _matches(
+    bench: Bench, picture: Picture, callers: int, contenders: Sequence[Contender]
+) -> list[Match]:
+    turns = await bench.alternate(
+        f"peers, {picture.name}, {counted(callers, 'caller')}",
+        *(partial(_turn, contender, picture, callers, bench.scale.peer_seconds) for contender in contenders),
+    )
+    return [
+        Match(picture=picture, callers=callers, contender=contender.name, turns=taken)
+        for contender, taken in zip(contenders, turns, strict=True)
+    ]
+
+
+async def _turn(contender: Contender, picture: Picture, callers: int, seconds: float) -> Turn:
+    """Let so many callers edit again and again, each as soon as it has its picture."""
+    took: list[float] = []
+    async with _callers(contender, picture, callers) as edits:
+        busy, mine = contender.server.family_processor_seconds(), time.process_time()
+        started = time.perf_counter()
+        await asyncio.gather(*(_call(edit, started + seconds, took) for edit in edits))
+        elapsed = time.perf_counter() - started
+        mine = time.process_time() - mine
+        busy = contender.server.family_processor_seconds() - busy
+    return Turn(
+        per_second=len(took) / elapsed,
+        server_ms=1000 * busy / len(took),
+        client_ms=1000 * mine / len(took),
+        p50_ms=1000 * percentile(took, 50),
+        p99_ms=1000 * percentile(took, 99),
+    )
+
+
+@asynccontextmanager
+async def _callers(contender: Contender, picture: Picture, callers: int) -> AsyncIterator[list[Edit]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(contender.caller(picture)) for _ in range(callers)]
+
+
+async def _call(edit: Edit, until: float, took: list[float]) -> None:
+    began = time.perf_counter()
+    while began < until:
+        assert await edit()
+        took.append(time.perf_counter() - began)
+        began = time.perf_counter()
+
+
+# What is made of it
+
+
+def _figures(matches: Sequence[Match]) -> Iterator[Figure]:
+    """Compare our rate with each peer's; hold what we cost against its goals."""
+    for mine in matches:
+        if mine.contender == "imageedit":
+            yield from _compared(mine, matches)
+    for mine in matches:
+        if mine.contender == "imageedit":
+            yield from _costs(mine)
+
+
+def _compared(mine: Match, matches: Sequence[Match]) -> Iterator[Figure]:
+    for other in matches:
+        if (other.picture, other.callers) != (mine.picture, mine.callers) or other.contender in NOT_PEERS:
+            continue
+        held = other.contender == "LiteLLM" and MANY.get(mine.picture.key) == mine.callers
+        yield Figure(
+            measurement="peers",
+            name=f"edits of {mine.picture.name}, {counted(mine.callers, 'caller')} / {other.contender}",
+            unit="edits/s",
+            ours=mine.values("per_second"),
+            baseline=other.values("per_second"),
+            goal=RATE_GOAL if held else None,
+        )
+
+
+NOT_PEERS = ("imageedit", "the vendor alone")
+
+
+def _costs(mine: Match) -> Iterator[Figure]:
+    cost = partial(Figure, measurement="peers", unit="ms")
+    callers = counted(mine.callers, "caller")
+    if mine.callers == MANY.get(mine.picture.key):
+        yield cost(
+            name=f"processor time of an edit of {mine.picture.name}, {callers}",
+            ours=mine.values("server_ms"),
+            goal=PROCESSOR_GOALS[mine.picture.key],
+        )
+    if (mine.picture.key, mine.callers) == ("noise", 1):
+        yield cost(
+            name=f"edit of {mine.picture.name}, p50, {callers}", ours=mine.values("p50_ms"), goal=ALONE_GOAL
+        )
+
+
+def _memory(opened: Sequence[Contender]) -> Iterator[Figure]:
+    """Where the last turns were of photographs."""
+    mine, *others = [contender.server.family_bytes() / MIB for contender in opened]
+    resident = partial(Figure, measurement="peers", unit="MiB", ours=(mine,))
+    name = "resident after work on photographs, all processes"
+    yield resident(name=name, goal=MEMORY_GOAL)
+    for other, contender in zip(others, opened[1:], strict=True):
+        yield resident(name=f"{name} / {contender.name}", baseline=(other,))
