@@ -19,7 +19,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.markup import escape
 
-from tests.bench import accepts, growth, live, memory, replay, start, transfers
+from tests.bench import accepts, growth, live, memory, photographs, replay, start, transfers
 from tests.bench.bench import FULL, QUICK, Bench
 from tests.bench.figures import Figure
 from tests.bench.machine import machine
@@ -35,6 +35,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "live": live.measure,
     "memory": memory.measure,
     "transfers": transfers.measure,
+    "photographs": photographs.measure,
     "growth": growth.measure,
     "start": start.measure,
 }

@@ -36,7 +36,7 @@ class Scale:
     """How much is measured.
 
     ``seconds`` is one turn of the accepts, ``peer_seconds`` one of edits; rounds that warm up are not
-    counted. The sides of photographs are divided by ``shrunk``.
+    counted. The sides of photographs are divided by ``shrunk``; ``photographs`` go in or out in one turn.
     """
 
     warm_ups: int = 1
@@ -53,6 +53,7 @@ class Scale:
     stored_tasks: tuple[int, ...]
     samples: int
     shrunk: int = 1
+    photographs: int = 64
     peer_callers: tuple[int, ...] = (1, 8, 16)
     peer_seconds: float
     starts: int
@@ -105,6 +106,7 @@ SHORT = Scale(
     stored_tasks=(20, 200),
     samples=3,
     shrunk=8,
+    photographs=4,
     peer_callers=(1,),
     peer_seconds=0.1,
     starts=1,

@@ -1,70 +1,122 @@
-"""The pictures that are measured: noise, and photographs like those of a camera.
+"""How fast photographs go in and out one after the other, and what receiving and looking at them costs.
 
-A photograph is made from the one of ``tests/photos``, cut square and enlarged; where that alone would make it
-smoother, and smaller, than any camera's, with the grain of a sensor on it. The same bytes come out each time.
+Each upload is of bytes that the service has not seen; both servers get the same. Looking at pictures is what
+the workers do.
 """
 
-import io
-import os
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import isqrt
-from random import Random
+from functools import partial
+from itertools import count
 
-from PIL import Image, ImageChops
-
+from tests.bench.accepts import upload
+from tests.bench.bench import Bench, Stub, connected
+from tests.bench.figures import Figure, Goal
+from tests.bench.pictures import Picture, another, jpeg_photograph, png_photograph
 from tests.bench.processes import MIB
-from tests.servers.programs import ROOT
+from tests.bench.transfers import download
+from tests.servers.processes import Server
 
-PHOTO = ROOT / "tests" / "photos" / "grace_hopper.jpg"
-JPEG_QUALITY = 92
+UP_GOAL = Goal(bound=0.35)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
-    """A picture; ``key`` is a word for paths and models, ``name`` what the tables call it."""
+class _Turn:
+    """Processor time is per MiB, in ms: of all processes of the server, and of its workers among them."""
 
-    key: str
-    name: str
-    media_type: str
-    content: bytes
-
-
-def small_noise() -> Picture:
-    """27 KB of which nothing can be compressed: as good as nothing to look at."""
-    return Picture(key="noise", name="27 KB", media_type="image/png", content=noise(27 / 1024))
+    mib_per_second: float
+    server_ms: float
+    workers_ms: float
 
 
-def png_photograph(side: int = 1024) -> Picture:
-    """A photograph as PNG: 1.2 MiB at 1024²."""
-    content = _encoded(_photograph(side, grain=0), "PNG")
-    return Picture(key="png", name=f"PNG {side}²", media_type="image/png", content=content)
+async def measure(bench: Bench) -> list[Figure]:
+    """Compare the rates of both photographs."""
+    png, jpeg = png_photograph(1024 // bench.scale.shrunk), jpeg_photograph(2048 // bench.scale.shrunk)
+    async with (
+        bench.ours() as ours,
+        connected(ours.address) as stub,
+        bench.bare() as bare,
+        connected(bare.address) as bare_stub,
+    ):
+        doors = ((ours, stub), (bare, bare_stub))
+        return [
+            figure
+            for picture in (png, jpeg)
+            for measured in (_uploads, _downloads)
+            for figure in await measured(bench, picture, doors)
+        ]
 
 
-def jpeg_photograph(side: int = 2048) -> Picture:
-    """A photograph as JPEG: 0.9 MiB at 2048²."""
-    content = _encoded(_photograph(side, grain=7), "JPEG", quality=JPEG_QUALITY)
-    return Picture(key="jpeg", name=f"JPEG {side}²", media_type="image/jpeg", content=content)
+_Doors = Sequence[tuple[Server, Stub]]
 
 
-def noise(mib: float) -> bytes:
-    """A PNG of about so many MiB that no one can compress."""
-    side = isqrt(int(mib * MIB) // 3)
-    return _encoded(
-        Image.frombytes("RGB", (side, side), os.urandom(side * side * 3)), "PNG", compress_level=0
+async def _uploads(bench: Bench, picture: Picture, doors: _Doors) -> list[Figure]:
+    numbers = count()
+    ours, bare = await bench.alternate(
+        f"photographs, {picture.name} up",
+        *(partial(_up, server, stub, picture, numbers, bench.scale.photographs) for server, stub in doors),
+    )
+    name = f"upload of photographs, {picture.name}"
+    return [
+        _figure(name, "MiB/s", ours, bare, "mib_per_second", UP_GOAL),
+        _figure(f"{name}, processor time", "ms/MiB", ours, bare, "server_ms"),
+        _figure(f"{name}, processor time of inspection", "ms/MiB", ours, (), "workers_ms"),
+    ]
+
+
+async def _downloads(bench: Bench, picture: Picture, doors: _Doors) -> list[Figure]:
+    image_id = await upload(doors[0][1], picture.content)
+    named = (image_id, str(len(picture.content)))
+    ours, bare = await bench.alternate(
+        f"photographs, {picture.name} down",
+        *(
+            partial(_down, server, stub, name, len(picture.content), bench.scale.photographs)
+            for (server, stub), name in zip(doors, named, strict=True)
+        ),
+    )
+    name = f"download of photographs, {picture.name}"
+    return [
+        _figure(name, "MiB/s", ours, bare, "mib_per_second"),
+        _figure(f"{name}, processor time", "ms/MiB", ours, bare, "server_ms"),
+    ]
+
+
+def _figure(
+    name: str, unit: str, ours: Sequence[_Turn], bare: Sequence[_Turn], what: str, goal: Goal | None = None
+) -> Figure:
+    return Figure(
+        measurement="photographs",
+        name=name,
+        unit=unit,
+        ours=tuple(getattr(turn, what) for turn in ours),
+        baseline=tuple(getattr(turn, what) for turn in bare),
+        goal=goal,
     )
 
 
-def _photograph(side: int, grain: int) -> Image.Image:
-    """The photograph with each value at most ``grain`` away from what it was."""
-    with Image.open(PHOTO) as photo:
-        square = photo.convert("RGB").crop((0, 0, photo.width, photo.width))
-    large = square.resize((side, side), Image.Resampling.LANCZOS)
-    random = Image.frombytes("RGB", large.size, Random(side).randbytes(side * side * 3))
-    grains = random.point([value * (2 * grain + 1) // 256 for value in range(256)] * 3)
-    return ImageChops.add(large, grains, offset=-grain)
+async def _up(server: Server, stub: Stub, picture: Picture, numbers: Iterator[int], uploads: int) -> _Turn:
+    """Make the pictures before the clock starts."""
+    contents = [another(picture, next(numbers)) for _ in range(uploads)]
+    return await _timed(server, [(partial(upload, stub, content), len(content)) for content in contents])
 
 
-def _encoded(picture: Image.Image, kind: str, **how: int) -> bytes:
-    with io.BytesIO() as content:
-        picture.save(content, kind, **how)
-        return content.getvalue()
+async def _down(server: Server, stub: Stub, image_id: str, size: int, downloads: int) -> _Turn:
+    return await _timed(server, [(partial(download, stub, image_id, size), size)] * downloads)
+
+
+async def _timed(server: Server, transfers: Sequence[tuple[Callable[[], Awaitable[object]], int]]) -> _Turn:
+    """Run them one after the other; each has its size in bytes."""
+    before, started = _busy(server), time.perf_counter()
+    for transfer, _ in transfers:
+        await transfer()
+    elapsed, after = time.perf_counter() - started, _busy(server)
+    mib = sum(size for _, size in transfers) / MIB
+    family, server_alone = (
+        1000 * (later - earlier) / mib for earlier, later in zip(before, after, strict=True)
+    )
+    return _Turn(mib_per_second=mib / elapsed, server_ms=family, workers_ms=family - server_alone)
+
+
+def _busy(server: Server) -> tuple[float, float]:
+    return server.family_processor_seconds(), server.processor_seconds()

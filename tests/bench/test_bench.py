@@ -3,6 +3,7 @@
 No goal is held here: what a busy machine measures proves nothing.
 """
 
+import io
 import json
 import math
 import sys
@@ -18,7 +19,7 @@ from tests.bench.figures import Figure, Goal, percentile
 from tests.bench.peers.contenders import LeftOut, peers, proven, vendor
 from tests.bench.peers.measurement import Turn, measure
 from tests.bench.peers.table import contenders_table
-from tests.bench.photographs import small_noise
+from tests.bench.pictures import Picture, another, jpeg_photograph, png_photograph, small_noise
 from tests.bench.plot import MET, MISSED, ROW, TOP, _x, plot
 
 
@@ -110,6 +111,13 @@ def test_absolute_figure_is_held_against_its_own_value():
 )
 def test_ratio_whose_spread_crosses_one_is_a_tie(ours: tuple[float, ...], goal: Goal | None, verdict: str):
     assert rate(ours, (1.0, 1.0, 1.0), goal).verdict == verdict
+
+
+@pytest.mark.parametrize("made", [png_photograph(64), jpeg_photograph(64)], ids=["png", "jpeg"])
+def test_another_picture_has_other_bytes_and_the_same_pixels(made: Picture):
+    contents = {made.content, another(made, 1), another(made, 2)}
+    assert len(contents) == 3
+    assert len({Image.open(io.BytesIO(content)).tobytes() for content in contents}) == 1
 
 
 def test_value_without_a_baseline_is_no_tie():

@@ -12,7 +12,7 @@ from imageedit.v1 import image_edit_service_pb2 as pb
 from tests.bench.accepts import small_picture, upload
 from tests.bench.bench import Bench, Stub, connected
 from tests.bench.figures import Figure, Goal
-from tests.bench.photographs import noise
+from tests.bench.pictures import noise
 from tests.bench.processes import MIB
 from tests.servers.processes import Server
 
@@ -67,11 +67,16 @@ async def _up(stub: Stub, picture: bytes) -> float:
 
 async def _down(stub: Stub, image_id: str, size: int) -> float:
     started = time.perf_counter()
+    await download(stub, image_id, size)
+    return size / MIB / (time.perf_counter() - started)
+
+
+async def download(stub: Stub, image_id: str, size: int) -> None:
+    """Download a picture of so many bytes, and throw it away."""
     received = 0
     async for response in stub.DownloadImage(pb.DownloadImageRequest(image_id=image_id)):
         received += len(response.chunk)
     assert received == size
-    return size / MIB / (time.perf_counter() - started)
 
 
 async def _growth(server: Server, stub: Stub, picture: bytes) -> float:

@@ -15,7 +15,7 @@ import pybase64
 from imageedit.v1 import image_edit_service_pb2 as pb
 from imageedit.v1 import image_pb2
 from tests.bench.bench import Stub
-from tests.bench.photographs import Picture
+from tests.bench.pictures import Picture
 
 PROMPT = "make it black and white"
 PATH = "/v1/images/edits"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.bench.bench import Bench, connected
 from tests.bench.peers.client import PATH, Edit, http_caller, our_caller
-from tests.bench.photographs import Picture
+from tests.bench.pictures import Picture
 from tests.bench.processes import module, serving, silent
 from tests.servers.processes import Server
 from tests.servers.programs import PATIENCE_SECONDS

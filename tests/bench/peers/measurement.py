@@ -11,7 +11,7 @@ from tests.bench.bench import Bench
 from tests.bench.figures import Figure, Goal, counted, percentile
 from tests.bench.peers.client import Edit
 from tests.bench.peers.contenders import Contender, LeftOut, Opening, ours, vendor
-from tests.bench.photographs import Picture, jpeg_photograph, png_photograph, small_noise
+from tests.bench.pictures import Picture, jpeg_photograph, png_photograph, small_noise
 from tests.bench.processes import MIB
 
 MANY = {"noise": 16, "png": 8}
