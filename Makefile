@@ -58,7 +58,7 @@ tests: setup
 	@$(BIN)/python -m pytest -n $(PROCESSES)
 
 .PHONY: bench
-bench: setup ## measure it beside bare gRPC: table, raw figures and plot in bench/; less with ARGS=--quick
+bench: setup ## measure it beside bare gRPC: table, raw figures and plot in bench/; less with ARGS=--quick, by layer with ARGS=--profile
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 # Not in the lock: nothing of ours needs them. Whoever cannot be installed, or has no Node, is left out, and it says so.

@@ -19,7 +19,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.markup import escape
 
-from tests.bench import accepts, growth, live, memory, photographs, replay, start, transfers
+from tests.bench import accepts, growth, live, memory, photographs, profile, replay, start, transfers
 from tests.bench.bench import FULL, QUICK, Bench
 from tests.bench.figures import Figure
 from tests.bench.machine import machine
@@ -49,6 +49,10 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds, fewer tasks.")] = False,
     server_bin: Annotated[Path, typer.Option(help="The imageedit-server to measure.")] = SERVER,
     out: Annotated[Path, typer.Option(help="The folder for the figures.")] = Path("bench"),
+    *,
+    by_layer: Annotated[
+        bool, typer.Option("--profile", help="Instead: where the time of an accept and of an edit goes.")
+    ] = False,
 ) -> None:
     """Measure the service beside bare gRPC."""
     names = only.split(",")
@@ -61,6 +65,9 @@ def main(
             server=server_bin.absolute(),
             say=progress(),
         )
+        if by_layer:
+            profile.write(run(profile.measure(bench)), out)
+            return
         figures = run(_measure(bench, [MEASUREMENTS[name] for name in names]))
     tell(figures, out, "figures")
 

@@ -37,7 +37,7 @@ async def measure(bench: Bench) -> list[Figure]:
     figures = []
     async with bench.ours(CONFIG) as ours, connected(ours.address) as stub:
         image_id = await upload(stub)
-        accepted = await _fill(stub, image_id)
+        accepted = await fill(stub, image_id)
         async with bench.bare(accepted=accepted) as bare, connected(bare.address) as bare_stub:
             for callers in bench.scale.callers:
                 turns, bare_turns = await bench.alternate(
@@ -50,7 +50,7 @@ async def measure(bench: Bench) -> list[Figure]:
     return figures
 
 
-async def _fill(stub: Stub, image_id: str) -> pb.EditImageResponse:
+async def fill(stub: Stub, image_id: str) -> pb.EditImageResponse:
     """Take the provider's only place; return how an accepted edit is answered."""
     running = await stub.EditImage(edit(image_id))
     async for told in stub.WatchTask(pb.WatchTaskRequest(task_id=running.task.task_id)):

@@ -28,6 +28,12 @@ def processor_seconds_of_ended_children(pid: int) -> float:
     return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
 
+def thread_seconds(pid: int) -> dict[int, float]:
+    """Return the processor time of each of its threads that lives, by thread id."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return {int(thread.name): int((thread / "schedstat").read_text().split()[0]) / 1e9 for thread in threads}
+
+
 def children(pid: int) -> list[int]:
     """Return the pids of its children."""
     threads = Path(f"/proc/{pid}/task").iterdir()

@@ -156,6 +156,13 @@ class Server:
         """Return the pids of it and its descendants."""
         return [self.process.pid, *measuring.descendants(self.process.pid)]
 
+    def family_seconds(self) -> float:
+        """Return the processor time of it and its descendants so far, those that have ended included."""
+        return sum(
+            measuring.processor_seconds(pid) + measuring.processor_seconds_of_ended_children(pid)
+            for pid in self.family()
+        )
+
     def family_bytes(self) -> int:
         """Return the resident memory of it and its descendants together; shared pages count for each."""
         return sum(map(measuring.memory_bytes, self.family()))
