@@ -3,10 +3,10 @@
 Liberal in form: nothing that is not a picture passes for one, since every picture is decoded later (P19).
 """
 
-import binascii
 import re
 from urllib.parse import unquote
 
+from imageedit_server.outbound.strict_base64 import read_base64
 from imageedit_server.providers.openai.rules import KIB, MIB
 
 MAX_PICTURE_BYTES = 40 * MIB
@@ -69,7 +69,7 @@ def ends_as_picture(content: bytes) -> bool:
 
 def _decoded(text: str) -> bytes:
     try:
-        return binascii.a2b_base64(text, strict_mode=True)
+        return read_base64(text)
     except ValueError:
         return b""
 

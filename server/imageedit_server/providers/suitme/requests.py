@@ -1,9 +1,10 @@
 """What is sent to Suitme (VENDORS §1.2, §1.3)."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import pybase64
 
 from imageedit_server.core.request import BodyProfile, Request
 from imageedit_server.pictures.ready import Ready
@@ -66,4 +67,4 @@ def warnings_of(request: Request, ready: Ready) -> tuple[str, ...]:
 
 def data_uri(content: bytes, media_type: str) -> str:
     """Return a picture as a data URI."""
-    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
+    return f"data:{media_type};base64,{pybase64.b64encode_as_string(content)}"

@@ -3,7 +3,6 @@
 A picture that is there is a success and a message of error a failure, under any word that nobody knows.
 """
 
-import binascii
 import re
 from typing import Any
 
@@ -11,6 +10,7 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.outbound.client import Reply
 from imageedit_server.outbound.redaction import redact
+from imageedit_server.outbound.strict_base64 import read_base64
 from imageedit_server.providers.base import Finished, InProgress, Output, VendorTaskUnknown
 from imageedit_server.providers.error_codes import meaning_in
 from imageedit_server.providers.origins import address_in
@@ -100,7 +100,7 @@ def _decoded(text: Any) -> bytes:
         return b""
     head = _DATA_URI.match(text)
     try:
-        return binascii.a2b_base64("".join(text[head.end() if head else 0 :].split()), strict_mode=True)
+        return read_base64("".join(text[head.end() if head else 0 :].split()))
     except ValueError:
         return b""
 
