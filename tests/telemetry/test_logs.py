@@ -4,12 +4,19 @@ import asyncio
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imageedit_client import AsyncClient
+from imageedit_server.core.task import State
 from imageedit_server.outbound.redaction import redact
 from imageedit_server.providers.base import Accepted, Finished, Prepared, Report
 from imageedit_server.providers.registry import ADAPTERS
@@ -39,19 +46,26 @@ class Lines:
         return [json.loads(line) for line in self.stream.getvalue().splitlines()]
 
 
-@pytest.fixture
-def lines() -> Iterator[Lines]:
-    """Where the log goes; afterwards everything is as it was."""
+@contextmanager
+def as_it_was() -> Iterator[None]:
+    """Leave logging behind as it is now."""
     root, ours = logging.getLogger(), logging.getLogger(logs.OURS)
     handlers, levels, raising = root.handlers[:], (root.level, ours.level), logging.raiseExceptions
     try:
-        yield Lines()
+        yield
     finally:
         root.handlers[:] = handlers
         root.setLevel(levels[0])
         ours.setLevel(levels[1])
         logging.raiseExceptions = raising
         logging.captureWarnings(False)
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """Where the log goes; afterwards everything is as it was."""
+    with as_it_was():
+        yield Lines()
 
 
 def test_what_strangers_cause_at_will_is_logged_seldom(lines: Lines) -> None:
@@ -185,6 +199,82 @@ def test_an_error_tells_where_and_hides_what(lines: Lines, json_lines: bool) -> 
     told = str(lines.json()[0]["error"]) if json_lines else text
     assert told.index("KeyError: ") < told.index("ValueError: https://host/")
     assert told.count("test_logs.py") == 2
+
+
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(State)
+)
+KNOWN = st.dictionaries(st.sampled_from([*logs.FIELDS, "prompt"]), VALUES, max_size=12)
+SAID = st.text(max_size=20) | st.sampled_from(["task event", NASTY, "100 %s", "{}"])
+
+
+def bytes_of(log: Callable[[], None], *, as_json: bool) -> str:
+    """What is written of one line at one time."""
+    stream = io.StringIO()
+    logs.configure(stream, as_json=as_json, level="info", redact=redact)
+    with patch("time.time", return_value=1.7e9 + 0.0009), patch("time.time_ns", return_value=10**9):
+        log()
+    return stream.getvalue()
+
+
+@given(SAID, KNOWN, KNOWN, st.booleans())
+def test_an_event_told_is_the_line_of_a_record(
+    said: str, noted: Mapping[str, Any], known: Mapping[str, Any], as_json: bool
+) -> None:
+    """Byte for byte, with what the asyncio task has noted."""
+
+    def told() -> str:
+        logs.note(**noted)
+        return bytes_of(lambda: logs.tell(_log, said, known), as_json=as_json)
+
+    def logged() -> str:
+        logs.note(**noted)
+        return bytes_of(lambda: _log.info(said, extra=known), as_json=as_json)
+
+    with as_it_was():
+        assert copy_context().run(told) == copy_context().run(logged)
+
+
+def test_an_event_makes_a_record_only_for_whoever_wants_one(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another handler, a filter, a form or a kind of record of an operator's gets what it always got."""
+    root, ours = logging.getLogger(), logging.getLogger(logs.OURS)
+    root.handlers[:] = []
+    lines.configure()
+    (handler,) = root.handlers
+
+    def records() -> int:
+        with patch.object(_log, "makeRecord", wraps=_log.makeRecord) as made:
+            logs.tell(_log, "task event", {"seq": 1})
+            return made.call_count
+
+    assert records() == 0
+    other = logging.StreamHandler(io.StringIO())
+    other.setFormatter(logging.Formatter("%(msg)s %(funcName)s"))
+    for log in (root, ours, _log):
+        log.addHandler(other)
+        assert records() == 1
+        log.removeHandler(other)
+    assert other.stream.getvalue() == "task event records\n" * 3
+    for filtered in (handler, _log):
+        filtered.addFilter(lambda record: False)
+        before = lines.stream.getvalue()
+        assert records() == 1
+        assert lines.stream.getvalue() == before
+        filtered.filters.clear()
+    handler.setFormatter(logging.Formatter("mine %(message)s"))
+    assert records() == 1
+    assert lines.stream.getvalue().endswith("mine task event\n")
+
+
+def test_an_event_is_silenced_as_a_record_is(lines: Lines) -> None:
+    lines.configure(level="warning")
+    logs.tell(_log, "task event", {"seq": 1})
+    lines.configure(level="info")
+    logging.getLogger().handlers[0].setLevel(logging.WARNING)
+    logs.tell(_log, "task event", {"seq": 1})
+    assert lines.json() == []
 
 
 def test_a_level_silences_what_is_below(lines: Lines) -> None:

@@ -10,10 +10,11 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii
 from types import MappingProxyType
 from typing import Any, TextIO
 
@@ -28,6 +29,8 @@ MAX_FRAMES = 30
 Redact = Callable[[str], str]
 """Takes out of foreign text what must not be shown."""
 
+_JSON = json.JSONEncoder(default=str)
+
 _noted: ContextVar[Mapping[str, Any]] = ContextVar("noted", default=MappingProxyType({}))
 
 
@@ -36,10 +39,23 @@ def note(**fields: str | int) -> None:
     _noted.set({**_noted.get(), **fields})
 
 
+def tell(log: logging.Logger, message: str, fields: Mapping[str, Any]) -> None:
+    """Log what ``log.info(message, extra=fields)`` does, without making a record where only we listen.
+
+    Whoever has put a handler, a filter, a formatter or a class of records of their own in its way gets one.
+    """
+    if not log.isEnabledFor(logging.INFO):
+        return
+    handler = _only_listener(log)
+    if handler is None:
+        log.info(message, extra=fields, stacklevel=2)
+    else:
+        handler.take(log.name, message, fields)
+
+
 def configure(stream: TextIO, *, as_json: bool, level: str, redact: Redact) -> None:
     """Log to ``stream``. Our own lines from ``level`` on, everybody else's from WARNING on and redacted."""
-    handler = TurnHandler(stream)
-    handler.setFormatter(JsonLines(redact) if as_json else TextLines(redact))
+    handler = TurnHandler(stream, JsonLines(redact) if as_json else TextLines(redact))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger(OURS).setLevel(level.upper())
     logging.captureWarnings(True)
@@ -52,19 +68,37 @@ class TurnHandler(logging.StreamHandler[TextIO]):
     Warnings and what is logged beside a loop are written as they come.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, lines: "JsonLines | TextLines") -> None:
         super().__init__(stream)
+        self.setFormatter(lines)
+        self.form = lines
         self._lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line."""
         try:
-            self._lines.append(f"{self.format(record)}\n")
+            line = self.format(record)
         except Exception:  # noqa: BLE001  as every handler does
             self.handleError(record)
             return
+        self._add(line, at_once=record.levelno >= logging.WARNING)
+
+    @property
+    def is_as_made(self) -> bool:
+        """Whether nobody has made it choose lines or write them otherwise."""
+        return self.formatter is self.form and not self.filters and self.level == logging.NOTSET
+
+    def take(self, logger: str, message: str, fields: Mapping[str, Any]) -> None:
+        """Take a line of level INFO without its record."""
+        assert self.lock is not None
+        line = self.form.line(time.time(), logger, message, fields)
+        with self.lock:
+            self._add(line, at_once=False)
+
+    def _add(self, line: str, *, at_once: bool) -> None:
+        self._lines.append(f"{line}\n")
         loop = _running_loop()
-        if loop is None or record.levelno >= logging.WARNING:
+        if loop is None or at_once:
             self.flush()
         elif len(self._lines) == 1:
             loop.call_soon(self.flush)
@@ -111,15 +145,21 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": _utc(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _message(record, self._redact),
-            **_fields(record),
+            **_fields(record.__dict__),
         }
         if error := _error(record):
             line["error"] = "".join(_told(error, self._redact))
-        return json.dumps(line, default=str)
+        return _JSON.encode(line)
+
+    def line(self, created: float, logger: str, message: str, fields: Mapping[str, Any]) -> str:
+        """Return what ``format`` does of such a record."""
+        head = f'"time": "{_utc(created)}", "level": "info", "logger": {_in_json(logger)}'
+        rest = "".join([f', "{name}": {_in_json(value)}' for name, value in _fields(fields).items()])
+        return f'{{{head}, "message": {_in_json(message)}{rest}}}'
 
 
 class TextLines(logging.Formatter):
@@ -130,12 +170,46 @@ class TextLines(logging.Formatter):
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
-        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        line = f"{moment[11:23]} {record.levelname} {record.name.removeprefix(f'{OURS}.')} "
-        line += _printable(f"{_message(record, self._redact)}{fields}")
+        message = _message(record, self._redact)
+        line = self._line(record.created, record.levelname, record.name, message, record.__dict__)
         error = _error(record)
         return "\n".join((line, *_told(error, self._redact))).rstrip() if error else line
+
+    def line(self, created: float, logger: str, message: str, fields: Mapping[str, Any]) -> str:
+        """Return what ``format`` does of such a record."""
+        return self._line(created, "INFO", logger, message, fields)
+
+    def _line(self, created: float, level: str, logger: str, message: str, known: Mapping[str, Any]) -> str:
+        moment = datetime.fromtimestamp(created).astimezone().isoformat(timespec="milliseconds")
+        fields = "".join(f" {name}={value}" for name, value in _fields(known).items())
+        said = _printable(f"{message}{fields}")
+        return f"{moment[11:23]} {level} {logger.removeprefix(f'{OURS}.')} {said}"
+
+
+def _only_listener(log: logging.Logger) -> TurnHandler | None:
+    """Return our handler where it alone gets what ``log`` logs, as it is."""
+    if log.filters or not log.name.startswith(OURS) or logging.getLogRecordFactory() is not logging.LogRecord:
+        return None
+    match list(_handlers_of(log)):
+        case [TurnHandler() as handler] if handler.is_as_made:
+            return handler
+    return None
+
+
+def _handlers_of(log: logging.Logger | None) -> Iterator[logging.Handler]:
+    while log is not None:
+        yield from log.handlers
+        log = log.parent if log.propagate else None
+
+
+def _utc(created: float) -> str:
+    return datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds")
+
+
+def _in_json(value: Any) -> str:
+    if type(value) is str:
+        return encode_basestring_ascii(value)
+    return repr(value) if type(value) is int else _JSON.encode(value)
 
 
 def _message(record: logging.LogRecord, redact: Redact) -> str:
@@ -143,8 +217,8 @@ def _message(record: logging.LogRecord, redact: Redact) -> str:
     return message if record.name.startswith(OURS) else redact(message)
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    known = {**_noted.get(), **record.__dict__}
+def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    known = {**_noted.get(), **given}
     return {name: known[name] for name in FIELDS if known.get(name) not in (None, "")}
 
 

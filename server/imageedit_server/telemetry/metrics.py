@@ -204,7 +204,10 @@ def provider_call(provider: str, kind: str) -> Iterator[MeasuredCall]:
         raise
     finally:
         seconds = time.perf_counter() - began
-        PROVIDER_CALL_SECONDS.labels(provider, kind, call.outcome).observe(seconds)
+        _provider_call_seconds(provider, kind, call.outcome).observe(seconds)
+
+
+_provider_call_seconds = cache(PROVIDER_CALL_SECONDS.labels)
 
 
 @cache

@@ -3,17 +3,25 @@
 import logging
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 
 from imageedit_server.core.change import Change
 from imageedit_server.core.task import Task
 from imageedit_server.store.backlog import Backlog, backlog
 from imageedit_server.store.database import Database
+from imageedit_server.telemetry.logs import tell
 from imageedit_server.telemetry.metrics import (
     OLDEST_QUEUED_SECONDS,
     TASK_SECONDS,
     TASKS_ACCEPTED,
     TASKS_ENDED,
     TASKS_OPEN,
+)
+
+_ACCEPTED, _ENDED, _SECONDS = (
+    cache(TASKS_ACCEPTED.labels),
+    cache(TASKS_ENDED.labels),
+    cache(TASK_SECONDS.labels),
 )
 
 _log = logging.getLogger(__name__)
@@ -29,30 +37,28 @@ def report(changes: Iterable[Change]) -> None:
 
 def _log_event(task: Task) -> None:
     status = task.status
-    _log.info(
-        "task event",
-        extra={
-            "tenant": task.tenant,
-            "task_id": task.task_id,
-            "seq": task.seq,
-            "state": status.state.value,
-            "stage": status.stage and status.stage.value,
-            "attempt": len(status.attempts) or None,
-            "provider": task.request.provider,
-            "reason": status.error and status.error.reason.value,
-        },
-    )
+    fields = {
+        "tenant": task.tenant,
+        "task_id": task.task_id,
+        "seq": task.seq,
+        "state": status.state.value,
+        "stage": status.stage and status.stage.value,
+        "attempt": len(status.attempts) or None,
+        "provider": task.request.provider,
+        "reason": status.error and status.error.reason.value,
+    }
+    tell(_log, "task event", fields)
 
 
 def _count(task: Task) -> None:
     status, provider = task.status, task.request.provider
     if task.seq == 1:
-        TASKS_ACCEPTED.labels(provider, task.request.kind.value).inc()
+        _ACCEPTED(provider, task.request.kind.value).inc()
     if status.state.terminal:
         reason = status.error.reason.value if status.error else ""
-        TASKS_ENDED.labels(provider, status.state.value, reason).inc()
+        _ENDED(provider, status.state.value, reason).inc()
         seconds = ((status.end_time or task.create_time) - task.create_time).total_seconds()
-        TASK_SECONDS.labels(provider, status.state.value).observe(seconds)
+        _SECONDS(provider, status.state.value).observe(seconds)
 
 
 async def measure_backlog(database: Database, now: datetime) -> None:
