@@ -66,6 +66,9 @@ async def test_a_form_goes_out_with_its_length(client: MakeClient) -> None:
         await client(server.url).send("POST", "/edits", parts=parts, limit_seconds=LIMIT)
     [call] = server.calls
     assert (call.header("content-type") or "").startswith("multipart/form-data; boundary=")
+    names = "host user-agent accept accept-encoding authorization content-type content-length"
+    assert [line.partition(":")[0].lower() for line in call.head.split("\r\n")[1:] if line] == names.split()
+    assert call.header("host") == server.url.removeprefix("http://")
     assert b'name="image"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n' in call.body
 
 

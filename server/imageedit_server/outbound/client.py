@@ -8,7 +8,7 @@ Nothing here is ever tried again. What may be is the engine's to decide, and it 
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import httpx
@@ -40,6 +40,8 @@ __all__ = [
 KIB = 1024
 MIB = 1024 * KIB
 RESENT_STATUSES = (307, 308)
+URLS_KEPT = 64
+"""Parsed, since most calls go to the same few."""
 
 
 class ApiClient:
@@ -115,7 +117,7 @@ class ApiClient:
         parts: Sequence[Part] | None,
     ) -> httpx.Request:
         try:
-            url = httpx.URL(f"{self._base_url}/{path.removeprefix('/')}")
+            url = _url(f"{self._base_url}/{path.removeprefix('/')}")
         except (httpx.InvalidURL, ValueError) as error:
             raise NotSent("The URL is not valid.") from error
         if params:
@@ -123,10 +125,13 @@ class ApiClient:
         if parts is None:
             return httpx.Request(method, url, headers=self._headers, json=json)
         form = Form(parts)
-        request = httpx.Request(method, url, headers=self._headers, content=form)
-        request.headers.update(form.headers)
-        del request.headers["Transfer-Encoding"]  # which httpx sets for a body of pieces; its length is known
-        return request
+        headers = [(b"Host", url.netloc), *self._headers.raw, *form.raw_headers]
+        return httpx.Request(method, url, headers=headers, stream=form)
+
+
+@lru_cache(URLS_KEPT)
+def _url(text: str) -> httpx.URL:
+    return httpx.URL(text)
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:

@@ -4,6 +4,8 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import httpx
+
 LARGE_BYTES = 64 * 1024
 
 
@@ -17,7 +19,7 @@ class Part:
     media_type: str = ""
 
 
-class Form:
+class Form(httpx.AsyncByteStream):
     """A form as a request body that can be sent again; large contents are not copied."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
@@ -27,6 +29,11 @@ class Form:
             "Content-Type": f"multipart/form-data; boundary={boundary}",
             "Content-Length": str(sum(map(len, self._pieces))),
         }
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """Its headers as they are on the wire."""
+        return [(name.encode(), value.encode()) for name, value in self.headers.items()]
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:

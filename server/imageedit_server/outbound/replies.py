@@ -68,7 +68,8 @@ class RawBody:
 
 def raw_pieces(response: httpx.Response) -> AsyncGenerator[bytes, None]:
     """Return the body's pieces as they come over the wire; the caller closes the generator."""
-    return cast(AsyncGenerator[bytes, None], response.aiter_raw())
+    # Not by httpx's aiter_raw, which cuts them as it is told: one more generator for every piece.
+    return cast(AsyncGenerator[bytes, None], aiter(cast(httpx.AsyncByteStream, response.stream)))
 
 
 async def next_piece(raw: AsyncIterator[bytes], limit: Limit) -> bytes:

@@ -70,6 +70,8 @@ class Stream(httpcore.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         """Drop the connection."""
+        if self._transport.is_closing():
+            return
         self._transport.abort()
         await asyncio.sleep(0)  # the transport lets go of its socket in the loop's next round
 
