@@ -73,11 +73,12 @@ bench-peers: setup ## measure it beside LiteLLM's proxy and Portkey's gateway, f
 	@$(BIN)/python -m tests.bench.peers $(ARGS)
 
 .PHONY: storm
-storm: setup ## kill real servers, cut their power, fail each call below them, crash them in virtual time; STORMS=3 ROUNDS=1 EXAMPLES=50 FAULTS=--quick for less
+storm: setup ## kill real servers, cut their power, fail each call below them, crash them in virtual time, damage pictures; STORMS=3 ROUNDS=1 EXAMPLES=50 FAULTS=--quick CORRUPTIONS=500 for less
 	@$(BIN)/python -m tests.storm $(if $(SEED),--seed $(SEED)) $(if $(STORMS),--storms $(STORMS))
 	@$(BIN)/python -m tests.powerloss $(if $(ROUNDS),--rounds $(ROUNDS))
 	@$(BIN)/python -m tests.faults $(FAULTS)
 	@$(BIN)/python -m tests.machine $(EXAMPLES)
+	@$(BIN)/python -m tests.corruption $(CORRUPTIONS)
 
 .PHONY: attacks
 attacks: setup ## attack real servers on loopback beside an honest caller; ARGS=--unlimited, --write, --only=…

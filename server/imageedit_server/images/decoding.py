@@ -8,6 +8,7 @@ from typing import IO, Literal, cast
 
 from PIL import (
     Image,
+    ImageFile,
     ImageMath,
     PngImagePlugin,
     WebPImagePlugin,  # noqa: F401  registers WebP, for which Pillow would otherwise load all its formats
@@ -29,7 +30,7 @@ PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
 """Pillow has one limit for texts and profiles, and refuses the picture; texts are bounded by ``trimming``."""
 
 
-def opened(data: Data, *formats: str) -> Image.Image:
+def opened(data: Data, *formats: str) -> ImageFile.ImageFile:
     """Open a picture, of ``formats`` where they are given; nothing is decoded yet. Raises as Pillow does."""
     file = BytesIO(data) if isinstance(data, bytes) else cast(IO[bytes], data)  # an mmap reads like a file
     return Image.open(file, formats=formats or FORMATS)

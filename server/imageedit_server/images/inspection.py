@@ -1,7 +1,8 @@
 """What a file's bytes are: the rule that every picture meets before it is stored (P18, P19, F52, F80).
 
 Pure functions for a worker process; Pillow sees nothing that is not PNG, JPEG or WebP by its first bytes
-and whole by its structure. Its ``verify`` and its ``load`` each let something pass that the other refuses.
+and whole by its structure. Its ``verify`` and its ``load`` each let something pass that the other refuses;
+of a PNG without transparency neither is needed (``png_check``).
 """
 
 import warnings
@@ -12,11 +13,13 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from imageedit_server.core.errors import Reason
 from imageedit_server.core.image import Transparency
 from imageedit_server.images.decoding import as_meant, opened, plain
-from imageedit_server.images.orientation import QUARTER_TURNS, UPRIGHT, orientation_of
+from imageedit_server.images.orientation import QUARTER_TURNS, UPRIGHT, orientation_told
+from imageedit_server.images.png_check import check_checksums, check_rest
 from imageedit_server.images.structure import Data, end_of, format_of
 from imageedit_server.runtime.workers import JobRefused
 
@@ -45,7 +48,7 @@ class InspectionFailed(JobRefused):
 
 
 def inspect(picture: Path | Data, *, max_pixels: int) -> Inspection:
-    """Decode the whole of a file, or of what would be in one, and return what it is.
+    """Check the whole of a file, or of what would be in one, and return what it is.
 
     Raises ``InspectionFailed`` with IMAGE_TOO_LARGE for more than ``max_pixels``, judged by the header, and
     with IMAGE_UNDECODABLE for all else that is not one sound picture; ``MemoryError`` beyond its allowance.
@@ -55,7 +58,7 @@ def inspect(picture: Path | Data, *, max_pixels: int) -> Inspection:
 
 
 def inspect_data(data: Data, *, max_pixels: int) -> Inspection:
-    """Decode the whole of ``data``, as ``inspect`` does."""
+    """Check the whole of ``data``, as ``inspect`` does."""
     name = format_of(data)
     if name is None:
         raise undecodable("is not a PNG, JPEG or WebP picture" if data else "is empty")
@@ -102,14 +105,26 @@ def _webp_pixels(data: Data) -> int:
 def _decode(name: str, data: Data, max_pixels: int) -> Inspection:
     if name == "WEBP":
         _check_pixels(_webp_pixels(data), max_pixels)
-    with _strict_pillow():
-        with opened(data, name) as image:
-            _check_header(image, max_pixels)
-            Image.MAX_IMAGE_PIXELS = max_pixels
-            image.verify()
-        with opened(data, name) as image:
-            image.load()
-            return _facts(name, as_meant(image, data))
+    with _strict_pillow(), opened(data, name) as image:
+        _check_header(image, max_pixels)
+        Image.MAX_IMAGE_PIXELS = max_pixels
+        if isinstance(image, PngImageFile):
+            return _check_png(image, data)
+        image.load()
+        return _facts(name, image)
+
+
+def _check_png(image: PngImageFile, data: Data) -> Inspection:
+    """Decode only what has transparency, which may also be told behind the pixels."""
+    if image.has_transparency_data:
+        check_checksums(image, data)
+    else:
+        check_rest(image, data)
+        if not image.has_transparency_data:
+            return _facts("PNG", image)
+    with opened(data, "PNG") as again:
+        again.load()
+        return _facts("PNG", as_meant(again, data))
 
 
 @contextmanager
@@ -143,7 +158,7 @@ def _check_pixels(pixels: int, max_pixels: int) -> None:
 
 
 def _facts(name: str, image: Image.Image) -> Inspection:
-    orientation = orientation_of(image)
+    orientation = orientation_told(image)
     width, height = reversed(image.size) if orientation in QUARTER_TURNS else image.size
     return Inspection(
         media_type=Image.MIME[name],
