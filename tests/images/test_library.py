@@ -155,7 +155,7 @@ async def test_a_client_that_leaves_during_inspection_leaves_nothing(
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize(("step", "stored"), [("write", 0), ("commit", 1)])
+@pytest.mark.parametrize(("step", "stored"), [("write", 0), ("rest", 0), ("sync", 0), ("commit", 1)])
 async def test_a_client_that_leaves_while_the_disk_works_leaves_nothing_half_done(
     library: ImageLibrary,
     tmp_path: Path,
@@ -167,16 +167,16 @@ async def test_a_client_that_leaves_while_the_disk_works_leaves_nothing_half_don
     """Once the commit has begun, the whole file may stay, as after a crash there (F4)."""
     comment = b"\xff\xfe\xff\xff" + bytes(0xFFFD)
     large = photo[:2] + comment * (CHUNK_BYTES // len(comment) + 1) + photo[2:]
-    steps = iter(["write", "rest", "commit", "discard"])
-    to_the_end = disk_calls.to_the_end
+    steps = iter(["write", "rest", "sync", "commit", "discard"])
+    begin = disk_calls.begin
 
-    async def cancelled_at_step(function: Callable[..., Any], /, *args: Any) -> Any:
+    def cancelled_at_step(function: Callable[..., Any], /, *args: Any) -> asyncio.Future[Any]:
         task = asyncio.current_task()
         if next(steps) == step and task:
             task.cancel()
-        return await to_the_end(function, *args)
+        return begin(function, *args)
 
-    monkeypatch.setattr(disk_calls, "to_the_end", cancelled_at_step)
+    monkeypatch.setattr(disk_calls, "begin", cancelled_at_step)
     with pytest.raises(asyncio.CancelledError):
         await asyncio.create_task(library.add_bytes(large, field="chunk"))
     assert [path.read_bytes() for path in files(tmp_path)] == [large] * stored
@@ -195,13 +195,13 @@ async def test_a_small_picture_is_kept_in_one_turn_of_a_thread_and_read_in_one(
 ) -> None:
     """Every turn costs about as much as the work itself."""
     turns: list[object] = []
-    to_the_end = disk_calls.to_the_end
+    begin = disk_calls.begin
 
-    async def counted(function: Callable[..., Any], /, *args: Any) -> Any:
+    def counted(function: Callable[..., Any], /, *args: Any) -> asyncio.Future[Any]:
         turns.append(function)
-        return await to_the_end(function, *args)
+        return begin(function, *args)
 
-    monkeypatch.setattr(disk_calls, "to_the_end", counted)
+    monkeypatch.setattr(disk_calls, "begin", counted)
     image = await library.add_bytes(photo, field="chunk")
     assert len(turns) == 1
     assert b"".join([chunk async for chunk in library.read(image.image_id)]) == photo

@@ -47,12 +47,13 @@ class Upload:
                 raise Refusal(
                     Reason.MALFORMED_REQUEST, "After info, every message of an upload must be a chunk."
                 )
-            if len(request.chunk) > MAX_CHUNK_BYTES:
-                too_large = f"has {len(request.chunk)} bytes; at most {MAX_CHUNK_BYTES} are allowed"
+            chunk = request.chunk  # once: each look at the field copies the bytes
+            if len(chunk) > MAX_CHUNK_BYTES:
+                too_large = f"has {len(chunk)} bytes; at most {MAX_CHUNK_BYTES} are allowed"
                 raise invalid("chunk", too_large)
-            UPLOADED_BYTES.inc(len(request.chunk))
-            pace.came(len(request.chunk))
-            yield request.chunk
+            UPLOADED_BYTES.inc(len(chunk))
+            pace.came(len(chunk))
+            yield chunk
         raise invalid("chunk", f"comes in more than {MAX_MESSAGES} pieces; send larger ones")
 
     async def _next(self, deadline: float) -> pb.UploadImageRequest | None:

@@ -22,17 +22,16 @@ class StorageBroken(Exception):
     """
 
 
-def begin(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Task[T]:
-    """Begin to run ``function`` in a thread, to its end."""
-    return asyncio.create_task(to_the_end(function, *args, **kwargs))
+def begin(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+    """Begin to run ``function`` in a thread; whoever begins must await its end with ``end_of``."""
+    return asyncio.get_running_loop().run_in_executor(None, partial(function, *args, **kwargs))
 
 
-async def to_the_end(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run ``function`` in a thread; a caller that is cancelled meanwhile learns so when it has ended.
+async def end_of(work: asyncio.Future[T]) -> T:
+    """Wait until what was begun has ended, also when the caller is cancelled, who learns so then.
 
     Of a broken disk the caller learns in any case.
     """
-    work = asyncio.get_running_loop().run_in_executor(None, partial(function, *args, **kwargs))
     cancelled = None
     while not work.done():
         try:
@@ -42,6 +41,11 @@ async def to_the_end(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwa
     if cancelled and not isinstance(work.exception(), StorageBroken):
         raise cancelled
     return work.result()
+
+
+async def to_the_end(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run ``function`` in a thread, to its end, as ``end_of`` says."""
+    return await end_of(begin(function, *args, **kwargs))
 
 
 def on_disk(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -82,19 +82,21 @@ class FileBlobStore:
 
     @asynccontextmanager
     async def stage(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[Staged]:
-        async with staging(self._temporary, chunks) as staged:
+        async with staging(self._temporary, chunks) as staged, _becoming_durable(staged):
             yield staged
 
     async def commit(self, staged: Staged) -> str:
+        if staged.syncing is not None:
+            await disk_calls.end_of(staged.syncing)
         return await disk_calls.to_the_end(disk_calls.on_disk, self._commit, staged)
 
     def _commit(self, staged: Staged) -> str:
         image_id = image_id_of(staged.sha256)
-        staged.write_out()
+        if not staged.has_file:
+            staged.write_out()
+            _sync(staged)
         now = self._clock.now().timestamp()
         os.utime(staged.path, (now, now))  # its age is told by the clock that also judges it
-        failpoint(UPLOAD_BEFORE_FSYNC)
-        staged.fsync()
         target = self.path(image_id)
         with self._naming:
             staged.path.rename(target)
@@ -147,14 +149,17 @@ class FileBlobStore:
         try:
             more = True
             while more:
-                chunk, more = await ahead
+                chunk, more = await disk_calls.end_of(ahead)
                 if more:
                     ahead = disk_calls.begin(next, chunks)  # while this one is on its way to the caller
                 if chunk:
                     yield chunk
         finally:
-            await asyncio.gather(ahead, return_exceptions=True)
-            chunks.close()
+            try:
+                with suppress(Exception):  # it was told, or nobody is there to be told
+                    await disk_calls.end_of(ahead)
+            finally:
+                chunks.close()
 
     @asynccontextmanager
     async def file(self, image_id: str) -> AsyncIterator[Path]:
@@ -169,6 +174,28 @@ class FileBlobStore:
             raise image_not_found()
         digest = _digest_of(image_id)
         return self._root / digest[:2] / digest
+
+
+@asynccontextmanager
+async def _becoming_durable(staged: Staged) -> AsyncIterator[None]:
+    """Sync what has a file during the block, in which it is looked at: both take their time.
+
+    What of this fails is for ``commit`` to tell; of a broken disk everybody learns.
+    """
+    if not staged.has_file:
+        yield
+        return
+    staged.syncing = disk_calls.begin(disk_calls.on_disk, _sync, staged)
+    try:
+        yield
+    finally:
+        with suppress(Refusal, OSError):
+            await disk_calls.end_of(staged.syncing)
+
+
+def _sync(staged: Staged) -> None:
+    failpoint(UPLOAD_BEFORE_FSYNC)
+    staged.fsync()
 
 
 def _older_than(shard: Path, moment: datetime) -> list[str]:

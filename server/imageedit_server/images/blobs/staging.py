@@ -33,6 +33,8 @@ class Staged:
         self.size_bytes = 0
         self.kept = False
         """Whether the file was moved to its name, durably, so that nothing is left to discard."""
+        self.syncing: asyncio.Future[None] | None = None
+        """The file on its way to the disk, from when it is whole."""
         self._sha256 = hashlib.sha256()
         self._file: FileIO | None = None
 
@@ -109,21 +111,29 @@ async def staging(folder: Path, chunks: AsyncIterable[bytes]) -> AsyncIterator[S
 async def _fill(staged: Staged, chunks: AsyncIterable[bytes]) -> None:
     """Write ``chunks``, small ones joined, so that a thread is worth its while; meanwhile the next arrive."""
     batch = bytearray()
-    writing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    writing.set_result(None)
+    writing: asyncio.Future[None] | None = None
     try:
         async for chunk in chunks:
-            batch += chunk
-            if len(batch) >= CHUNK_BYTES:
-                await writing
-                writing = disk_calls.begin(disk_calls.on_disk, staged.write, batch)
-                batch = bytearray()
+            batch, piece = _next_piece(batch, chunk)
+            if piece:
+                if writing is not None:
+                    await disk_calls.end_of(writing)
+                writing = disk_calls.begin(disk_calls.on_disk, staged.write, piece)
     finally:
-        await writing
-    if staged.has_file:
-        await disk_calls.to_the_end(disk_calls.on_disk, staged.write, batch)
-    else:
+        if writing is not None:
+            await disk_calls.end_of(writing)
+    if not staged.has_file:
         staged.hold(bytes(batch))
+    elif batch:
+        await disk_calls.to_the_end(disk_calls.on_disk, staged.write, batch)
+
+
+def _next_piece(batch: bytearray, chunk: bytes) -> tuple[bytearray, bytes | bytearray]:
+    """Return what is left for later and what is enough to write now: a large chunk as it is."""
+    if not batch and len(chunk) >= CHUNK_BYTES:
+        return batch, chunk
+    batch += chunk
+    return (bytearray(), batch) if len(batch) >= CHUNK_BYTES else (batch, b"")
 
 
 def _private(path: str, flags: int) -> int:
