@@ -22,7 +22,7 @@ from tests.servers.processes import Server
 
 REQUEST_BYTES = 500
 ENOUGH_CALLERS = 64
-GOAL = Goal(bound=0.6)
+GOAL = Goal(bound=0.55)
 MODEL = "full/never"
 CONFIG = """
 [providers.full]

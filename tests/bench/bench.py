@@ -32,6 +32,16 @@ CHANNEL_OPTIONS = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Crowd:
+    """Watchers that share tasks, and connections."""
+
+    tasks: int
+    events: int
+    watchers: int
+    connections: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scale:
     """How much is measured.
 
@@ -45,6 +55,7 @@ class Scale:
     callers: tuple[int, ...]
     watchers: tuple[int, ...]
     deliveries: int
+    crowd: Crowd
     live_events: int
     live_rounds: int
     live_at_a_time: int
@@ -65,6 +76,7 @@ FULL = Scale(
     callers=(1, 64, 256),
     watchers=(1, 100, 1000),
     deliveries=40_000,
+    crowd=Crowd(tasks=40, events=100, watchers=400, connections=8),
     live_events=25,
     live_rounds=3,
     live_at_a_time=16,
@@ -81,6 +93,7 @@ QUICK = Scale(
     callers=(1, 64, 256),
     watchers=(1, 100, 1000),
     deliveries=10_000,
+    crowd=Crowd(tasks=40, events=100, watchers=400, connections=8),
     live_events=10,
     live_rounds=1,
     live_at_a_time=16,
@@ -98,6 +111,7 @@ SHORT = Scale(
     callers=(1, 4),
     watchers=(4,),
     deliveries=40,
+    crowd=Crowd(tasks=2, events=10, watchers=4, connections=2),
     live_events=5,
     live_rounds=1,
     live_at_a_time=2,

@@ -26,7 +26,11 @@ from tests.bench.streams import Arrivals, all_first, all_rest, watching
 from tests.servers.processes import Server
 
 RATE_GOAL = Goal(bound=0.7)
+CROWD_RATE_GOAL = Goal(bound=0.75)
 LATENCY_GOAL = Goal(bound=50, at_most=True)
+CROWD_LATENCY_GOAL = Goal(bound=1.2, at_most=True)
+"""Beside the baseline's, for a crowd that watches one task: its client alone needs more than 50 ms."""
+CROWD = 1000
 PACE_SECONDS = 0.2
 FLOOD_EVENTS = 100
 CALM_SECONDS = 0.5
@@ -109,7 +113,7 @@ async def _paced(bench: Bench, house: "_House", bare: Server) -> list[Figure]:
         baseline,
         rounds=bench.scale.live_rounds,
     )
-    return _latencies(f"{counted(house.watchers, 'watcher')} of one task", *heard)
+    return _latencies(f"{counted(house.watchers, 'watcher')} of one task", house.watchers >= CROWD, *heard)
 
 
 async def _many(bench: Bench, house: "_House", bare: Server) -> list[Figure]:
@@ -122,7 +126,7 @@ async def _many(bench: Bench, house: "_House", bare: Server) -> list[Figure]:
         partial(_bare, bare, [ticking([house.watchers / per_second] * 2)] * house.watchers),
         rounds=bench.scale.live_rounds,
     )
-    return _latencies(f"{counted(house.watchers, 'watcher')} of as many tasks", *heard)
+    return _latencies(f"{counted(house.watchers, 'watcher')} of as many tasks", False, *heard)
 
 
 async def _flood(bench: Bench, house: "_House", bare: Server) -> list[Figure]:
@@ -136,10 +140,12 @@ async def _flood(bench: Bench, house: "_House", bare: Server) -> list[Figure]:
     )
     name = f"live flood to {counted(house.watchers, 'watcher')} of one task"
     turns, bare_turns = ([heard.turn for heard in each] for each in (ours, baseline))
-    return compared("watch", name, "event", turns, bare_turns, RATE_GOAL)
+    goal = CROWD_RATE_GOAL if house.watchers >= CROWD else RATE_GOAL
+    return compared("watch", name, "event", turns, bare_turns, goal)
 
 
-def _latencies(name: str, ours: Sequence[Heard], baseline: Sequence[Heard]) -> list[Figure]:
+def _latencies(name: str, of_a_crowd: bool, ours: Sequence[Heard], baseline: Sequence[Heard]) -> list[Figure]:
+    goal = CROWD_LATENCY_GOAL if of_a_crowd else LATENCY_GOAL
     return [
         Figure(
             measurement="watch",
@@ -147,8 +153,8 @@ def _latencies(name: str, ours: Sequence[Heard], baseline: Sequence[Heard]) -> l
             unit="ms",
             ours=tuple(heard.percentile(percent) for heard in ours),
             baseline=tuple(heard.percentile(percent) for heard in baseline),
-            goal=LATENCY_GOAL if percent == 99 else None,
-            absolute=True,
+            goal=goal if percent == 99 else None,
+            absolute=not of_a_crowd,
         )
         for percent in (50, 99)
     ]

@@ -7,6 +7,7 @@ sends as many messages of the same size to as many streams.
 import time
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from imageedit.v1 import image_edit_service_pb2 as pb
 from tests.bench.bare import burst
@@ -25,16 +26,40 @@ async def measure(bench: Bench) -> list[Figure]:
     figures = []
     for watchers in bench.scale.watchers:
         figures += await _deliver(bench, watchers)
-    return figures
+    return figures + await _deliver_to_crowd(bench)
+
+
+async def _deliver_to_crowd(bench: Bench) -> list[Figure]:
+    """Every task is watched by as many, over a few connections."""
+    crowd = bench.scale.crowd
+    folder = await _stored(bench, crowd.tasks, crowd.events)
+    tasks = [task_id(1 + number % crowd.tasks) for number in range(crowd.watchers)]
+    async with (
+        bench.ours(folder=folder) as ours,
+        bench.bare(event=await _middle(ours.address, crowd.events)) as bare,
+    ):
+        name = f"{counted(crowd.watchers, 'watcher')} of {crowd.tasks} tasks, {crowd.connections} connections"
+        streams = [burst(crowd.events)] * crowd.watchers
+        turns, bare_turns = await bench.alternate(
+            f"watch, {name}",
+            partial(_turn, ours, tasks, crowd.events, crowd.connections),
+            partial(_turn, bare, streams, crowd.events, crowd.connections),
+        )
+        return compared("watch", f"stored events to {name}", "event", turns, bare_turns, GOAL)
+
+
+async def _stored(bench: Bench, tasks: int, events: int) -> Path:
+    folder = bench.new_folder()
+    bench.say(f"watch: storing {tasks} tasks of {events} events")
+    await run_to_end(
+        module("stored", str(folder / "data"), str(tasks), str(events), "0", python=bench.python)
+    )
+    return folder
 
 
 async def _deliver(bench: Bench, watchers: int) -> list[Figure]:
     events = max(bench.scale.deliveries // watchers, 10)
-    folder = bench.new_folder()
-    bench.say(f"watch: storing {watchers} tasks of {events} events")
-    await run_to_end(
-        module("stored", str(folder / "data"), str(watchers), str(events), "0", python=bench.python)
-    )
+    folder = await _stored(bench, watchers, events)
     one, many = [task_id(1)] * watchers, [task_id(number) for number in range(1, watchers + 1)]
     async with (
         bench.ours(folder=folder) as ours,
@@ -61,9 +86,9 @@ async def _middle(address: str, events: int) -> pb.WatchTaskResponse:
         return event
 
 
-async def _turn(server: Server, tasks: Sequence[str], events: int) -> Turn:
+async def _turn(server: Server, tasks: Sequence[str], events: int, connections: int = 0) -> Turn:
     busy, started = server.processor_seconds(), time.perf_counter()
-    async with watching(server.address, tasks) as watchers:
+    async with watching(server.address, tasks, connections=connections) as watchers:
         await all_rest(watchers)
         elapsed = time.perf_counter() - started
     assert all(len(watcher.messages) == events for watcher in watchers)

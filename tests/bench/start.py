@@ -12,8 +12,8 @@ from tests.bench.figures import Figure, Goal
 from tests.bench.processes import MIB
 from tests.servers.processes import Server
 
-SECONDS_GOAL = Goal(bound=1.5, at_most=True)
-MEMORY_GOAL = Goal(bound=120, at_most=True)
+SECONDS_GOAL = Goal(bound=0.9, at_most=True)
+MEMORY_GOAL = Goal(bound=110, at_most=True)
 
 
 @dataclass(frozen=True)

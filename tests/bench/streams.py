@@ -53,10 +53,10 @@ class Arrivals:
 
 @asynccontextmanager
 async def watching(
-    address: str, task_ids: Sequence[str], after_seq: int = 0
+    address: str, task_ids: Sequence[str], after_seq: int = 0, connections: int = 0
 ) -> AsyncIterator[list[Arrivals]]:
-    """Open a watch of each task, over as many connections as that takes."""
-    connections = -(-len(task_ids) // WATCHES_PER_CONNECTION)
+    """Open a watch of each task, over so many connections, or as many as that takes."""
+    connections = connections or -(-len(task_ids) // WATCHES_PER_CONNECTION)
     async with channels(address, connections) as opened:
         watches: list[Any] = [channel.unary_stream(WATCH) for channel in opened]
         requests = [pb.WatchTaskRequest(task_id=task_id, after_seq=after_seq) for task_id in task_ids]
