@@ -9,9 +9,10 @@ The fields carry the proto's own names, so that a refusal names what the caller 
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from imageedit_server.core.image import Image
 from imageedit_server.core.options import Options
@@ -134,18 +135,18 @@ class Draft(Asked):
         Equal for requests that mean the same: over the parsed fields, with defaults filled in. It is stored,
         so it must come out the same in every later version: see ``HASHED``.
         """
-        meant = replace(
-            self,
-            request_id="",
-            size=self.size or "auto",
-            validate_only=False,
-            images=tuple(map(_without_bytes, self.images)),
-            mask=_without_bytes(self.mask),
-            reference_images=tuple(map(_without_bytes, self.reference_images)),
-            labels=dict(sorted(self.labels.items())),
-        )
-        said = [f"{name}={getattr(meant, name)!r}" for name in (*HASHED, *_later(meant))]
-        written = ", ".join([*said, *_later_words(meant.options)])
+        normal: dict[str, object] = {
+            "request_id": "",
+            "size": self.size or "auto",
+            "validate_only": False,
+            "images": tuple(map(_without_bytes, self.images)),
+            "mask": _without_bytes(self.mask),
+            "reference_images": tuple(map(_without_bytes, self.reference_images)),
+            "labels": dict(sorted(self.labels.items())),
+        }
+        meant = ((name, normal[name] if name in normal else getattr(self, name)) for name in HASHED)
+        said = [f"{name}={value!r}" for name, value in meant]
+        written = ", ".join([*said, *_later(self), *_later_words(self.options)])
         return hashlib.sha256(f"Draft({written})".encode()).hexdigest()
 
 
@@ -163,12 +164,17 @@ hash that it was stored with.
 
 def _later(draft: Draft) -> list[str]:
     """Return the fields that came after the first hashes and say something."""
-    kind = type(draft)
-    if len(fields(kind)) == len(HASHED):
-        return []
-    unset = kind(kind=draft.kind)
-    later = sorted({each.name for each in fields(kind)} - set(HASHED))
-    return [name for name in later if getattr(draft, name) != getattr(unset, name)]
+    unset_later = _unset_later(type(draft))  # type: ignore[arg-type]  # mypy takes __hash__ for its instances'
+    later = [(name, getattr(draft, name), unset) for name, unset in unset_later]
+    return [f"{name}={value!r}" for name, value, unset in later if value != unset]
+
+
+@lru_cache
+def _unset_later(kind: type[Draft]) -> list[tuple[str, object]]:
+    """Return the fields of a draft that came after the first hashes, with their defaults."""
+    unset = kind(kind=Kind.EDIT_IMAGE)
+    later = sorted({each.name for each in fields(unset)} - set(HASHED))
+    return [(name, getattr(unset, name)) for name in later]
 
 
 def _later_words(options: Options | None) -> list[str]:
@@ -211,6 +217,9 @@ class Request(Asked):
         return tuple(given.image for given in self.inputs() if given.image)
 
 
+_ASKED = tuple(each.name for each in fields(Asked))
+
+
 def request_of(
     draft: Draft,
     *,
@@ -221,9 +230,10 @@ def request_of(
     reference_images: tuple[Input, ...],
 ) -> Request:
     """Make the request of a draft: all that was ``Asked``, with what was chosen and found."""
-    asked = {each.name: getattr(draft, each.name) for each in fields(Asked)}
+    asked = {name: getattr(draft, name) for name in _ASKED}
+    asked["model"] = model
     return Request(
-        **asked | {"model": model},
+        **asked,
         provider=provider,
         images=images,
         mask=mask,
