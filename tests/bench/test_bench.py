@@ -16,8 +16,10 @@ from PIL import Image, ImageColor
 from tests.bench.__main__ import MEASUREMENTS, SERVER, tell
 from tests.bench.bench import SHORT, Bench
 from tests.bench.figures import Figure, Goal, percentile
-from tests.bench.peers.contenders import LeftOut, peers, proven, vendor
-from tests.bench.peers.measurement import Turn, measure
+from tests.bench.peers.comparing import Turn
+from tests.bench.peers.contenders import LeftOut, proven, vendor
+from tests.bench.peers.measurement import measure
+from tests.bench.peers.proxies import peers
 from tests.bench.peers.table import contenders_table
 from tests.bench.pictures import Picture, another, jpeg_photograph, png_photograph, small_noise
 from tests.bench.plot import MET, MISSED, ROW, TOP, _x, plot

@@ -13,8 +13,8 @@ import typer
 
 from tests.bench.__main__ import SERVER, progress, run, tell
 from tests.bench.bench import FULL, QUICK, Bench
-from tests.bench.peers.contenders import peers
 from tests.bench.peers.measurement import measure
+from tests.bench.peers.proxies import peers
 from tests.bench.peers.table import contenders_table
 from tests.servers.programs import ROOT
 

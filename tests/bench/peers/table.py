@@ -5,7 +5,7 @@ from statistics import median
 
 from rich.table import Table
 
-from tests.bench.peers.measurement import Match
+from tests.bench.peers.comparing import Match
 from tests.bench.table import short
 
 COLUMNS = {
