@@ -119,4 +119,4 @@ async def _timed(server: Server, transfers: Sequence[tuple[Callable[[], Awaitabl
 
 
 def _busy(server: Server) -> tuple[float, float]:
-    return server.family_processor_seconds(), server.processor_seconds()
+    return server.family_seconds(), server.processor_seconds()

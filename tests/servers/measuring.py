@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -22,10 +23,16 @@ def processor_seconds(pid: int) -> float:
     return time.clock_gettime(~pid << 3 | 2)  # clock_getcpuclockid(3), which Python does not have
 
 
-def processor_seconds_of_ended_children(pid: int) -> float:
-    """Return the processor time of the children that it waited for, and of theirs, in steps of 10 ms."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+def family_seconds(pid: int) -> float:
+    """Return the processor time so far of it and its descendants, of those too that have ended.
+
+    Youngest first: who ends meanwhile is then found with its parent.
+    """
+    seconds = 0.0
+    for member in reversed([pid, *descendants(pid)]):
+        with suppress(OSError):
+            seconds += processor_seconds(member) + _seconds_of_ended_children(member)
+    return seconds
 
 
 def thread_seconds(pid: int) -> dict[int, float]:
@@ -45,3 +52,9 @@ def descendants(pid: int) -> Iterator[int]:
     for child in children(pid):
         yield child
         yield from descendants(child)
+
+
+def _seconds_of_ended_children(pid: int) -> float:
+    """Return the processor time of the children that it waited for, and of theirs, in steps of 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")

@@ -152,26 +152,14 @@ class Server:
         """Return the processor time of all its threads so far."""
         return measuring.processor_seconds(self.process.pid)
 
-    def family(self) -> list[int]:
-        """Return the pids of it and its descendants."""
-        return [self.process.pid, *measuring.descendants(self.process.pid)]
+    def family_bytes(self) -> int:
+        """Return the resident memory of it and its descendants together; shared pages count for each."""
+        pids = [self.process.pid, *measuring.descendants(self.process.pid)]
+        return sum(map(measuring.memory_bytes, pids))
 
     def family_seconds(self) -> float:
         """Return the processor time of it and its descendants so far, those that have ended included."""
-        return sum(
-            measuring.processor_seconds(pid) + measuring.processor_seconds_of_ended_children(pid)
-            for pid in self.family()
-        )
-
-    def family_bytes(self) -> int:
-        """Return the resident memory of it and its descendants together; shared pages count for each."""
-        return sum(map(measuring.memory_bytes, self.family()))
-
-    def family_processor_seconds(self) -> float:
-        """Return the processor time so far of it and its descendants, of those too that have ended."""
-        family = self.family()
-        ended = sum(map(measuring.processor_seconds_of_ended_children, family))
-        return ended + sum(map(measuring.processor_seconds, family))
+        return measuring.family_seconds(self.process.pid)
 
 
 class Servers:

@@ -1,8 +1,7 @@
-"""The callers: as light as Python allows, so that the cores are left to those who are measured.
+"""The callers of HTTP: as light as Python allows, so that the cores are left to those who are measured.
 
-An edit is over when its caller has the picture. HTTP is spoken over bare streams, one connection a caller: a
-third less processor time than aiohttp at 27 KB, a seventh of httpx's. Our service is called as its users call
-it: the generated stubs, all callers over one channel.
+Bare streams, a connection for each caller: at 27 KB they take a fifth less processor time than aiohttp, and a
+seventh of httpx's.
 """
 
 import asyncio
@@ -12,9 +11,6 @@ from contextlib import asynccontextmanager
 import orjson
 import pybase64
 
-from imageedit.v1 import image_edit_service_pb2 as pb
-from imageedit.v1 import image_pb2
-from tests.bench.bench import Stub
 from tests.bench.pictures import Picture
 
 PROMPT = "make it black and white"
@@ -45,25 +41,6 @@ async def http_caller(
         yield edit
     finally:
         writer.close()
-
-
-@asynccontextmanager
-async def our_caller(stub: Stub, model: str, picture: Picture) -> AsyncIterator[Edit]:
-    """Call the service. The edit raises ``RuntimeError`` when its task failed."""
-    request = pb.EditImageRequest(
-        model=model, prompt=PROMPT, images=[image_pb2.ImageSource(content=picture.content)]
-    )
-
-    async def edit() -> bytes:
-        task = (await stub.EditImage(request)).task
-        async for told in stub.WatchTask(pb.WatchTaskRequest(task_id=task.task_id)):
-            task = told.event.task
-        if not task.images:
-            raise RuntimeError(f"an edit failed: {task.error}")
-        asked = pb.DownloadImageRequest(image_id=task.images[0].image_id)
-        return b"".join([response.chunk async for response in stub.DownloadImage(asked)])
-
-    yield edit
 
 
 def _form(model: str, picture: Picture) -> bytes:

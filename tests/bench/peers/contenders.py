@@ -5,33 +5,20 @@ which no edit goes, raises ``LeftOut`` with a sentence that says so.
 """
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 from tests.bench.bench import Bench, connected
-from tests.bench.peers.client import PATH, Edit, http_caller, our_caller
+from tests.bench.edits import KEY, edit_once, serving_vendor, settings
+from tests.bench.peers.client import PATH, Edit, http_caller
 from tests.bench.pictures import Picture
-from tests.bench.processes import module, serving
 from tests.servers.processes import Server
 from tests.servers.programs import PATIENCE_SECONDS
 
-KEY = f"sk-{secrets.token_hex(32)}"
-"""LiteLLM's proxy does not start without a strong one."""
 MODEL = "gpt-image-1"
 OURS, ALONE = "imageedit", "the vendor alone"
-
-PROVIDER = """
-[providers.{key}]
-adapter = "openai"
-base_url = "http://{vendor}"
-path = "/{key}{path}"
-rules = "relay"
-api_key = "{secret}"
-[providers.{key}.models]
-"{key}/image" = "{model}"
-"""
 
 
 class LeftOut(Exception):
@@ -54,12 +41,7 @@ Opening = Callable[[Bench, str, Sequence[Picture]], AbstractAsyncContextManager[
 @asynccontextmanager
 async def vendor(bench: Bench, pictures: Sequence[Picture]) -> AsyncIterator[Contender]:
     """Serve the vendor; called directly it is a contender as well."""
-    folder = bench.new_folder()
-    kept = folder / "pictures"
-    kept.mkdir()
-    for picture in pictures:
-        (kept / picture.key).write_bytes(picture.content)
-    async with serving(module("vendor", str(kept)), folder / "vendor.log", doors=["http"]) as server:
+    async with serving_vendor(bench, *pictures) as server:
 
         def caller(picture: Picture) -> AbstractAsyncContextManager[Edit]:
             return http_caller(server.address, bearer(), MODEL, picture, f"/{picture.key}{PATH}")
@@ -69,15 +51,11 @@ async def vendor(bench: Bench, pictures: Sequence[Picture]) -> AsyncIterator[Con
 
 @asynccontextmanager
 async def ours(bench: Bench, address: str, pictures: Sequence[Picture]) -> AsyncIterator[Contender]:
-    """Serve edits ourselves, a provider a picture."""
-    config = "".join(
-        PROVIDER.format(key=picture.key, vendor=address, path=PATH, secret=KEY, model=MODEL)
-        for picture in pictures
-    )
-    async with bench.ours(config) as server, connected(server.address) as stub:
+    """Serve edits ourselves, a provider a picture; all callers share a channel, as users' do."""
+    async with bench.ours(settings(address, *pictures)) as server, connected(server.address) as stub:
 
         def caller(picture: Picture) -> AbstractAsyncContextManager[Edit]:
-            return our_caller(stub, f"{picture.key}/image", picture)
+            return nullcontext(partial(edit_once, stub, picture))
 
         yield Contender(name=OURS, server=server, caller=caller)
 

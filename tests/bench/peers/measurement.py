@@ -99,12 +99,12 @@ async def _turn(contender: Contender, picture: Picture, callers: int, seconds: f
     """Let so many callers edit again and again, each as soon as it has its picture."""
     took: list[float] = []
     async with _callers(contender, picture, callers) as edits:
-        busy, mine = contender.server.family_processor_seconds(), time.process_time()
+        busy, mine = contender.server.family_seconds(), time.process_time()
         started = time.perf_counter()
         await asyncio.gather(*(_call(edit, started + seconds, took) for edit in edits))
         elapsed = time.perf_counter() - started
         mine = time.process_time() - mine
-        busy = contender.server.family_processor_seconds() - busy
+        busy = contender.server.family_seconds() - busy
     return Turn(
         per_second=len(took) / elapsed,
         server_ms=1000 * busy / len(took),

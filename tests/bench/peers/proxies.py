@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from tests.bench.bench import Bench
+from tests.bench.edits import KEY
 from tests.bench.peers.client import Edit, http_caller
-from tests.bench.peers.contenders import KEY, MODEL, Contender, LeftOut, Opening, bearer, proven
+from tests.bench.peers.contenders import MODEL, Contender, LeftOut, Opening, bearer, proven
 from tests.bench.pictures import Picture
 from tests.bench.processes import silent
 from tests.servers.processes import Server
