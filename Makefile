@@ -67,9 +67,12 @@ PORTKEY := tests/bench/peers/portkey.json
 .PHONY: bench-peers
 bench-peers: setup ## measure it beside LiteLLM's proxy and Portkey's gateway, from .venv-peers and .node-peers; less with ARGS=--quick
 	@test -x .venv-peers/bin/litellm || $(BIN)/python -m venv .venv-peers
-	@-.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check '$(PEER)'
-	@-cmp -s $(PORTKEY) .node-peers/package.json || { command -v npm >/dev/null && mkdir -p .node-peers && \
-		cp $(PORTKEY) .node-peers/package.json && npm install --prefix .node-peers --silent --ignore-scripts --omit=dev; }
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check '$(PEER)' || true
+	@if command -v npm >/dev/null && ! cmp -s $(PORTKEY) .node-peers/installed.json; then \
+		mkdir -p .node-peers && cp $(PORTKEY) .node-peers/package.json && \
+		npm install --prefix .node-peers --silent --ignore-scripts --omit=dev && \
+		cp $(PORTKEY) .node-peers/installed.json; \
+	fi || true
 	@$(BIN)/python -m tests.bench.peers $(ARGS)
 
 .PHONY: storm
