@@ -10,7 +10,7 @@ from imageedit_server.core.errors import Reason, Refusal, invalid
 from imageedit_server.core.image import Image, image_id_of
 from imageedit_server.images.blobs.base import BlobStore
 from imageedit_server.images.blobs.disk_calls import StorageBroken
-from imageedit_server.images.blobs.staging import CHUNK_BYTES, Staged
+from imageedit_server.images.blobs.staging import Staged
 from imageedit_server.images.in_hand import Held, InHand
 from imageedit_server.images.inspection import Inspection, InspectionFailed
 from imageedit_server.images.mending import Mended, make_good
@@ -80,7 +80,7 @@ class ImageLibrary:
 
     def stage_bytes(self, data: bytes, *, field: str) -> AbstractAsyncContextManager[Pending]:
         """Look at a picture that is in memory, as ``stage`` does."""
-        return self.stage(_sliced(data), field=field)
+        return self.stage(_whole(data), field=field)
 
     async def add(self, chunks: AsyncIterable[bytes], *, field: str, expected_sha256: str = "") -> Image:
         """Store a picture; when this returns its file is durable, and may be put on record (P1).
@@ -93,7 +93,7 @@ class ImageLibrary:
 
     async def add_bytes(self, data: bytes, *, field: str) -> Image:
         """Store a picture that is in memory, as ``add`` does."""
-        return await self.add(_sliced(data), field=field)
+        return await self.add(_whole(data), field=field)
 
     def holding(self) -> AbstractContextManager[Held]:
         """Have in hand until the block ends what is kept in it, so that nobody erases it before its row."""
@@ -144,7 +144,7 @@ class ImageLibrary:
         if not content:
             yield staged
             return
-        async with self._blobs.stage(_sliced(content)) as mended:
+        async with self._blobs.stage(_whole(content)) as mended:
             yield mended
 
     async def _examined(self, picture: Path | bytes, field: str) -> Mended:
@@ -172,9 +172,9 @@ def _image(staged: Staged, found: Inspection) -> Image:
     )
 
 
-async def _sliced(data: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(data), CHUNK_BYTES):
-        yield data[start : start + CHUNK_BYTES]
+async def _whole(data: bytes) -> AsyncIterator[bytes]:
+    """Yield what is in memory as it is there: nothing more is to come that it could be cut up for."""
+    yield data
 
 
 def _check_digest(staged: Staged, expected_sha256: str) -> None:

@@ -51,7 +51,7 @@ _GONE = (errno.ENOENT, errno.EIO)
 class FileBlobStore:
     """Implements ``BlobStore`` with files.
 
-    All disk work happens in threads, in pieces of 256 KiB or little more.
+    All disk work happens in threads, in pieces of 256 KiB or little more, or of a chunk that is larger.
     """
 
     def __init__(self, root: Path, clock: Clock | None = None) -> None:
