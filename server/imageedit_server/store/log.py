@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, update
 
 from imageedit_server.core.change import Change
-from imageedit_server.core.task import TRANSITIONS, Event, State, Task
+from imageedit_server.core.task import TRANSITIONS, Event, State, Status, Task
 from imageedit_server.core.transitions import Transition
 from imageedit_server.store import codec
 from imageedit_server.store.database import CHANGES, RunAgain
@@ -56,14 +56,24 @@ def append_event(
     if status.state not in TRANSITIONS[before.status.state]:
         raise AssertionError(f"{before.status.state} cannot become {status.state}")
     seq = row.seq + 1
-    released = UNOWNED if status.state is not State.RUNNING else {}
-    ended: dict[str, int] = {}
-    if status.state.terminal:
-        ended = {"end_time": to_micros(now), "not_before": to_micros(now) if status.leaves_a_result() else 0}
-    update_row(connection, row, {"state": status.state.value, "seq": seq, **owner, **released, **ended})
+    update_row(connection, row, {"seq": seq, **owner, **_moved(before.status.state, status, now)})
     task = replace(before, status=status, seq=seq)
     insert_event(connection, row.number, task, now)
     return task
+
+
+def _moved(before: State, status: Status, now: datetime) -> Mapping[str, Any]:
+    """Return the columns that follow from the state: none where it stays, since setting it moves indexes."""
+    released = UNOWNED if status.state is not State.RUNNING else {}
+    moved = {"state": status.state.value} if status.state is not before else {}
+    if not status.state.terminal:
+        return {**moved, **released}
+    return {
+        **moved,
+        **released,
+        "end_time": to_micros(now),
+        "not_before": to_micros(now) if status.leaves_a_result() else 0,
+    }
 
 
 def update_row(connection: Connection, row: Row[Any], values: Mapping[str, Any]) -> None:
