@@ -58,6 +58,11 @@ async def test_the_writer_is_durable_and_the_only_one_that_checkpoints(database:
     assert await database.write(pragmas) == WRITER
 
 
+async def test_what_a_unit_may_undo_is_held_in_memory(database: SqliteDatabase) -> None:
+    """Else a page that several units of a group change is copied into a file outside of the data dir."""
+    assert await database.write(lambda on: on.exec_driver_sql("PRAGMA temp_store").scalar_one()) == 2
+
+
 async def test_every_reader_is_as_durable_and_cannot_write(database: SqliteDatabase) -> None:
     barrier = threading.Barrier(READERS, timeout=90)  # all at once, so that each has a connection of its own
 

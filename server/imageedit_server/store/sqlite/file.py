@@ -147,6 +147,7 @@ def open_writer(path: Path, synchronous: str) -> Connection:
     cursor = driver(connection)
     try:
         cursor.execute("PRAGMA secure_delete = ON")  # what is deleted or moved is overwritten in its page
+        cursor.execute("PRAGMA temp_store = MEMORY")  # else pages that a unit may undo go to files elsewhere
         schema = schema_of(cursor)
         if schema == 0:
             _fill(connection, cursor)
