@@ -11,6 +11,7 @@ from imageedit_server.core.image import Image
 from imageedit_server.core.task import Event, State, Task
 from imageedit_server.store.rows import attempt_of, events_of, image_of, task_of
 from imageedit_server.store.statements import PreparedSelect
+from imageedit_server.store.states import HAS_USER
 from imageedit_server.store.tables import ATTEMPT, EVENT, IMAGE, TASK
 
 _NOW = select(TASK, EVENT.c.status).join(EVENT, (EVENT.c.task == TASK.c.number) & (EVENT.c.seq == TASK.c.seq))
@@ -94,7 +95,7 @@ def _list_state(
 ) -> Sequence[Row[Any]]:
     query: Select[Any] = _NOW.where(TASK.c.tenant == tenant, TASK.c.state == state.value)
     if user_id:
-        query = query.where(TASK.c.user_id == user_id)
+        query = query.where(HAS_USER, TASK.c.user_id == user_id)
     if before is not None:
         query = query.where(TASK.c.number < before)
     return connection.execute(query.order_by(TASK.c.number.desc()).limit(most)).all()

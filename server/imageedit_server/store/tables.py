@@ -13,7 +13,17 @@ from sqlalchemy import BigInteger, Boolean, Index, Integer, String, Table, Text
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Field, SQLModel
 
-from imageedit_server.store.states import CALLED_LATE, HAS_ENDED, IS_OPEN, IS_QUEUED, IS_RUNNING, WAITS, where
+from imageedit_server.store.states import (
+    CALLED_LATE,
+    HAS_ENDED,
+    HAS_USER,
+    HAS_VENDOR_ID,
+    IS_OPEN,
+    IS_QUEUED,
+    IS_RUNNING,
+    WAITS,
+    where,
+)
 
 INTEGER = BigInteger().with_variant(Integer(), "sqlite")
 TEXT = String().with_variant(Text(collation="C"), "postgresql")
@@ -43,7 +53,7 @@ class TaskRow(SQLModel, table=True):
     __tablename__ = "task"
     __table_args__ = (
         Index("task_by_tenant", "tenant", "state", "number"),
-        Index("task_by_user", "tenant", "user_id", "state", "number"),
+        Index("task_by_user", "tenant", "user_id", "state", "number", **where(HAS_USER)),
         Index("task_queue", "provider", "tenant", "number", "not_before", **where(IS_QUEUED)),
         Index("task_running", "lease_until", "not_before", **where(IS_RUNNING)),
         Index("task_deadline", "deadline", **where(IS_OPEN)),
@@ -93,7 +103,7 @@ class AttemptRow(SQLModel, table=True):
     __tablename__ = "attempt"
     __table_args__ = (
         Index("attempt_token", "token_sha256", unique=True),
-        Index("attempt_vendor_task", "provider", "vendor_task_id", unique=True),
+        Index("attempt_vendor_task", "provider", "vendor_task_id", unique=True, **where(HAS_VENDOR_ID)),
         {"sqlite_with_rowid": False},
     )
 

@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 from sqlalchemy import Connection, insert
 
-from imageedit_server.store.migrations import to_2, to_3
+from imageedit_server.store.migrations import to_2, to_3, to_4
 from imageedit_server.store.tables import SCHEMA_STEP, to_micros
 
 
@@ -35,6 +35,7 @@ class Migration:
 MIGRATIONS = (
     Migration(schema=2, change=to_2.change, guards=to_2.GUARDS),
     Migration(schema=3, change=to_3.change, guards=to_3.GUARDS),
+    Migration(schema=4, change=to_4.change, guards=to_4.GUARDS),
 )
 """Every step, oldest first. Schema 1 is the first there was."""
 
