@@ -59,6 +59,7 @@ async def test_peers_are_measured_where_no_proxy_is_installed(bench: Bench, tmp_
     assert [figure.name for figure in measured.figures] == [
         "edit of 27 KB, p50, 1 caller",
         "resident after work on photographs, all processes",
+        "resident after work on photographs, all processes, shared pages once",
     ]
 
 

@@ -13,6 +13,12 @@ def memory_bytes(pid: int, what: str = "VmRSS") -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
 
 
+def proportional_bytes(pid: int) -> int:
+    """Return its resident memory, of what it shares with others its part."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
 def forget_peak(pid: int) -> None:
     """Let ``VmHWM`` begin anew."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")

@@ -152,10 +152,17 @@ class Server:
         """Return the processor time of all its threads so far."""
         return measuring.processor_seconds(self.process.pid)
 
+    def family(self) -> list[int]:
+        """Return the pids of it and its descendants."""
+        return [self.process.pid, *measuring.descendants(self.process.pid)]
+
     def family_bytes(self) -> int:
         """Return the resident memory of it and its descendants together; shared pages count for each."""
-        pids = [self.process.pid, *measuring.descendants(self.process.pid)]
-        return sum(map(measuring.memory_bytes, pids))
+        return sum(map(measuring.memory_bytes, self.family()))
+
+    def family_proportional_bytes(self) -> int:
+        """Return the resident memory of it and its descendants together; shared pages count once."""
+        return sum(map(measuring.proportional_bytes, self.family()))
 
     def family_seconds(self) -> float:
         """Return the processor time of it and its descendants so far, those that have ended included."""

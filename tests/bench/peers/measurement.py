@@ -130,9 +130,14 @@ async def _call(edit: Edit, until: float, took: list[float]) -> None:
 
 def _memory(opened: Sequence[Contender]) -> Iterator[Figure]:
     """Where the last turns were of photographs."""
-    mine, *others = [contender.server.family_bytes() / MIB for contender in opened]
-    resident = partial(Figure, measurement="peers", unit="MiB", ours=(mine,))
     name = "resident after work on photographs, all processes"
-    yield resident(name=name, goal=MEMORY_GOAL)
-    for other, contender in zip(others, opened[1:], strict=True):
-        yield resident(name=f"{name} / {contender.name}", baseline=(other,))
+    resident = [contender.server.family_bytes() / MIB for contender in opened]
+    yield _megabytes(name, resident[0], goal=MEMORY_GOAL)
+    counted_once = [contender.server.family_proportional_bytes() / MIB for contender in opened]
+    yield _megabytes(f"{name}, shared pages once", counted_once[0])
+    for contender, other in zip(opened[1:], resident[1:], strict=True):
+        yield _megabytes(f"{name} / {contender.name}", resident[0], other)
+
+
+def _megabytes(name: str, ours: float, *other: float, goal: Goal | None = None) -> Figure:
+    return Figure(measurement="peers", unit="MiB", name=name, ours=(ours,), baseline=other, goal=goal)
