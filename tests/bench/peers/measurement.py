@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -31,54 +31,66 @@ async def measure(bench: Bench, peers: Sequence[Opening]) -> Measured:
     png, jpeg = png_photograph(1024 // bench.scale.shrunk), jpeg_photograph(2048 // bench.scale.shrunk)
     pictures = (small_noise(), png, jpeg)
     async with vendor(bench, pictures) as alone:
-        present = [peer async for peer in _present(bench, alone.server.address, peers, pictures)]
-        starts = await _starts(bench, alone.server.address, present, pictures) if present else []
+        start = Start(bench=bench, vendor=alone.server.address, pictures=pictures)
         async with AsyncExitStack() as stack:
-            opened = [
-                await stack.enter_async_context(opening(bench, alone.server.address, pictures))
-                for opening in (ours, *present)
-            ]
+            opened = await _opened(stack, start, [ours, *peers])
             matches = [
                 match
                 for picture in pictures
                 for callers in bench.scale.peer_callers
-                for match in await _matches(bench, picture, callers, [*opened, alone])
+                for match in await _matches(bench, picture, callers, [*opened.values(), alone])
             ]
-            memory = list(_memory(opened))
+            memory = list(_memory(list(opened.values())))
+        starts = await _starts(start, {opening: one.name for opening, one in opened.items()})
     return Measured(matches=matches, figures=[*figures_of(matches), *memory, *starts])
 
 
-async def _present(
-    bench: Bench, address: str, peers: Sequence[Opening], pictures: Sequence[Picture]
-) -> AsyncIterator[Opening]:
-    """Yield the peers through which an edit goes; say why of the others."""
-    for peer in peers:
-        try:
-            async with peer(bench, address, pictures):
-                yield peer
-        except LeftOut as error:
-            bench.say(str(error))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """What a contender is started with."""
 
+    bench: Bench
+    vendor: str
+    pictures: Sequence[Picture]
 
-async def _starts(
-    bench: Bench, address: str, present: Sequence[Opening], pictures: Sequence[Picture]
-) -> list[Figure]:
-    async def seconds(opening: Opening) -> float:
-        async with opening(bench, address, pictures) as contender:
-            names.setdefault(opening, contender.name)
+    def __call__(self, opening: Opening) -> AbstractAsyncContextManager[Contender]:
+        """Start it."""
+        return opening(self.bench, self.vendor, self.pictures)
+
+    async def seconds(self, opening: Opening) -> float:
+        """Start it, and return how long it took to be ready."""
+        async with self(opening) as contender:
             return contender.server.ready_seconds
 
-    names: dict[Opening, str] = {}
-    warm = replace(bench, scale=replace(bench.scale, warm_ups=0))
-    mine, *others = await warm.alternate(
-        "peers, start",
-        *(partial(seconds, opening) for opening in (ours, *present)),
-        rounds=bench.scale.starts,
-    )
-    start = partial(Figure, measurement="peers", unit="s", ours=mine)
+
+async def _opened(
+    stack: AsyncExitStack, start: Start, openings: Sequence[Opening]
+) -> dict[Opening, Contender]:
+    """Start those that are there, and say why of the others."""
+    opened = {}
+    for opening in openings:
+        try:
+            opened[opening] = await stack.enter_async_context(start(opening))
+        except LeftOut as error:
+            start.bench.say(str(error))
+    return opened
+
+
+async def _starts(start: Start, names: Mapping[Opening, str]) -> list[Figure]:
+    """Compare the time from command to ready, with each peer's."""
+    if len(names) == 1:
+        return []
+    warm = replace(start.bench, scale=replace(start.bench.scale, warm_ups=0))
+    starting = [partial(start.seconds, opening) for opening in names]
+    try:
+        mine, *others = await warm.alternate("peers, start", *starting, rounds=warm.scale.starts)
+    except LeftOut as error:
+        warm.say(f"No starts are compared: {error}")
+        return []
+    figure = partial(Figure, measurement="peers", unit="s", ours=mine)
     return [
-        start(name=f"command to ready / {names[opening]}", baseline=baseline)
-        for opening, baseline in zip(present, others, strict=True)
+        figure(name=f"command to ready / {name}", baseline=baseline)
+        for name, baseline in zip(list(names.values())[1:], others, strict=True)
     ]
 
 
