@@ -1,13 +1,15 @@
 """A picture is looked at, kept and given back; what is refused leaves nothing (P1, P19, P20, F17)."""
 
 import asyncio
+import errno
 import hashlib
 import io
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,10 @@ from PIL import Image as Pillow
 from imageedit_server.core.errors import Reason, Refusal
 from imageedit_server.core.image import Image, Transparency, image_id_of
 from imageedit_server.images.blobs import disk_calls
+from imageedit_server.images.blobs.disk_calls import StorageBroken
 from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.blobs.staging import CHUNK_BYTES
+from imageedit_server.images.inspection import InspectionFailed
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.runtime.workers import Overran, WorkerDied, Workers, WorkersBroken
 from imageedit_server.sandbox.pool import WorkerPool
@@ -35,6 +39,13 @@ async def pieces(data: bytes) -> AsyncIterator[bytes]:
     """As much as is worth a write, and the rest."""
     yield data[:CHUNK_BYTES]
     yield data[CHUNK_BYTES:]
+
+
+@pytest.fixture
+def large(photo: bytes) -> bytes:
+    """A picture that has a file while it is looked at, and is sound."""
+    comment = b"\xff\xfe\xff\xff" + bytes(0xFFFD)
+    return photo[:2] + comment * (CHUNK_BYTES // len(comment) + 1) + photo[2:]
 
 
 async def test_a_photo_is_known_and_given_back(library: ImageLibrary, photo: bytes) -> None:
@@ -165,14 +176,12 @@ async def test_a_client_that_leaves_during_inspection_leaves_nothing(
 async def test_a_client_that_leaves_while_the_disk_works_leaves_nothing_half_done(
     library: ImageLibrary,
     tmp_path: Path,
-    photo: bytes,
+    large: bytes,
     monkeypatch: pytest.MonkeyPatch,
     step: str,
     stored: int,
 ) -> None:
     """Once the commit has begun, the whole file may stay, as after a crash there (F4)."""
-    comment = b"\xff\xfe\xff\xff" + bytes(0xFFFD)
-    large = photo[:2] + comment * (CHUNK_BYTES // len(comment) + 1) + photo[2:]
     steps = iter(["write", "rest", "sync", "commit", "discard"])
     begin = disk_calls.begin
 
@@ -187,6 +196,143 @@ async def test_a_client_that_leaves_while_the_disk_works_leaves_nothing_half_don
         await asyncio.create_task(library.add(pieces(large), field="chunk"))
     assert [path.read_bytes() for path in files(tmp_path)] == [large] * stored
     assert list((tmp_path / "blobs" / "tmp").iterdir()) == []
+
+
+# Made durable while it is looked at
+
+
+class Looking(Workers):
+    """Stands in for a pool: looks until it is let go, and then really, unless it is to raise ``error``."""
+
+    def __init__(self, until: Callable[[], Awaitable[object]], error: Exception | None = None) -> None:
+        self._until = until
+        self._error = error
+
+    async def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        await self._until()
+        if self._error:
+            raise self._error
+        return function(*args, **kwargs)
+
+
+REFUSED = InspectionFailed("IMAGE_UNDECODABLE", "is text")
+
+
+def looked_at(blobs: FileBlobStore, workers: Workers, broken: list[Exception]) -> ImageLibrary:
+    return ImageLibrary(blobs, workers, max_bytes=10**6, max_pixels=10**6, on_broken=broken.append)
+
+
+class Synced:
+    """Tells of the first fsync, which fails with ``error`` if there is one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.error = 0
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.ended = threading.Event()
+        monkeypatch.setattr(os, "fsync", self._fsync)
+
+    def _fsync(self, descriptor: int) -> None:
+        self.begun.set()
+        assert self.go_on.wait(60)
+        self.ended.set()
+        if self.error:
+            raise OSError(self.error, os.strerror(self.error))
+
+    async def is_under_way(self) -> None:
+        assert await asyncio.to_thread(self.begun.wait, 60)
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> Synced:
+    return Synced(monkeypatch)
+
+
+async def test_a_large_picture_is_synced_while_it_is_looked_at(
+    blobs: FileBlobStore, large: bytes, synced: Synced
+) -> None:
+    """The look waits for the sync here: it would wait for ever if that waited for the look."""
+    kept = await looked_at(blobs, Looking(synced.is_under_way), []).add_bytes(large, field="chunk")
+    assert blobs.path(kept.image_id).read_bytes() == large
+
+
+async def test_nothing_is_synced_of_a_small_picture_that_is_refused(
+    blobs: FileBlobStore, photo: bytes, synced: Synced
+) -> None:
+    with pytest.raises(Refusal):
+        await looked_at(blobs, FailingWorkers(REFUSED), []).add_bytes(photo, field="chunk")
+    assert not synced.begun.is_set()
+
+
+async def test_a_name_is_given_when_the_sync_has_ended(
+    blobs: FileBlobStore, large: bytes, synced: Synced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: however soon the look is over."""
+    rename = Path.rename
+
+    def late(path: Path, target: Path) -> Path:
+        assert synced.ended.is_set()
+        return rename(path, target)
+
+    async def soon() -> None:
+        await synced.is_under_way()
+        asyncio.get_running_loop().call_later(0.05, synced.go_on.set)
+
+    monkeypatch.setattr(Path, "rename", late)
+    synced.go_on.clear()
+    await looked_at(blobs, Looking(soon), []).add_bytes(large, field="chunk")
+
+
+async def test_a_client_that_leaves_during_the_sync_leaves_nothing(
+    blobs: FileBlobStore, tmp_path: Path, large: bytes, synced: Synced
+) -> None:
+    """However often it leaves: the file outlives the sync and no longer."""
+    library = looked_at(blobs, Looking(synced.is_under_way), [])
+    synced.go_on.clear()
+    adding = asyncio.create_task(library.add_bytes(large, field="chunk"))
+    await synced.is_under_way()
+    for _ in range(3):
+        adding.cancel()
+        await asyncio.sleep(0)
+    assert not adding.done()
+    assert [path.parent.name for path in files(tmp_path)] == ["tmp"]
+    synced.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await adding
+    assert files(tmp_path) == []
+
+
+async def test_a_disk_that_breaks_while_a_picture_is_refused_is_told(
+    blobs: FileBlobStore, tmp_path: Path, large: bytes, synced: Synced
+) -> None:
+    """F22: what the disk lost was not this picture's alone."""
+    synced.error = errno.EIO
+    broken: list[Exception] = []
+    with pytest.raises(StorageBroken):
+        await looked_at(blobs, Looking(synced.is_under_way, REFUSED), broken).add_bytes(large, field="chunk")
+    assert len(broken) == 1
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(REFUSED, Reason.IMAGE_UNDECODABLE), (None, Reason.STORAGE_FULL)],
+    ids=["bad", "sound"],
+)
+async def test_a_full_disk_is_told_of_a_sound_picture_alone(
+    blobs: FileBlobStore,
+    tmp_path: Path,
+    large: bytes,
+    synced: Synced,
+    error: Exception | None,
+    reason: Reason,
+) -> None:
+    synced.error = errno.ENOSPC
+    with pytest.raises(Refusal) as refused:
+        await looked_at(blobs, Looking(synced.is_under_way, error), []).add_bytes(large, field="chunk")
+    assert refused.value.reason is reason
+    assert files(tmp_path) == []
 
 
 async def test_a_picture_may_only_be_looked_at(library: ImageLibrary, tmp_path: Path, photo: bytes) -> None:
@@ -226,6 +372,7 @@ UPLOAD = """
 import asyncio, sys
 from pathlib import Path
 from imageedit_server.images.blobs.files import FileBlobStore
+from imageedit_server.images.inspection import InspectionFailed
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.sandbox.pool import WorkerPool
 from tests.images.pictures import files

@@ -17,6 +17,8 @@ from tests.servers.config import Table, base_tables
 from tests.vendors.kie.server import KieVendor, Task
 
 SIDE = 24
+LARGE_SIDE = 320
+"""Of a picture that has a file before it is looked at, and is made durable meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ class Workload:
 
     async def _work(self, client: AsyncClient, numbers: Iterator[int]) -> None:
         for number in numbers:
-            image = await client.upload(picture(f"{self._name} {number}"))
+            side = LARGE_SIDE if number % 2 else SIDE
+            image = await client.upload(picture(f"{self._name} {number}", side))
             self.promises.kept.append(Kept(self._position(), image.image_id))
             request_id = f"{self._name}-{number}"
             task = await edit(client, request_id, image.image_id)
@@ -173,9 +176,9 @@ async def edit(client: AsyncClient, request_id: str, image_id: str) -> task_pb2.
     )
 
 
-def picture(seed: str) -> bytes:
-    """Return a small PNG of its own for every seed."""
+def picture(seed: str, side: int = SIDE) -> bytes:
+    """Return a PNG of its own for every seed, with three bytes for each pixel."""
     out = io.BytesIO()
-    noise = hashlib.sha256(seed.encode()).digest() * (SIDE * SIDE * 3 // 32)
-    Image.frombytes("RGB", (SIDE, SIDE), noise).save(out, "PNG")
+    noise = hashlib.sha256(seed.encode()).digest() * (side * side * 3 // 32)
+    Image.frombytes("RGB", (side, side), noise).save(out, "PNG", compress_level=0)
     return out.getvalue()

@@ -41,7 +41,8 @@ class BlobStore(Protocol):
 
         Of what is large, less than twice ``CHUNK_BYTES`` and two chunks may be in memory, whatever the
         chunks' sizes; of what is smaller than ``CHUNK_BYTES``, no file is made. Whatever ends the context, an
-        error of ``chunks`` or a cancellation included, must leave nothing that was not committed.
+        error of ``chunks`` or a cancellation included, must leave nothing that was not committed. What has a
+        file may become durable meanwhile; a disk that breaks at that is told by the end of the context.
         """
         ...
 
