@@ -1,7 +1,6 @@
 """What an edit may cost the disk, so that no change raises it unseen: commits, and pages of the log.
 
-Counted in the log itself. The figures are in docs/measured.md; more than they say is a matter of a commit that
-tells why.
+Counted in the log itself. The figures are in docs/measured.md; they rise only in a commit that tells why.
 """
 
 import asyncio

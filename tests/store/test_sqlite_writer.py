@@ -429,8 +429,10 @@ def claim_something(connection: Connection) -> None:
 
 
 async def test_the_queue_is_walked_along_its_index(database: SqliteDatabase) -> None:
-    """What EXPLAIN QUERY PLAN says of the walk."""
+    """What EXPLAIN QUERY PLAN says of the walk, and of the jumps to the providers that have a queue."""
+    await create(database)
     plans = await database.write(plans_of, claim_something)
+    assert "SEARCH task USING INDEX task_queue (provider>?)" in plans
     assert "SEARCH task USING INDEX task_queue (provider=? AND tenant>? AND tenant<?)" in plans
 
 

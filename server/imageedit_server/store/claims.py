@@ -145,11 +145,19 @@ def _candidates(
     may_begin = {name: min(places, submits_by_provider.get(name, places)) for name, places in free.items()}
     by_tenant = {name: dict(held.submits_by_tenant) for name, held in held_back.items()}
     queued: list[Any] = []
-    for provider, places in may_begin.items():
-        if places > 0 and most > 0:
+    for provider in _with_queue(connection) if most > 0 else ():
+        if may_begin.get(provider, 0) > 0:
             limits = by_tenant.get(provider, {})
             queued += _queued(connection, provider, micros, most, turn, limits)
     return chosen + _in_turns(queued, may_begin, by_tenant, most, turn)
+
+
+def _with_queue(connection: Connection) -> Iterator[str]:
+    """Jump from provider to provider for which tasks wait, however many do: most claims find none."""
+    provider = _FIRST_WITH_QUEUE.first(connection).provider
+    while provider is not None:
+        yield provider
+        provider = _NEXT_WITH_QUEUE.first(connection, after=provider).provider
 
 
 def _as_many_as_fit(rows: Iterable[Any], free: dict[str, int], most: int) -> list[Any]:
@@ -245,6 +253,9 @@ _UNOWNED = tuple(  # one walk each: SQLite uses no index for what OR joins
 )
 """Running tasks whose owner died, or that nobody had to own while they waited."""
 
+_WITH_QUEUE = select(func.min(TASK.c.provider).label("provider")).where(IS_QUEUED)
+_FIRST_WITH_QUEUE = PreparedSelect(_WITH_QUEUE)
+_NEXT_WITH_QUEUE = PreparedSelect(_WITH_QUEUE.where(TASK.c.provider > bindparam("after")))
 _QUEUED = PreparedSelect(
     _CANDIDATE.where(
         IS_QUEUED,
