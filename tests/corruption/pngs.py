@@ -64,7 +64,7 @@ def any_png(rng: random.Random) -> Png:
     """One of any colour type, depth and way of interlacing, with something before and behind its pixels."""
     colour = rng.choice(sorted(KINDS))
     depth, interlaced = rng.choice(KINDS[colour]), rng.randrange(2)
-    width, height = rng.choice((1, 2, 3, 5, 8, 33)), rng.choice((1, 2, 4, 7, 9, 30))
+    width, height = rng.choice((1, 2, 3, 5, 8, 33, 40)), rng.choice((1, 2, 4, 7, 9, 30))
     before = [rng.choice(_TEXTS) for _ in range(rng.randrange(3))]
     if colour == 3:
         before.append(chunk(b"PLTE", rng.randbytes(3 * 2**depth)))

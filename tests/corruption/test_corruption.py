@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from imageedit_server.images import inspection, png_check, png_pixels
 from imageedit_server.images.inspection import inspect_data
@@ -15,7 +17,7 @@ from tests.corruption.holding import FORMS, MAX_PIXELS, held
 from tests.corruption.reference import decoded
 from tests.images.pictures import png
 
-SHORT = {"PNG": 1000, "JPEG": 400, "WEBP": 400}
+SHORT = {"PNG": 800, "JPEG": 250, "WEBP": 250}
 Planting = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -55,21 +57,40 @@ def _no_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "check_rest", png_check.check_checksums)
 
 
-PLANTED = (
-    _any_filter,
-    _any_header,
-    _any_checksum,
-    _any_palette,
-    _nothing_behind,
-    _lines_as_if_not_interlaced,
-    _no_pixels,
+def _always_opaque(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(png_pixels.Alpha, "image", lambda _alpha: Image.new("L", (1, 1), 255))
+
+
+def _the_header_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draft(image: JpegImageFile, _mode: None, size: tuple[int, int]) -> None:
+        image.im, image.tile = Image.new(image.mode, size).im, []
+
+    monkeypatch.setattr(JpegImageFile, "draft", draft)
+
+
+PLANTED = {
+    "PNG": (
+        _any_filter,
+        _any_header,
+        _any_checksum,
+        _any_palette,
+        _nothing_behind,
+        _lines_as_if_not_interlaced,
+        _no_pixels,
+        _always_opaque,
+    ),
+    "JPEG": (_the_header_alone,),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "plant"),
+    [(name, plant) for name, plants in PLANTED.items() for plant in plants],
+    ids=lambda each: getattr(each, "__name__", each),
 )
-
-
-@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__.strip("_"))
-def test_a_planted_bug_is_found(plant: Planting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_bug_is_found(name: str, plant: Planting, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    assert held(FORMS["PNG"], SHORT["PNG"], most=1).findings
+    assert held(FORMS[name], SHORT[name], most=1).findings
 
 
 ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1)

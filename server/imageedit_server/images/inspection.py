@@ -2,7 +2,7 @@
 
 Pure functions for a worker process; Pillow sees nothing that is not PNG, JPEG or WebP by its first bytes
 and whole by its structure. Its ``verify`` and its ``load`` each let something pass that the other refuses;
-of a PNG without transparency neither is needed (``png_check``).
+of most PNGs neither is needed (``png_check``).
 """
 
 import warnings
@@ -13,15 +13,19 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from PIL import Image, ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from imageedit_server.core.errors import Reason
 from imageedit_server.core.image import Transparency
 from imageedit_server.images.decoding import as_meant, opened, plain
 from imageedit_server.images.orientation import QUARTER_TURNS, UPRIGHT, orientation_told
-from imageedit_server.images.png_check import check_checksums, check_rest
+from imageedit_server.images.png_check import check_checksums, check_rest, has_plain_alpha
 from imageedit_server.images.structure import Data, end_of, format_of
 from imageedit_server.runtime.workers import JobRefused
+
+_LOSSLESS_FRAME = b"\xff\xc3"
+"""How a JPEG begins that libjpeg would decode in full, whatever size Pillow has made room for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,21 +114,24 @@ def _decode(name: str, data: Data, max_pixels: int) -> Inspection:
         Image.MAX_IMAGE_PIXELS = max_pixels
         if isinstance(image, PngImageFile):
             return _check_png(image, data)
+        size = image.size
+        if isinstance(image, JpegImageFile) and data.find(_LOSSLESS_FRAME) < 0:
+            image.draft(None, (1, 1))  # of each block of 64 one pixel: all that is in the file is read for it
         image.load()
-        return _facts(name, image)
+        return _facts(image, name, size, _transparency(image))
 
 
 def _check_png(image: PngImageFile, data: Data) -> Inspection:
-    """Decode only what has transparency, which may also be told behind the pixels."""
-    if image.has_transparency_data:
-        check_checksums(image, data)
+    """Decode only what has transparency of another kind than alpha, which may be told behind the pixels."""
+    if has_plain_alpha(image) or not image.has_transparency_data:
+        alpha = check_rest(image, data)
+        if alpha or not image.has_transparency_data:
+            return _facts(image, "PNG", image.size, _opacity(alpha) if alpha else Transparency.NONE)
     else:
-        check_rest(image, data)
-        if not image.has_transparency_data:
-            return _facts("PNG", image)
+        check_checksums(image, data)
     with opened(data, "PNG") as again:
         again.load()
-        return _facts("PNG", as_meant(again, data))
+        return _facts(again, "PNG", again.size, _transparency(as_meant(again, data)))
 
 
 @contextmanager
@@ -157,14 +164,14 @@ def _check_pixels(pixels: int, max_pixels: int) -> None:
         raise InspectionFailed(Reason.IMAGE_TOO_LARGE.name, limit)
 
 
-def _facts(name: str, image: Image.Image) -> Inspection:
+def _facts(image: Image.Image, name: str, size: tuple[int, int], transparency: Transparency) -> Inspection:
     orientation = orientation_told(image)
-    width, height = reversed(image.size) if orientation in QUARTER_TURNS else image.size
+    width, height = reversed(size) if orientation in QUARTER_TURNS else size
     return Inspection(
         media_type=Image.MIME[name],
         width=width,
         height=height,
-        transparency=_transparency(image),
+        transparency=transparency,
         upright=orientation == UPRIGHT,
     )
 
@@ -175,7 +182,11 @@ def _transparency(image: Image.Image) -> Transparency:
         return Transparency.NONE
     if "A" not in image.getbands():
         image = plain(image)
-    lowest, _ = image.getchannel("A").getextrema()
+    return _opacity(image.getchannel("A"))
+
+
+def _opacity(alpha: Image.Image) -> Transparency:
+    lowest, _ = alpha.getextrema()
     return Transparency.OPAQUE if lowest == 255 else Transparency.TRANSPARENT
 
 

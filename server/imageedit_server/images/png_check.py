@@ -7,56 +7,69 @@ as its ``load`` does. The pixels in between are checked without it, in a fifth o
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import dropwhile, takewhile
+from itertools import takewhile
 
 from isal.isal_zlib import crc32
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from imageedit_server.images.png_pixels import Lines, PixelCheck, lines_of
+from imageedit_server.images.png_pixels import Alpha, Lines, PixelCheck, lines_of
 from imageedit_server.images.structure import Data, Part, png_parts
 
 _LETTERS = re.compile(rb"\w{4}")
-_GRAY = {"1": 1, "L;2": 2, "L;4": 4, "L": 8, "I;16B": 16}
-_BITS = _GRAY | {"RGB": 24, "RGB;16B": 48, "P;1": 1, "P;2": 2, "P;4": 4, "P": 8}
-"""How many bits a pixel without alpha has in the file, by Pillow's name of how it is written."""
+_CHANNELS = {"LA": 2, "RGBA": 4}
+_BITS = {"1": 1, "L;2": 2, "L;4": 4, "L": 8, "I;16B": 16, "RGB": 24, "RGB;16B": 48, "LA": 16, "RGBA": 32}
+_BITS |= {"P;1": 1, "P;2": 2, "P;4": 4, "P": 8}
+"""How many bits a pixel has in the file, by Pillow's name of how it is written."""
+_LEAST_WIDTH = 32
+"""Of narrower lines there are too many to take them apart one by one."""
 
 
 def check_checksums(image: PngImageFile, data: Data) -> None:
     """Check the chunks from the pixels on, as ``verify`` does."""
-    for part in _from_pixels_on(image, data):
-        _check_chunk(data, part)
+    with memoryview(data) as whole:
+        for part in _from_pixels_on(image, data):
+            _check_chunk(whole, part)
 
 
-def check_rest(image: PngImageFile, data: Data) -> None:
-    """Check a picture without transparency, and read what is told behind its pixels.
+def has_plain_alpha(image: PngImageFile) -> bool:
+    """Whether the pixels have an alpha channel that ``check_rest`` can take out of them."""
+    is_wide = image.width >= _LEAST_WIDTH and not image.info.get("interlace")
+    return is_wide and image.tile[0].args in _CHANNELS
+
+
+def check_rest(image: PngImageFile, data: Data) -> Image.Image | None:
+    """Check the pixels, and what is behind them, which is read; return their alpha channel where it is plain.
 
     Raises what Pillow might raise, of many kinds.
     """
     _check_palette(image)
-    is_pixels, pixels = True, PixelCheck(_lines(image))
-    for part in _from_pixels_on(image, data):
-        _check_chunk(data, part)
-        is_pixels = is_pixels and part.kind == b"IDAT"  # what comes later is no part of them
-        if is_pixels:
-            with memoryview(data) as whole, whole[part.start + 8 : part.end - 4] as body:
-                pixels.take(body)
-        else:
-            _read(image, part)
+    alpha = Alpha(image.size, _CHANNELS[str(image.tile[0].args)]) if has_plain_alpha(image) else None
+    is_pixels, pixels = True, PixelCheck(_lines(image), alpha)
+    with memoryview(data) as whole:
+        for part in _from_pixels_on(image, data):
+            _check_chunk(whole, part)
+            is_pixels = is_pixels and part.kind == b"IDAT"  # what comes later is no part of them
+            if is_pixels:
+                with whole[part.start + 8 : part.end - 4] as body:  # which an error must not keep open
+                    pixels.take(body)
+            else:
+                _read(image, part)
     pixels.end()
+    return alpha.image() if alpha else None
 
 
 def _from_pixels_on(image: PngImageFile, data: Data) -> Iterator[Part]:
     """Yield the chunks from the first that has pixels to the last before the end."""
-    first = image.tile[0].offset - 8
-    parts = dropwhile(lambda part: part.start < first, png_parts(data))
+    parts = png_parts(data, image.tile[0].offset - 8)
     return takewhile(lambda part: part.kind != b"IEND", parts)
 
 
-def _check_chunk(data: Data, part: Part) -> None:
-    with memoryview(data) as whole, whole[part.start + 4 : part.end - 4] as checked:
-        checksum = crc32(checked)
-    if checksum != int.from_bytes(data[part.end - 4 : part.end]) or not _LETTERS.fullmatch(part.kind):
+def _check_chunk(whole: memoryview, part: Part) -> None:
+    """Check what Pillow checks: the checksum, and that the letters are some, or digits."""
+    checksum = crc32(whole[part.start + 4 : part.end - 4])
+    letters = part.kind.isalnum() or _LETTERS.fullmatch(part.kind)
+    if checksum != int.from_bytes(whole[part.end - 4 : part.end]) or not letters:
         raise ValueError(f"is broken in {part.kind!r}")
 
 
@@ -78,8 +91,8 @@ def _check_palette(image: PngImageFile) -> None:
 def _read(image: PngImageFile, part: Part) -> None:
     """Read a chunk behind the pixels into ``image.info``; one that Pillow does not know is nothing."""
     stream = image.png
-    assert stream is not None
-    assert stream.fp is not None
-    stream.fp.seek(part.start + 8)
-    with suppress(EOFError, AttributeError):
-        stream.call(part.kind, part.start + 8, part.end - part.start - 12)
+    read = getattr(stream, f"chunk_{part.kind.decode()}", None)
+    if read and stream and stream.fp:
+        stream.fp.seek(part.start + 8)
+        with suppress(EOFError, AttributeError):  # as its ``load`` does
+            read(part.start + 8, part.end - part.start - 12)

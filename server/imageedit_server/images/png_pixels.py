@@ -5,10 +5,12 @@ and to place the pixels, which is most of the work of a decoder, would find no m
 process; it goes front to back over the stream as it comes, and holds little of it (P18).
 """
 
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from isal.igzip_lib import DECOMP_ZLIB_NO_HDR_VER, IgzipDecompressor
+from PIL import Image
 
 PIECE_BYTES = 64 * 1024
 """How much is inflated at a time."""
@@ -47,33 +49,82 @@ class PixelCheck:
     stream ends there, its checksum must be right.
     """
 
-    def __init__(self, lines: Sequence[Lines]) -> None:
+    def __init__(self, lines: Sequence[Lines], alpha: "Alpha | None" = None) -> None:
         self._lines = _Counted(lines)
-        self._header = b""
+        self._alpha = alpha
+        self._gathered, self._header, self._behind = bytearray(), b"", 0
         self._stream = IgzipDecompressor(DECOMP_ZLIB_NO_HDR_VER)
 
     def take(self, data: memoryview) -> None:
-        """Check what comes next of the stream, however much."""
+        """Check what comes next of the stream, however much; little of what comes after the last line."""
+        if len(data) < PIECE_BYTES:
+            self._gathered += data
+            if len(self._gathered) >= PIECE_BYTES:
+                self._take_gathered()
+        else:
+            self._take_gathered()
+            self._take(data)
+
+    def end(self) -> None:
+        """Check that there is no more to come."""
+        self._take_gathered()
+        if not self._lines.whole:
+            raise ValueError("has fewer lines than its header says")
+
+    def _take_gathered(self) -> None:
+        """Take small pieces together: to inflate one takes its time, however little there is in it."""
+        gathered, self._gathered = self._gathered, bytearray()
+        with memoryview(gathered) as data:
+            self._take(data)
+
+    def _take(self, data: memoryview) -> None:
         missing = _HEADER_BYTES - len(self._header)
         if missing:
             self._header += data[:missing]
             _check_header(self._header)
         for start in range(missing, len(data), PIECE_BYTES):
+            if self._behind > PIECE_BYTES:
+                return
             with data[start : start + PIECE_BYTES] as piece:
                 self._inflate(piece)
-
-    def end(self) -> None:
-        """Check that there is no more to come."""
-        if not self._lines.whole:
-            raise ValueError("has fewer lines than its header says")
 
     def _inflate(self, piece: memoryview) -> None:
         rest: memoryview | bytes = piece
         while not (self._stream.eof or self._lines.exceeded):
-            self._lines.take(self._stream.decompress(rest, INFLATED_BYTES))
+            inflated = self._stream.decompress(rest, INFLATED_BYTES)
+            self._lines.take(inflated)
+            if self._alpha:
+                self._alpha.take(inflated)
             if self._stream.needs_input:
+                self._behind += len(piece) if self._lines.whole else 0
                 return
             rest = b""
+
+
+class Alpha:
+    """The alpha channel, the last of ``channels`` of eight bits, out of the lines of a picture of ``size``.
+
+    A filter looks at bytes of its own channel only, so that each channel by itself is a picture of one.
+    """
+
+    def __init__(self, size: tuple[int, int], channels: int) -> None:
+        width, self._height = size
+        self._width, self._channels = width, channels
+        self._length = 1 + width * channels
+        self._lines, self._rest = bytearray(), b""
+
+    def take(self, inflated: bytes) -> None:
+        """Take what comes next of the lines."""
+        known = self._rest + inflated
+        end = len(known) // self._length * self._length
+        starts = range(0, end, self._length)
+        self._lines += b"".join([known[start : start + self._length : self._channels] for start in starts])
+        self._rest = known[end:]
+
+    def image(self) -> Image.Image:
+        """Return the channel, decoded, after the last line."""
+        stream = zlib.compress(self._lines, 0)
+        return Image.frombytes("L", (self._width, self._height), stream, "zip", "L")
 
 
 class _Counted:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
 from mmap import mmap
+from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
@@ -30,6 +31,7 @@ _JPEG_WITHOUT_LENGTH = (b"\x01", b"\xd8", b"\xd9")
 JPEG_SCAN, JPEG_EOI = b"\xda", b"\xd9"
 JPEG_END = b"\xff" + JPEG_EOI
 _ACTL_BYTES = 8
+_PNG_CHUNK = Struct(">I4s")
 _PNG_END = b"\0\0\0\0IEND" + crc32(b"IEND").to_bytes(4)
 
 WEBP_PIXELS = (b"VP8 ", b"VP8L", b"ANMF")
@@ -100,15 +102,16 @@ def png_header(data: Data) -> tuple[int, int]:
     return data[24], data[25]
 
 
-def png_parts(data: Data) -> Iterator[Part]:
-    """Yield every whole chunk up to IEND: a length, four letters, the data and a checksum."""
-    start = PNG_SIGNATURE_BYTES
-    while start + 12 <= len(data):
-        part = Part(data[start + 4 : start + 8], start, start + 12 + int.from_bytes(data[start : start + 4]))
+def png_parts(data: Data, start: int = PNG_SIGNATURE_BYTES) -> Iterator[Part]:
+    """Yield every whole chunk from ``start`` to IEND: a length, four letters, the data and a checksum."""
+    last = len(data) - 12
+    while start <= last:
+        length, kind = _PNG_CHUNK.unpack_from(data, start)
+        part = Part(kind, start, start + 12 + length)
         if part.end > len(data):
             return
         yield part
-        if part.kind == b"IEND":
+        if kind == b"IEND":
             return
         start = part.end
 
