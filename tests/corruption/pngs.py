@@ -197,14 +197,16 @@ def corrupted(rng: random.Random) -> bytes:
 # Why the check refuses what Pillow takes
 
 FEWER, BEHIND, NO_PALETTE = "with fewer lines", "broken behind the last line", "without a palette"
+BEFORE = "repeating what is before the stream"
 
 
 def stricter(data: bytes) -> str:
     """Why a PNG that Pillow takes is refused, told by zlib; empty for no reason.
 
     Pillow takes a stream that ends after any line, as if what is missing were black. What follows the last
-    line it sees only as far as it lies in the same chunk. A palette it also takes behind the pixels, where it
-    is told that one of its colours is transparent.
+    line it sees only as far as it lies in the same chunk. Its zlib-ng repeats bytes from before the stream,
+    where that comes in small pieces. A palette it also takes behind the pixels, where it is told that one of
+    its colours is transparent.
     """
     kinds = [part.kind for part in png_parts(data)]
     if _header(data)[3] == 3 and b"PLTE" not in kinds[: kinds.index(b"IDAT")]:
@@ -213,8 +215,8 @@ def stricter(data: bytes) -> str:
     try:
         for byte in _stream_of(data):
             missing -= len(inflater.decompress(bytes([byte])))
-    except zlib.error:
-        return BEHIND if missing <= 0 else ""
+    except zlib.error as error:
+        return BEHIND if missing <= 0 else BEFORE if "too far back" in str(error) else ""
     return FEWER if inflater.eof and missing > 0 else ""
 
 
