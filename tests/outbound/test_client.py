@@ -8,7 +8,8 @@ from importlib.metadata import version
 
 import pytest
 
-from imageedit_server.outbound.client import ApiClient, Part, Reply
+from imageedit_server.outbound import network
+from imageedit_server.outbound.client import ApiClient, Broken, NotSent, Part, Reply
 from tests.leaps import LIMIT
 from tests.outbound.conftest import MakeClient
 from tests.outbound.servers import Call, Reader, Writer, read_call, reply, serve, serve_raw
@@ -204,6 +205,57 @@ async def test_a_cancelled_call_ends_at_once_and_closes_its_connection(client: M
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.wait_for(gone.wait(), LIMIT)
+
+
+class Held:
+    """Takes calls and answers those to ``/out`` alone; hangs up when it is told to."""
+
+    def __init__(self) -> None:
+        self.arrived = asyncio.Event()
+        self.hang_up = asyncio.Event()
+
+    async def __call__(self, reader: Reader, writer: Writer) -> None:
+        call = await read_call(reader)
+        if call.line.startswith("POST /out"):
+            writer.write(reply())
+            await reader.read()
+            return
+        self.arrived.set()
+        await self.hang_up.wait()
+
+
+@pytest.mark.parametrize("end", ["cancelled", "broken"])
+async def test_a_call_beyond_the_connections_waits_and_was_not_sent(
+    client: MakeClient, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """However a call ends, the place of its connection is free for the next one."""
+    monkeypatch.setattr(network, "MAX_CONNECTIONS", 1)
+    held = Held()
+    async with serve_raw(held) as server:
+        calls = client(server.url)
+        first = asyncio.create_task(calls.send("POST", "/in", json={}, limit_seconds=LIMIT))
+        await held.arrived.wait()
+        with pytest.raises(NotSent):
+            await calls.send("POST", "/out", json={}, limit_seconds=0.05)
+        assert server.connections == 1
+        waiting = asyncio.create_task(calls.send("POST", "/out", json={}, limit_seconds=LIMIT))
+        await asyncio.sleep(0)
+        first.cancel() if end == "cancelled" else held.hang_up.set()
+        with pytest.raises((asyncio.CancelledError, Broken)):
+            await first
+        assert (await waiting).status == 200
+        assert (await calls.send("POST", "/out", json={}, limit_seconds=LIMIT)).status == 200
+
+
+async def test_a_client_that_is_closed_closes_what_is_under_way(client: MakeClient) -> None:
+    held = Held()
+    async with serve_raw(held) as server:
+        calls = client(server.url)
+        call = asyncio.create_task(calls.send("POST", "/in", json={}, limit_seconds=LIMIT))
+        await held.arrived.wait()
+        await calls.aclose()
+        with pytest.raises(Broken):
+            await call
 
 
 async def test_a_call_searches_for_no_module(client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:

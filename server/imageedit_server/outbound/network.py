@@ -21,6 +21,7 @@ import httpx
 
 from imageedit_server.outbound import stream
 from imageedit_server.outbound.errors import NameUnresolved
+from imageedit_server.outbound.one_call import OneCallPool
 from imageedit_server.outbound.urls import literal_of
 
 CONNECT_SECONDS = 5.0
@@ -163,10 +164,10 @@ class Transport(httpx.AsyncHTTPTransport):
 
     def __init__(self, trust: Trust, *, addresses: Sequence[str] = (), keep_alive: bool = False) -> None:
         # httpx takes no network backend, its connection pool does; so its constructor is not called.
-        self._pool = httpcore.AsyncConnectionPool(
+        kind = httpcore.AsyncConnectionPool if keep_alive else OneCallPool
+        self._pool = kind(
             ssl_context=trust.tls,
             max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_CONNECTIONS if keep_alive else 0,
             keepalive_expiry=IDLE_SECONDS,
             retries=0,
             network_backend=_Dialer(trust.network, addresses),
