@@ -1,6 +1,7 @@
 """Answers that come before the request is whole: they must not be lost with the connection."""
 
 import asyncio
+import os
 import socket
 import threading
 import time
@@ -181,3 +182,25 @@ async def test_time_limits_have_their_own_errors() -> None:
         with pytest.raises(httpcore.WriteTimeout):
             await wire.write(bytes(50_000_000), timeout=0.05)
         await wire.aclose()
+
+
+async def test_a_drop_waits_for_nobody_who_ended_his_side_and_reads_nothing() -> None:
+    """Asyncio closes by itself what the peer has ended, but first sends all that is left; a drop does not."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        wire = await stream.connect("127.0.0.1", listener.getsockname()[1], LIMIT)
+        peer, _ = listener.accept()
+        with peer:
+            writing = asyncio.create_task(wire.write(bytes(MOST_IN_FLIGHT)))
+            for _ in range(4 * MOST_IN_FLIGHT // stream.PIECE_BYTES):  # until the kernel takes no more
+                await asyncio.sleep(0)
+            peer.shutdown(socket.SHUT_WR)
+            assert await wire.read(1, timeout=LIMIT) == b""
+            with pytest.raises(httpcore.WriteError):
+                await writing
+            descriptor = wire.get_extra_info("socket").fileno()
+            await wire.aclose()
+            await wire.aclose()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(descriptor)

@@ -51,6 +51,7 @@ class Stream(httpcore.AsyncNetworkStream):
     def __init__(self, transport: asyncio.Transport, wire: "_Wire") -> None:
         self._transport = transport
         self._wire = wire
+        self._dropped = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's
         """Return what has come, even after the connection broke behind it; empty at the end."""
@@ -70,8 +71,9 @@ class Stream(httpcore.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         """Drop the connection."""
-        if self._transport.is_closing():
+        if self._dropped:
             return
+        self._dropped = True
         self._transport.abort()
         await asyncio.sleep(0)  # the transport lets go of its socket in the loop's next round
 
