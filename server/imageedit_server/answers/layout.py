@@ -11,11 +11,12 @@ A record is a mark, its length, a checksum and JSON. What a crash left half writ
 import json
 import os
 import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from isal.isal_zlib import crc32
 
 from imageedit_server.outbound.answers import Answer, Ended
 
@@ -141,7 +142,7 @@ def size_of_body(descriptor: int) -> int:
 
 def _end_of(descriptor: int, headers: Mapping[str, str], body: bytes) -> tuple[Ended, str, datetime]:
     end = _read(descriptor, END_AT, BODY_AT)
-    if end is not None and len(body) >= end["size_bytes"] and zlib.crc32(body) == end["crc"]:
+    if end is not None and len(body) >= end["size_bytes"] and crc32(body) == end["crc"]:
         return Ended(end["ended"]), end["note"], datetime.fromisoformat(end["answer_time"])
     written = datetime.fromtimestamp(os.fstat(descriptor).st_mtime, UTC)
     if end is None and headers.get("content-length", "") == str(len(body)):
@@ -153,7 +154,7 @@ def _record(fields: Mapping[str, Any], room: int) -> bytes:
     text = json.dumps(fields, separators=(",", ":")).encode()
     if _RECORD.size + len(text) > room:
         raise TooLong(f"{len(text)} bytes do not fit into {room}")
-    return _RECORD.pack(_MARK, len(text), zlib.crc32(text)) + text
+    return _RECORD.pack(_MARK, len(text), crc32(text)) + text
 
 
 def _read(descriptor: int, start: int, end: int) -> dict[str, Any] | None:
@@ -163,7 +164,7 @@ def _read(descriptor: int, start: int, end: int) -> dict[str, Any] | None:
         return None
     mark, length, crc = _RECORD.unpack_from(stored)
     text = stored[_RECORD.size : _RECORD.size + length]
-    if mark != _MARK or len(text) != length or zlib.crc32(text) != crc:
+    if mark != _MARK or len(text) != length or crc32(text) != crc:
         return None
     fields: dict[str, Any] = json.loads(text)
     return fields

@@ -11,9 +11,10 @@ Failpoints (PROMISES §4): ``answer_head`` (F94: the head is written), ``answer_
 import asyncio
 import errno
 import logging
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from isal.isal_zlib import crc32
 
 from imageedit_server.answers import disk_calls, layout
 from imageedit_server.answers.blanks import Blank
@@ -152,7 +153,7 @@ class Writing:
         if data:
             self._add(layout.BODY_AT + self._size_bytes, data)
             self._size_bytes += len(data)
-            self._crc = zlib.crc32(data, self._crc)
+            self._crc = crc32(data, self._crc)
 
     def _write_now(self) -> None:
         if self._jobs:  # one file, one writer
