@@ -30,6 +30,8 @@ _TEXTS = (
     chunk(b"iCCP", b"p\0\0" + zlib.compress(b"profile")),
 )
 
+_ADAM7 = "1646264677777777565656567777777736463646777777775656565677777777"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Png:
@@ -83,12 +85,10 @@ def any_png(rng: random.Random) -> Png:
 
 def _lines(rng: random.Random, width: int, height: int, bits: int, interlaced: int) -> Iterator[bytes]:
     """The lines of each pass, which the standard draws: the pass of each pixel of eight by eight."""
-    passes = (
-        ["1646364677777777564656467777777736463646777777775646564677777777"] if interlaced else ["1" * 64]
-    )
+    passes = _ADAM7 if interlaced else "1" * 64
     for number in "1234567":
         for y in range(height):
-            columns = sum(passes[0][y % 8 * 8 + x % 8] == number for x in range(width))
+            columns = sum(passes[y % 8 * 8 + x % 8] == number for x in range(width))
             if columns:
                 yield bytes([rng.randrange(5)]) + _samples(rng, (columns * bits + 7) // 8)
 

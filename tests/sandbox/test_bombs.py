@@ -13,7 +13,7 @@ from imageedit_server.images.blobs.files import FileBlobStore
 from imageedit_server.images.library import ImageLibrary
 from imageedit_server.sandbox.limits import GIB, Allowance
 from imageedit_server.sandbox.pool import WorkerPool
-from tests.images.pictures import files, png, zeros
+from tests.images.pictures import chunk, files, png, zeros
 from tests.sandbox.bombs import BOMBS, HARMLESS, scans
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -105,8 +105,9 @@ async def test_a_picture_that_takes_too_much_memory_to_decode_is_refused(
 ) -> None:
     tight = Allowance(cpu_seconds=10, wall_seconds=60, memory_bytes=GIB // 8)
     library = ImageLibrary(blobs, pool.within(tight), max_bytes=20_000_000, max_pixels=50_000_000)
+    keyed = png(zeros(15_001 * 5_000), (5_000, 5_000), chunk(b"tRNS", bytes(6)), colour=2)
     with pytest.raises(Refusal) as refused:
-        await library.add_bytes(png(zeros(20_001 * 5_000), (5_000, 5_000), colour=6), field="chunk")
+        await library.add_bytes(keyed, field="chunk")
     assert refused.value.reason is Reason.IMAGE_UNDECODABLE
     assert "within the memory and time" in refused.value.message
     assert files(tmp_path) == []
