@@ -38,6 +38,7 @@ LONGEST_FIRST = (
     "tests/rpc/test_watch.py",
     "tests/conformance/test_conformance.py",
     "tests/bench/test_bench.py",
+    "tests/bench/test_costs.py",
     "tests/fuzz/test_fuzz.py",
     "tests/history/test_checker.py",
     "tests/store/test_migrations.py",

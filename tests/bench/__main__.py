@@ -19,7 +19,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.markup import escape
 
-from tests.bench import accepts, growth, live, memory, photographs, profile, replay, start, transfers
+from tests.bench import accepts, growth, kept, live, memory, photographs, profile, replay, start, transfers
 from tests.bench.bench import FULL, QUICK, Bench
 from tests.bench.figures import Figure
 from tests.bench.machine import machine
@@ -53,6 +53,9 @@ def main(
     by_layer: Annotated[
         bool, typer.Option("--profile", help="Instead: where the time of an accept and of an edit goes.")
     ] = False,
+    keeping: Annotated[
+        bool, typer.Option("--keep", help="Instead: write what operations cost, for `make test` to hold.")
+    ] = False,
 ) -> None:
     """Measure the service beside bare gRPC."""
     names = only.split(",")
@@ -67,6 +70,10 @@ def main(
         )
         if by_layer:
             profile.write(run(profile.measure(bench)), out)
+            return
+        if keeping:
+            kept.keep(run(kept.measure_to_keep(bench)))
+            print(f"wrote {kept.FILE}: for a commit of its own that says why")
             return
         figures = run(_measure(bench, [MEASUREMENTS[name] for name in names]))
     tell(figures, out, "figures")

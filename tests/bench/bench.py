@@ -1,6 +1,6 @@
 """What every measurement works with: its scale, its servers, and rounds that alternate."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -143,12 +143,17 @@ class Bench:
         folder.mkdir()
         return folder
 
-    def ours(self, config: str = "", folder: Path | None = None) -> AbstractAsyncContextManager[Server]:
-        """Serve with these settings; ``folder`` holds the data of a server that ran before."""
+    def ours(
+        self, config: str = "", folder: Path | None = None, program: Sequence[str] = ()
+    ) -> AbstractAsyncContextManager[Server]:
+        """Serve with these settings; ``folder`` holds the data of a server that ran before.
+
+        ``program`` stands in for the command.
+        """
         folder = folder or self.new_folder()
         (folder / "config.toml").write_text(config)
         arguments = serve_arguments(folder / "config.toml", folder / "data")
-        return serving([str(self.server), *arguments], folder / "server.log")
+        return serving([*(program or [str(self.server)]), *arguments], folder / "server.log")
 
     def bare(self, **prepared: Message) -> AbstractAsyncContextManager[Server]:
         """Serve the baseline, which answers the ``prepared`` messages: ``accepted``, ``event``."""

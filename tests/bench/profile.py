@@ -8,8 +8,8 @@ vendor, takes none.
 import json
 import signal
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,9 @@ from tests.bench.bench import Bench, connected
 from tests.bench.callers import keep_on
 from tests.bench.edits import edit_once, serving_vendor, settings
 from tests.bench.pictures import Picture, png_photograph, small_noise
-from tests.bench.processes import module, serving
+from tests.bench.processes import module
 from tests.servers import measuring
 from tests.servers.processes import Server
-from tests.servers.programs import serve_arguments
 
 ACCEPT_CALLERS = 64
 EDIT_CALLERS = 8
@@ -93,14 +92,8 @@ async def profile_edit(bench: Bench, callers: int, picture: Picture) -> Profile:
         return await _profile(bench, f"edit of {picture.name}, {callers} callers", ours, callers, act)
 
 
-@asynccontextmanager
-async def _sampled(bench: Bench, config: str) -> AsyncIterator[Server]:
-    folder = bench.new_folder()
-    (folder / "config.toml").write_text(config)
-    arguments = serve_arguments(folder / "config.toml", folder / "data")
-    command = module("sampled_server", *arguments, python=bench.python)
-    async with serving(command, folder / "server.log") as server:
-        yield server
+def _sampled(bench: Bench, config: str) -> AbstractAsyncContextManager[Server]:
+    return bench.ours(config, program=module("sampled_server", python=bench.python))
 
 
 async def _profile(

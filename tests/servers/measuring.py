@@ -4,7 +4,11 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
+
+ESTABLISHED = "01"
+"""The state of a connection in the tables of ``/proc/net``."""
 
 
 def memory_bytes(pid: int, what: str = "VmRSS") -> int:
@@ -45,6 +49,16 @@ def thread_seconds(pid: int) -> dict[int, float]:
     """Return the processor time of each of its threads that lives, by thread id."""
     threads = Path(f"/proc/{pid}/task").iterdir()
     return {int(thread.name): int((thread / "schedstat").read_text().split()[0]) / 1e9 for thread in threads}
+
+
+def unread_bytes(port: int) -> int:
+    """Return how much came for connections to this port that its process has not read."""
+    tables = [Path(f"/proc/net/{name}").read_text().splitlines() for name in ("tcp", "tcp6")]
+    return sum(
+        int(fields[4].rpartition(":")[2], 16)
+        for fields in map(str.split, chain(*tables))
+        if fields[3] == ESTABLISHED and int(fields[1].rpartition(":")[2], 16) == port
+    )
 
 
 def children(pid: int) -> list[int]:

@@ -156,6 +156,12 @@ class Server:
         """Return the pids of it and its descendants."""
         return [self.process.pid, *measuring.descendants(self.process.pid)]
 
+    def stay_on(self, core: int) -> None:
+        """Let it, its descendants, and whatever they start, run on this core alone."""
+        for pid in self.family():
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), {core})
+
     def family_bytes(self) -> int:
         """Return the resident memory of it and its descendants together; shared pages count for each."""
         return sum(map(measuring.memory_bytes, self.family()))
