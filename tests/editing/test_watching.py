@@ -102,6 +102,22 @@ async def test_a_crowd_reads_the_log_once(idle: House) -> None:
         assert looks == [get_task]
 
 
+async def test_of_a_task_that_ended_each_event_is_built_once(idle: House) -> None:
+    """However many watch it, one after the other; what was built is told of no task that is gone."""
+    task_id = await finished(idle, watching_module.EVENTS_PER_READ)
+    log = await all_of(idle.watching.watch(TENANT, task_id, 0))
+    for after in (0, 1, 30):
+        again = await all_of(idle.watching.watch(TENANT, task_id, after))
+        assert list(map(id, again)) == list(map(id, log[after:]))
+    with pytest.raises(Refusal):
+        await all_of(idle.watching.watch(OTHER, task_id, 0))
+    later = idle.clock.now() + timedelta(days=100)
+    assert await idle.database.record(forget_tasks, State.SUCCEEDED, later, 1) == 1
+    with pytest.raises(Refusal) as refused:
+        await all_of(idle.watching.watch(TENANT, task_id, 0))
+    assert refused.value.reason is Reason.TASK_NOT_FOUND
+
+
 def note_looks(house: House) -> list[Any]:
     """Return the list to which each query is added from now on."""
     look_up, looks = house.database.look_up, []

@@ -14,10 +14,14 @@ from imageedit_server.core.task import Event
 from imageedit_server.editing.tasks import Tasks, check_task_id
 from imageedit_server.feed.base import Feed
 from imageedit_server.feed.tail import Tail
+from imageedit_server.runtime.recent import Recent
 from imageedit_server.store.database import Database
 from imageedit_server.store.queries import events_after
+from imageedit_server.store.rows import KnownEvents
 
 EVENTS_PER_READ = 50
+KNOWN_EVENTS = 8192
+"""How many events are kept that were read lately: watchers of one task read its log one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Watching:
         self._feed = feed
         self._tasks = tasks
         self._draining = draining
+        self._known: KnownEvents = Recent(KNOWN_EVENTS)
         self.heartbeat_seconds = heartbeat_seconds
         """Of silence, after which a watch says up to where it was sent everything."""
 
@@ -91,7 +96,7 @@ class Watching:
         return events
 
     async def _read(self, tail: Tail, task_id: str, seq: int) -> Sequence[Event]:
-        events = await self._database.look_up(events_after, task_id, seq, EVENTS_PER_READ)
+        events = await self._database.look_up(events_after, task_id, seq, EVENTS_PER_READ, self._known)
         if len(events) < EVENTS_PER_READ:  # up to the end
             tail.take(events)
         return events

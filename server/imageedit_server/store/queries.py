@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Row, Select, bindparam, literal, select
 from imageedit_server.core.errors import task_not_found
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Event, State, Task
-from imageedit_server.store.rows import attempt_of, events_of, image_of, task_of
+from imageedit_server.runtime.recent import Recent
+from imageedit_server.store.rows import KnownEvents, attempt_of, events_of, image_of, task_of
 from imageedit_server.store.statements import PreparedSelect
 from imageedit_server.store.states import HAS_USER
 from imageedit_server.store.tables import ATTEMPT, EVENT, IMAGE, TASK
@@ -22,15 +23,14 @@ _BY_TENANT_AND_ID = PreparedSelect(
 _ATTEMPTS = PreparedSelect(
     select(ATTEMPT).where(ATTEMPT.c.task == bindparam("task")).order_by(ATTEMPT.c.number)
 )
-_EVENTS = PreparedSelect(
-    select(
-        *(column for column in TASK.c if column is not TASK.c.seq),
-        EVENT.c.seq,
-        EVENT.c.time,
-        EVENT.c.status,
+_FIXED = PreparedSelect(
+    select(*(column for column in TASK.c if column is not TASK.c.seq)).where(
+        TASK.c.task_id == bindparam("task_id")
     )
-    .join(EVENT, EVENT.c.task == TASK.c.number)
-    .where(TASK.c.task_id == bindparam("task_id"), EVENT.c.seq > bindparam("after_seq"))
+)
+_LOGGED = PreparedSelect(
+    select(EVENT.c.seq, EVENT.c.time, EVENT.c.status)
+    .where(EVENT.c.task == bindparam("task"), EVENT.c.seq > bindparam("after_seq"))
     .order_by(EVENT.c.seq)
     .limit(bindparam("most"))
 )
@@ -101,12 +101,18 @@ def _list_state(
     return connection.execute(query.order_by(TASK.c.number.desc()).limit(most)).all()
 
 
-def events_after(connection: Connection, task_id: str, after_seq: int, most: int) -> list[Event]:
-    """Return the next events of a task, oldest first. Raises TASK_NOT_FOUND for one that was forgotten."""
-    rows = _EVENTS.all(connection, task_id=task_id, after_seq=after_seq, most=most)
-    if not rows and row_by_id(connection, task_id) is None:
+def events_after(
+    connection: Connection, task_id: str, after_seq: int, most: int, known: KnownEvents | None = None
+) -> list[Event]:
+    """Return the next events of a task, oldest first. Raises TASK_NOT_FOUND for one that was forgotten.
+
+    Those that are ``known`` are taken from there, and the others are then known too.
+    """
+    fixed = _FIXED.first(connection, task_id=task_id)
+    logged = fixed and _LOGGED.all(connection, task=fixed.number, after_seq=after_seq, most=most)
+    if not logged and row_by_id(connection, task_id) is None:
         raise task_not_found()
-    return events_of(rows)
+    return events_of(fixed, logged, Recent(0) if known is None else known) if logged else []
 
 
 def get_image(connection: Connection, tenant: str, image_id: str) -> Image | None:

@@ -9,30 +9,48 @@ from imageedit_server.core.charge import Billing
 from imageedit_server.core.image import Image, Transparency
 from imageedit_server.core.request import Request
 from imageedit_server.core.task import Attempt, Event, Outcome, Task
+from imageedit_server.runtime.recent import Recent
 from imageedit_server.store import codec
 from imageedit_server.store.tables import from_micros
 
+KnownEvents = Recent[tuple[str, int], Event]
+"""Events that were read lately, by the id of their task and their seq."""
 
-def task_of(row: Row[Any], request: Request | None = None) -> Task:
-    """Build a task from a row that has the columns of task and the status of one of its events.
 
-    ``request`` is the task's, where it was read already.
+def task_of(row: Row[Any]) -> Task:
+    """Build a task from a row that has the columns of task and the status of one of its events."""
+    return _as_of(row, row, codec.REQUEST.load(row.request))
+
+
+def events_of(fixed: Row[Any], logged: Sequence[Row[Any]], known: KnownEvents) -> list[Event]:
+    """Build events from the row of their task and their own.
+
+    One that is ``known`` is not built again: an event never changes, and its task's id is no other's.
     """
+    found = [known.get((fixed.task_id, row.seq)) for row in logged]
+    request = None if all(found) else codec.REQUEST.load(fixed.request)
+    return [
+        event or _make_known(fixed, row, request, known) for event, row in zip(found, logged, strict=True)
+    ]
+
+
+def _make_known(fixed: Row[Any], row: Row[Any], request: Request | None, known: KnownEvents) -> Event:
+    assert request is not None
+    event = Event(seq=row.seq, time=from_micros(row.time), task=_as_of(fixed, row, request))
+    known.put((fixed.task_id, row.seq), event)
+    return event
+
+
+def _as_of(fixed: Row[Any], row: Row[Any], request: Request) -> Task:
     return Task(
-        task_id=row.task_id,
-        tenant=row.tenant,
-        request=request or codec.REQUEST.load(row.request),
+        task_id=fixed.task_id,
+        tenant=fixed.tenant,
+        request=request,
         status=codec.STATUS.load(row.status),
         seq=row.seq,
-        create_time=from_micros(row.create_time),
-        deadline=from_micros(row.deadline),
+        create_time=from_micros(fixed.create_time),
+        deadline=from_micros(fixed.deadline),
     )
-
-
-def events_of(rows: Sequence[Row[Any]]) -> list[Event]:
-    """Build events of one task from rows that have the columns of task and task_event."""
-    request = codec.REQUEST.load(rows[0].request) if rows else None
-    return [Event(seq=row.seq, time=from_micros(row.time), task=task_of(row, request)) for row in rows]
 
 
 def attempt_of(row: Row[Any]) -> Attempt:
