@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection
 
 from imageedit_server.core.change import Change
-from imageedit_server.core.errors import Reason, Refusal
+from imageedit_server.core.errors import Reason, Refusal, task_not_found
 from imageedit_server.core.request import Input
 from imageedit_server.core.task import State, Status
 from imageedit_server.feed.local import LocalFeed
@@ -73,6 +73,32 @@ async def test_units_that_wait_are_committed_together(
     assert statements.count("BEGIN IMMEDIATE") == 1 + 3
     assert not any(statement in ("BEGIN", "BEGIN DEFERRED") for statement in statements)  # P29
     assert await database.read(count) == waiting
+
+
+@pytest.mark.parametrize("writes", [False, True])
+async def test_a_unit_that_fails_takes_nothing_with_it(database: SqliteDatabase, writes: bool) -> None:
+    """A savepoint is a copy of each page: there are some only where one failed after it had written."""
+    statements: list[str] = []
+    ran: list[str] = []
+
+    def unit(connection: Connection, name: str) -> str:
+        ran.append(name)
+        if name != "fails" or writes:
+            create_task(connection, new_task())
+        if name == "fails":
+            raise task_not_found()
+        return name
+
+    await database.write(trace(database, statements))
+    async with held_up_sqlite(database):
+        futures = await ask(*(database.write(unit, name) for name in ("a", "fails", "b")))
+    first, failed, last = await asyncio.gather(*futures, return_exceptions=True)
+    assert (first, last) == ("a", "b")
+    assert isinstance(failed, Refusal)
+    assert failed.reason is Reason.TASK_NOT_FOUND
+    assert ran == (["a", "fails"] if writes else []) + ["a", "fails", "b"]
+    assert statements.count("SAVEPOINT unit") == (3 if writes else 0)
+    assert await database.read(count) == 2
 
 
 async def test_what_waited_too_long_is_refused_but_a_fact_is_not(

@@ -2,7 +2,11 @@
 
 A unit takes some tens of microseconds; handing it to another thread and back would cost more than that. What
 takes long is the COMMIT: it waits for the disk without holding Python up. The units that come meanwhile are
-the next group. Each runs in a savepoint of its own, so that one that fails takes nothing with it.
+the next group.
+
+A unit that fails takes nothing with it. Hardly one does after it has written, so they run without
+savepoints, for which SQLite copies each page that changes. Where one did, its group is undone and run anew,
+each unit in a savepoint of its own.
 """
 
 import asyncio
@@ -12,18 +16,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
-from imageedit_server.core.change import Change, Publisher
+from imageedit_server.core.change import Publisher
 from imageedit_server.runtime.signals import Signal
 from imageedit_server.runtime.standing import FilesLost
 from imageedit_server.store.database import CHANGES, MOST_RUNS, RunAgain
 from imageedit_server.store.sqlite.errors import BUSY, FULL, busy, for_caller, is_untrusted, name_of
 from imageedit_server.store.sqlite.file import MAX_WAIT_SECONDS, driver
-from imageedit_server.telemetry.metrics import STORE_COMMIT_SECONDS, STORE_GROUP_UNITS, STORE_WAIT_SECONDS
+from imageedit_server.store.sqlite.waiting import Waiting, changes_of, measure
 
 T = TypeVar("T")
 
@@ -35,15 +39,8 @@ MAX_GROUP_SECONDS = 0.01
 """How long a group may hold the loop up before it is committed; what is left is the next one's."""
 
 
-@dataclass(slots=True)
-class _Waiting:
-    unit: Callable[[Connection], Any]
-    future: asyncio.Future[Any]
-    patient: bool
-    since: float = field(default_factory=time.monotonic)
-    result: Any = None
-    error: BaseException | None = None
-    changes: list[Change] = field(default_factory=list)
+class _Undone(Exception):
+    """A unit failed after it had written, in the transaction that it shares with its group."""
 
 
 class GroupCommit:
@@ -69,10 +66,11 @@ class GroupCommit:
         self._distrust = distrust
         self._lost = lost
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[Waiting] = deque()
         self._more = asyncio.Event()
         self._cuts: list[asyncio.Future[bool]] = []
         self._singly = 0
+        self._in_savepoints = False
         self._closing = False
         self._fatal: BaseException | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-commit")
@@ -87,7 +85,7 @@ class GroupCommit:
         One that is not ``patient`` is refused as STORE_BUSY when its turn does not come in time.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.append(_Waiting(unit, future, patient))
+        self._queue.append(Waiting(unit, future, patient))
         self.waiting += 1
         self._more.set()
         return future
@@ -123,7 +121,7 @@ class GroupCommit:
                 await self._cut(cuts)
 
     async def _serve_group(self) -> None:
-        group: list[_Waiting] = []
+        group: list[Waiting] = []
         began = time.monotonic()
         try:
             await self._begin()
@@ -131,10 +129,14 @@ class GroupCommit:
             self._run_units(group)
             await self._run_what_follows(group)
             await self._commit(is_empty=self._cursor.total_changes == changes)
+        except _Undone:
+            self._run_anew(group)
+            return
         except Exception as error:  # noqa: BLE001  it goes to everyone of the group
             self._undo(group, error)
+        self._in_savepoints = False
         self._settle(group)
-        _measure(group, began)
+        measure(group, began)
 
     async def _has_more(self) -> bool:
         while not self._queue and not self._cuts and not self._closing:
@@ -193,7 +195,7 @@ class GroupCommit:
         finally:
             self._cursor.execute("PRAGMA busy_timeout = 0")
 
-    def _run_units(self, group: list[_Waiting]) -> None:
+    def _run_units(self, group: list[Waiting]) -> None:
         """Move units that wait into ``group`` and run each."""
         most = 1 if self._singly else MAX_GROUP
         self._singly = max(self._singly - 1, 0)
@@ -202,13 +204,13 @@ class GroupCommit:
             group.append(self._queue.popleft())
             self._run_unit(group[-1])
 
-    async def _run_what_follows(self, group: list[_Waiting]) -> None:
+    async def _run_what_follows(self, group: list[Waiting]) -> None:
         """Take in what the changes of a group lead to, such as the claim of a new task: it saves a commit."""
-        if not self._singly and self._publisher.announce(_changes(group)):
+        if not self._singly and self._publisher.announce(changes_of(group)):
             await asyncio.sleep(0)  # it is asked for in this turn
             self._run_units(group)
 
-    def _run_unit(self, waiting: _Waiting) -> None:
+    def _run_unit(self, waiting: Waiting) -> None:
         if not waiting.patient and time.monotonic() - waiting.since > MAX_WAIT_SECONDS:
             waiting.error = busy()
             return
@@ -218,10 +220,12 @@ class GroupCommit:
                 return
         waiting.error = busy()
 
-    def _run_once(self, waiting: _Waiting) -> None:
+    def _run_once(self, waiting: Waiting) -> None:
         waiting.error, waiting.changes = None, []
         self._connection.info[CHANGES] = waiting.changes
-        self._cursor.execute("SAVEPOINT unit")
+        changes = self._cursor.total_changes
+        if self._in_savepoints:
+            self._cursor.execute("SAVEPOINT unit")
         try:
             waiting.result = waiting.unit(self._connection)
         except Exception as error:
@@ -229,12 +233,29 @@ class GroupCommit:
                 raise
             if is_untrusted(error):
                 raise
-            self._cursor.execute("ROLLBACK TO unit")
+            self._undo_unit(error, has_written=self._cursor.total_changes != changes)
             waiting.error = error
             waiting.changes.clear()
-        self._cursor.execute("RELEASE unit")
+        if self._in_savepoints:
+            self._cursor.execute("RELEASE unit")
 
-    def _undo(self, group: list[_Waiting], error: BaseException) -> None:
+    def _undo_unit(self, error: Exception, *, has_written: bool) -> None:
+        """Take back what a unit that failed has written. Raises ``_Undone`` where only all can be.
+
+        After an error of the engine, nobody knows what it has written: changed tables are not counted.
+        """
+        if self._in_savepoints:
+            self._cursor.execute("ROLLBACK TO unit")
+        elif has_written or isinstance(error, sqlite3.Error | DBAPIError):
+            raise _Undone from error
+
+    def _run_anew(self, group: Sequence[Waiting]) -> None:
+        """Undo a group, and let it be the next one."""
+        self._cursor.execute("ROLLBACK")
+        self._queue.extendleft(reversed(group))
+        self._in_savepoints = True
+
+    def _undo(self, group: list[Waiting], error: BaseException) -> None:
         """Nothing of the group is stored: say so to each, or try each by itself."""
         with suppress(sqlite3.Error):
             self._cursor.execute("ROLLBACK")
@@ -251,36 +272,16 @@ class GroupCommit:
         for waiting in group:
             waiting.error, waiting.changes = error, []
 
-    def _unbegun(self, error: BaseException) -> list[_Waiting]:
+    def _unbegun(self, error: BaseException) -> list[Waiting]:
         """Take out of the queue what need not wait until the file can be written again."""
         may_stay = name_of(error).startswith(BUSY) and not self._closing
         leave = [each for each in self._queue if not (each.patient and may_stay)]
         self._queue = deque(each for each in self._queue if each.patient and may_stay)
         return leave
 
-    def _settle(self, group: Sequence[_Waiting]) -> None:
+    def _settle(self, group: Sequence[Waiting]) -> None:
         self.waiting -= len(group)
         for waiting in group:
-            _answer(waiting)
-        if changes := _changes(group):
+            waiting.answer()
+        if changes := changes_of(group):
             self._publisher.publish(changes)
-
-
-def _changes(group: Sequence[_Waiting]) -> list[Change]:
-    return [change for waiting in group for change in waiting.changes]
-
-
-def _measure(group: Sequence[_Waiting], began: float) -> None:
-    if group:
-        STORE_WAIT_SECONDS.observe(max(began - group[0].since, 0))
-        STORE_COMMIT_SECONDS.observe(time.monotonic() - began)
-        STORE_GROUP_UNITS.observe(len(group))
-
-
-def _answer(waiting: _Waiting) -> None:
-    if waiting.future.done():  # its caller went away
-        return
-    if waiting.error is None:
-        waiting.future.set_result(waiting.result)
-    else:
-        waiting.future.set_exception(for_caller(waiting.error))
