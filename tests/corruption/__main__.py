@@ -11,10 +11,11 @@ def main() -> int:
     """Run everything; return the exit code."""
     number, seed = (int(given) for given in (*sys.argv[1:], *(str(LONG), "0")[len(sys.argv) - 1 :]))
     found = 0
-    for form in FORMS.values():
+    for name, form in FORMS.items():
         tally = held(form, number, seed=seed)
-        print(tally.line(form.name), flush=True)
-        print(*tally.findings, sep="\n", end="", file=sys.stderr)
+        print(tally.line(name), flush=True)
+        for finding in tally.findings:
+            print(finding, file=sys.stderr)
         found += len(tally.findings)
     return min(found, 1)
 

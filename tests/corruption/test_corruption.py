@@ -4,6 +4,7 @@ The short form; ``python -m tests.corruption`` is the long one. A harness that c
 nothing, so it is set on bugs planted into the check first.
 """
 
+import struct
 import zlib
 from collections.abc import Callable
 
@@ -12,12 +13,12 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from imageedit_server.images import inspection, png_check, png_pixels
-from imageedit_server.images.inspection import inspect_data
+from imageedit_server.images.inspection import InspectionFailed, inspect_data
 from tests.corruption.holding import FORMS, MAX_PIXELS, held
 from tests.corruption.reference import decoded
 from tests.images.pictures import png
 
-SHORT = {"PNG": 800, "JPEG": 250, "WEBP": 250}
+SHORT = {"PNG": 600, "PNG by ISA-L": 400, "JPEG": 250, "WEBP": 250}
 Planting = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -106,8 +107,9 @@ def _bits(*fields: tuple[int, int]) -> bytes:
     return packed.to_bytes(-(-position // 8), "little")
 
 
-def test_a_table_of_codes_that_lacks_one_is_read_over() -> None:
-    """The one thing that Pillow refuses and the check does not, where no pixel uses the table.
+@pytest.mark.parametrize("before", [b"", bytes(65_535)], ids=["small", "large"])
+def test_a_table_of_codes_that_lacks_one_is_read_over_where_the_stream_is_long(before: bytes) -> None:
+    """The one thing that Pillow refuses and the check does not, if no pixel uses the table: P19 names it.
 
     Three distances of two bits each leave out a fourth. No writer makes it, since no reader takes it.
     """
@@ -115,10 +117,15 @@ def test_a_table_of_codes_that_lacks_one_is_read_over() -> None:
     one, two, zeros = ((code, 2) for code in (0b10, 0b01, 0b11))
     table = [one, zeros, (138 - 11, 7), zeros, (117 - 11, 7), one, two, two, two]
     block = [(1, 1), (2, 2), (0, 5), (2, 5), (len(sizes) - 4, 4), *((size, 3) for size in sizes), *table]
-    lines = bytes(4)
-    stream = b"\x78\x01" + _bits(*block, *((0, 1),) * len(lines), (1, 1)) + zlib.adler32(lines).to_bytes(4)
+    stored = b"\0" + struct.pack("<HH", len(before), len(before) ^ 0xFFFF) + before
+    checksum = zlib.adler32(before + bytes(4)).to_bytes(4)
+    stream = b"\x78\x01" + stored + _bits(*block, *((0, 1),) * 4, (1, 1)) + checksum
     with pytest.raises(zlib.error, match="distances"):
         zlib.decompress(stream)
-    picture = png(stream, (3, 1))
+    picture = png(stream, (len(before) + 3, 1))
     assert decoded("PNG", picture, MAX_PIXELS) is None
-    assert inspect_data(picture, max_pixels=MAX_PIXELS).width == 3
+    if before:
+        assert inspect_data(picture, max_pixels=MAX_PIXELS).height == 1
+    else:
+        with pytest.raises(InspectionFailed, match="is a broken PNG picture"):
+            inspect_data(picture, max_pixels=MAX_PIXELS)

@@ -3,6 +3,7 @@
 import gc
 import struct
 import time
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from imageedit_server.images.inspection import InspectionFailed
 from imageedit_server.images.mending import make_good
 from imageedit_server.images.structure import MAX_PARTS
 from tests.images.pictures import MIB, encoded, progressive, zeros
+from tests.images.pictures import png as picture
 
 MAX_PIXELS = 50_000_000
 MOST_TIMES = 5
@@ -136,3 +138,17 @@ def test_what_encoders_make_is_taken(make: Callable[[], bytes]) -> None:
 def test_a_result_is_looked_at_whatever_it_costs(make: Callable[[], bytes]) -> None:
     """It is paid for: the worker's limits alone decide."""
     assert make_good(make(), max_pixels=MAX_PIXELS, paid=True).inspection.width >= 1
+
+
+@pytest.mark.parametrize("side", [1, 2_000])
+def test_little_is_held_of_what_is_inflated(side: int) -> None:
+    """P18: of a picture of 12 MB, and of one of a pixel whose stream goes on for as long."""
+    data = picture(zeros(6_001 * 2_000), (side, side), colour=2)
+    tracemalloc.start()
+    try:
+        found = make_good(data, max_pixels=MAX_PIXELS)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.inspection.width == side
+    assert most < MIB

@@ -1,4 +1,4 @@
-"""Results: what a vendor made becomes images of this service, fully decoded, hashed and durable (P19).
+"""Results: what a vendor made becomes images of this service, checked to the end, hashed and durable (P19).
 
 Which error means what is said here, once: the picture's own fault ends the bringing home (``BadResult``), a
 result that is elsewhere is for the caller (``ResultGone``), a broken disk is for the process

@@ -9,14 +9,17 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from isal.igzip_lib import DECOMP_ZLIB_NO_HDR_VER, IgzipDecompressor
 from PIL import Image
+
+from imageedit_server.images.inflating import Exact, Inflater, quick
 
 PIECE_BYTES = 64 * 1024
 """How much is inflated at a time."""
 INFLATED_BYTES = 256 * 1024
 """How much is held of what comes of it, so that it stays in the processor's cache."""
 
+_BYTES_BEHIND = 64 * 1024
+"""How much is looked at behind the last line: as much as Pillow reads at a time."""
 _HEADER_BYTES = 2
 _DEFLATE, _MOST_WINDOW, _DICTIONARY = 8, 7, 0x20
 _FILTERS = bytes(range(5))
@@ -43,59 +46,61 @@ def lines_of(size: tuple[int, int], bits: int, *, interlaced: bool) -> list[Line
 
 
 class PixelCheck:
-    """Holds a zlib stream against the ``lines`` that it must be; raises ``ValueError`` and ``IsalError``.
+    """Holds a zlib stream against the ``lines`` that it must be; raises ``ValueError`` and what inflaters do.
 
     As for every reader of PNG, it does not matter what is inflated behind the last line; but where the
-    stream ends there, its checksum must be right.
+    stream ends there, its checksum must be right. A stream of less than ``PIECE_BYTES``, of which the time
+    does not matter, is inflated by zlib itself.
     """
 
     def __init__(self, lines: Sequence[Lines], alpha: "Alpha | None" = None) -> None:
         self._lines = _Counted(lines)
         self._alpha = alpha
         self._gathered, self._header, self._behind = bytearray(), b"", 0
-        self._stream = IgzipDecompressor(DECOMP_ZLIB_NO_HDR_VER)
+        self._stream: Inflater | None = None
 
     def take(self, data: memoryview) -> None:
         """Check what comes next of the stream, however much; little of what comes after the last line."""
-        if len(data) < PIECE_BYTES:
+        is_small = len(data) < PIECE_BYTES
+        if is_small:
             self._gathered += data
-            if len(self._gathered) >= PIECE_BYTES:
-                self._take_gathered()
-        else:
-            self._take_gathered()
-            self._take(data)
+        if not is_small or len(self._gathered) >= PIECE_BYTES:
+            self._stream = self._stream or quick()
+            self._take_gathered(self._stream)
+            if not is_small:
+                self._take(data, self._stream)
 
     def end(self) -> None:
         """Check that there is no more to come."""
-        self._take_gathered()
+        self._take_gathered(self._stream or Exact())
         if not self._lines.whole:
             raise ValueError("has fewer lines than its header says")
 
-    def _take_gathered(self) -> None:
+    def _take_gathered(self, stream: Inflater) -> None:
         """Take small pieces together: to inflate one takes its time, however little there is in it."""
         gathered, self._gathered = self._gathered, bytearray()
         with memoryview(gathered) as data:
-            self._take(data)
+            self._take(data, stream)
 
-    def _take(self, data: memoryview) -> None:
+    def _take(self, data: memoryview, stream: Inflater) -> None:
         missing = _HEADER_BYTES - len(self._header)
         if missing:
             self._header += data[:missing]
             _check_header(self._header)
         for start in range(missing, len(data), PIECE_BYTES):
-            if self._behind > PIECE_BYTES:
+            if self._behind > _BYTES_BEHIND:
                 return
             with data[start : start + PIECE_BYTES] as piece:
-                self._inflate(piece)
+                self._inflate(piece, stream)
 
-    def _inflate(self, piece: memoryview) -> None:
+    def _inflate(self, piece: memoryview, stream: Inflater) -> None:
         rest: memoryview | bytes = piece
-        while not (self._stream.eof or self._lines.exceeded):
-            inflated = self._stream.decompress(rest, INFLATED_BYTES)
+        while not (stream.eof or self._lines.exceeded):
+            inflated = stream.decompress(rest, INFLATED_BYTES)
             self._lines.take(inflated)
             if self._alpha:
                 self._alpha.take(inflated)
-            if self._stream.needs_input:
+            if stream.needs_input:
                 self._behind += len(piece) if self._lines.whole else 0
                 return
             rest = b""
