@@ -15,7 +15,7 @@ from tests.bench.costs import round_of, serving_all
 FILE = Path(__file__).with_name("kept.json")
 BOUND = 1.25
 ROUNDS = 3
-ROUNDS_TO_KEEP = 9
+ROUNDS_TO_KEEP = 5
 
 Costs = Mapping[str, float]
 Round = Callable[[Collection[str]], Awaitable[Costs]]
