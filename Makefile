@@ -53,9 +53,16 @@ test: setup ## every check and every test
 types: setup
 	@$(BIN)/python -m tests.tools.run_checks types
 
+# What leans on the event loop, its sockets, signals, timers and processes, is tried on asyncio's own too.
+ON_ASYNCIO := tests/web tests/outbound/test_client.py tests/outbound/test_client_faults.py tests/outbound/test_network.py \
+	tests/outbound/test_proxy.py tests/outbound/test_stream.py tests/process/test_serve.py tests/rpc/test_acceptance.py \
+	tests/rpc/test_connections.py tests/rpc/test_drain.py tests/rpc/test_tls.py tests/rpc/test_uploads.py \
+	tests/rpc/test_watch.py tests/sandbox/test_places.py tests/telemetry/test_loop_lag.py
+
 .PHONY: tests
 tests: setup
 	@$(BIN)/python -m pytest -n $(PROCESSES)
+	@IMAGEEDIT_LOOP=asyncio $(BIN)/python -m pytest -n $(PROCESSES) $(ON_ASYNCIO)
 
 .PHONY: bench
 bench: setup ## measure it beside bare gRPC: table, raw figures and plot in bench/; less with ARGS=--quick, by layer with ARGS=--profile

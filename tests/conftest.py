@@ -6,14 +6,16 @@ fixtures have built is built once. A long file is split by parameter ids that be
 Hypothesis draws the same examples in every run. ``pytest --hypothesis-profile=random`` draws new ones.
 """
 
+import asyncio
 import gc
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from imageedit_server.process import loop_factory
 from tests.folders import in_memory
 from tests.servers.signals import stop_ignoring_signals
 
@@ -74,6 +76,11 @@ class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileScheduling:
     """Hand out files."""
     return FileScheduling(config, log)
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run every test on the loop that a server would have."""
+    return {"the server's": loop_factory()}
 
 
 @pytest.hookimpl(wrapper=True)

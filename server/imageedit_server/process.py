@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import resource
 import signal
 from collections.abc import Callable
@@ -11,9 +12,38 @@ from imageedit_server.bootstrap import running
 from imageedit_server.engine.restoring import Said
 from imageedit_server.runtime.tasks import cancel
 from imageedit_server.sandbox.privileges import close_memory
-from imageedit_server.settings import Settings
+from imageedit_server.settings import Settings, SettingsError
+
+LOOP_VARIABLE = "IMAGEEDIT_LOOP"
+"""The environment variable that names the event loop to serve on: ``uvloop`` or ``asyncio``."""
 
 _log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, announce: Callable[[str], None], said: Said | None = None) -> int:
+    """``serve`` on an event loop of its own, the one of ``loop_factory``; raises what both raise."""
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(serve(settings, announce, said))
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes the server's event loop: uvloop's where it is installed, else asyncio's own.
+
+    Raises ``SettingsError`` where ``LOOP_VARIABLE`` names another one, or one that is not there.
+    """
+    name = os.environ.get(LOOP_VARIABLE, "")
+    if name not in {"", "asyncio", "uvloop"}:
+        raise SettingsError(f"{LOOP_VARIABLE} is {name!r}; it takes uvloop or asyncio")
+    if name != "asyncio":
+        try:
+            import uvloop  # noqa: PLC0415  may be missing
+        except ImportError:
+            if name:
+                raise SettingsError(f"{LOOP_VARIABLE} is {name!r}, which is not installed") from None
+            _log.info("uvloop is not installed: asyncio's own event loop serves")
+        else:
+            return uvloop.new_event_loop
+    return asyncio.new_event_loop
 
 
 async def serve(settings: Settings, announce: Callable[[str], None], said: Said | None = None) -> int:

@@ -8,7 +8,10 @@ import pytest
 from imageedit_server.outbound import limits
 from imageedit_server.outbound.client import ApiClient
 from imageedit_server.outbound.network import Network
+from tests.leaps import pytest_asyncio_loop_factories
 from tests.outbound.worlds import trust
+
+__all__ = ["MakeClient", "client", "pytest_asyncio_loop_factories"]
 
 MakeClient = Callable[..., ApiClient]
 

@@ -6,9 +6,11 @@ from math import inf
 import pytest
 
 from imageedit_server.outbound import limits
-from tests.leaps import leap
+from tests.leaps import leap, pytest_asyncio_loop_factories
 from tests.providers.adapters import Build, Connect, Reports, StandingClock, connecting
 from tests.vendors.serving import Line
+
+__all__ = ["build", "clock", "connect", "pytest_asyncio_loop_factories", "reports", "waits_are_over"]
 
 LONGER_THAN_ANY_LIMIT = 100.0
 

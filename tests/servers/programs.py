@@ -19,6 +19,8 @@ READY = re.compile(r"ready(?: (?:grpc|http)=\S+:[1-9][0-9]*)+\n")
 
 ANY_PORT = "127.0.0.1:0"
 
+_KEPT = "IMAGEEDIT_LOOP"
+"""Which event loop all of a run is on, tests and servers."""
 _LEFT_OUT = ("IMAGEEDIT_", "GRPC_VERBOSITY", "PYTHONDONTWRITEBYTECODE")
 """A setting, ours to set, and what makes each start compile anew."""
 
@@ -29,7 +31,9 @@ def environment(failpoint: str = "", more: Mapping[str, str] | None = None) -> d
     ``failpoint`` is where it kills itself: ``submit_after_reply``, or ``submit_after_reply:kill:3`` for the
     third time that it comes by.
     """
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
+    ours = {
+        name: value for name, value in os.environ.items() if name == _KEPT or not name.startswith(_LEFT_OUT)
+    }
     how = failpoint if ":" in failpoint or not failpoint else f"{failpoint}:kill"
     return {**ours, **({"IMAGEEDIT_FAILPOINT": how} if how else {}), **(more or {})}
 

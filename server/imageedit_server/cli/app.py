@@ -21,7 +21,7 @@ from imageedit_server.cli.text import shown
 from imageedit_server.engine.restoring import Said
 from imageedit_server.maintenance import Finding, backup, check
 from imageedit_server.outbound.redaction import redact
-from imageedit_server.process import serve
+from imageedit_server.process import run
 from imageedit_server.providers.catalog import ModelClash
 from imageedit_server.runtime.listening import CannotListen
 from imageedit_server.runtime.versions import Unsupported
@@ -102,8 +102,7 @@ def serve_command(
         settings = settings_from_environment(config, overrides)
         logs.configure(sys.stderr, as_json=_as_json(settings.log), level=settings.log.level, redact=redact)
         _prepare_process()
-        with asyncio.Runner() as runner:
-            code = runner.run(serve(settings, announce, said))
+        code = run(settings, announce, said)
         gc.freeze()  # or the interpreter's last look at every object takes longer than the drain
     except (SettingsError, StoreRefused, ModelClash, Unusable, Unsupported, CannotListen) as error:
         _refuse(str(error))

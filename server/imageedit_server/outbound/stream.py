@@ -39,9 +39,7 @@ async def connect(
     """
     with _as(_CONNECT):
         async with asyncio.timeout(limit_seconds):
-            loop = asyncio.get_running_loop()
-            transport, wire = await loop.create_connection(_Wire, address, port)
-    _keep_probing(transport)
+            transport, wire = await _connect(address, port)
     return _ToProxy(transport, wire, tunnel) if tunnel else Stream(transport, wire)
 
 
@@ -214,6 +212,20 @@ class _Wire(asyncio.Protocol):
         self._writable.set()
 
 
+async def _connect(address: str, port: int) -> tuple[asyncio.Transport, _Wire]:
+    """Connect a socket of Python's, whatever the loop's own are: what watches over connecting sees it."""
+    connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    loop = asyncio.get_running_loop()
+    try:
+        connection.setblocking(False)
+        _keep_probing(connection)
+        await loop.sock_connect(connection, (address, port))
+        return await loop.create_connection(_Wire, sock=connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
 @contextmanager
 def _as(errors: _Errors) -> Iterator[None]:
     late, broken = errors
@@ -225,9 +237,8 @@ def _as(errors: _Errors) -> Iterator[None]:
         raise broken(str(error)) from error
 
 
-def _keep_probing(transport: asyncio.Transport) -> None:
+def _keep_probing(connection: socket.socket) -> None:
     """Let the kernel probe a silent connection: a NAT on the way forgets one during a call of minutes."""
-    connection = transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if hasattr(socket, "TCP_KEEPIDLE"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_AFTER_SECONDS)

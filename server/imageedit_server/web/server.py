@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -28,6 +29,8 @@ logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below: a line for 
 LOST = Signal()
 """A connection has ended, whoever ended it."""
 
+_PLACES = count()
+"""Those of the connections in the row of all that wait: a clock may have one time for many of them."""
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.h11_impl import H11Protocol as _H11Protocol
@@ -79,7 +82,7 @@ class _Protocol(_H11Protocol):
             super().send_400_response(msg)
 
     def _await_request(self) -> None:
-        self._waits_since = self.loop.time()
+        self._place = next(_PLACES)
         self._due = self.loop.call_later(HEAD_SECONDS, self._look)
 
     def _look(self) -> None:
@@ -98,7 +101,7 @@ class _Protocol(_H11Protocol):
         here = [each for each in every if not each.transport.is_closing()]
         if len(here) > MAX_CONNECTIONS:
             waiting = (each for each in here if not each._is_served())
-            min(waiting, key=lambda each: each._waits_since).transport.abort()
+            min(waiting, key=lambda each: each._place).transport.abort()
 
 
 @asynccontextmanager
