@@ -36,7 +36,7 @@ from tests.bench.streams import all_first, all_rest, watching
 from tests.servers import measuring
 from tests.servers.processes import Server
 
-SLICES = 6
+SLICES = 5
 """How often an operation has its turn in a round."""
 CALLERS = 64
 CONNECTIONS = 4
@@ -70,13 +70,13 @@ class Served:
     operations: Mapping[str, Operation]
 
 
-async def round_of(served: Served, names: Iterable[str]) -> dict[str, float]:
+async def round_of(served: Served, names: Iterable[str], slices: int = SLICES) -> dict[str, float]:
     """Return what each of these operations costs, in echoes."""
     costs, echoes = dict.fromkeys(names, 0.0), []
-    for _ in range(SLICES):
+    for _ in range(slices):
         for name in costs:
             cost, echo = await _slice(served, served.operations[name])
-            costs[name] += cost / SLICES
+            costs[name] += cost / slices
             echoes.append(echo)
     return {name: cost / fmean(echoes) for name, cost in costs.items()}
 

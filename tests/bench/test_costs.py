@@ -43,10 +43,10 @@ async def test_planted_slowness_is_found(bench: Bench):
     """Thrice as long is seen beside whatever else the machine does."""
     program = module("slowed_server")
     async with serving_accepts(bench, program=program) as served, connected(served.ours.address) as stub:
-        held = await round_of(served, served.operations)
+        held = await round_of(served, served.operations, slices=2)
         user = f"{SLOWED}{round(2e6 * await _seconds(served))}"
         async with calling(served.ours, await upload(stub), user) as slowed:
-            costs = await round_of(replace(served, operations={"accept": slowed}), held)
+            costs = await round_of(replace(served, operations={"accept": slowed}), held, slices=2)
     assert list(above(costs, held)) == ["accept"]
 
 
