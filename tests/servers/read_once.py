@@ -10,6 +10,8 @@ import ssl
 from functools import cache
 from importlib.metadata import version
 
+import uvloop  # noqa: F401  8 ms, and a server imports it when it chooses its loop
+
 from imageedit_server.bootstrap import providers
 from imageedit_server.outbound.network import authorities
 from imageedit_server.runtime import versions
