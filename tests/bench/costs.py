@@ -104,9 +104,9 @@ async def serving_all(bench: Bench) -> AsyncIterator[Served]:
         operations: dict[str, Operation] = {
             **served.operations,
             "edit of 27 KB": _by(8, partial(edit_once, stub, small)),
-            "edit of a PNG photograph": _by(2, partial(edit_once, stub, png)),
-            "upload of a PNG photograph": _by(2, partial(_upload, stub, png, count())),
-            "upload of a JPEG photograph": _by(2, partial(_upload, stub, jpeg, count())),
+            "edit of a PNG photograph": _by(2, partial(edit_once, stub, png), times=2),
+            "upload of a PNG photograph": _by(2, partial(_upload, stub, png, count()), times=2),
+            "upload of a JPEG photograph": _by(2, partial(_upload, stub, jpeg, count()), times=2),
             "stored event": partial(_stored, served.ours),
             "live event": partial(_live, served.ours, stub, image_id),
         }
