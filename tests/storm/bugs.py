@@ -121,6 +121,7 @@ def _commit_late(*, publish: bool) -> None:
     async def serve(self: GroupCommit) -> None:
         while await self._has_more():
             group: list[Any] = []
+            self._in_savepoints = True  # nothing here runs a group anew
             await self._begin()
             self._run_units(group)
             if publish:
