@@ -111,13 +111,35 @@ static int fails(enum kind kind, int fd, const char *path) {
     return c->error;
 }
 
-/* A byte through a socket that never leaves this machine's memory wakes another thread, of asyncio, which takes
- * 4096 at a time, or of gRPC. No kernel fails it, and who is not woken sleeps for ever: it is no call to spoil. */
-static int wakes(int fd, size_t size) {
+static int family_of(int fd) {
     struct sockaddr_storage ours = {0};
     socklen_t length = sizeof ours;
-    if (!control || (size != 1 && size != 4096)) return 0;
-    return !getsockname(fd, (struct sockaddr *)&ours, &length) && ours.ss_family == AF_UNIX;
+    int error = errno, found = control && !getsockname(fd, (struct sockaddr *)&ours, &length) ? ours.ss_family : -1;
+    errno = error;
+    return found;
+}
+
+static int is_connection(int fd) {
+    int family = family_of(fd);
+    return family == AF_INET || family == AF_INET6;
+}
+
+static int is_eventfd(int fd) {
+    char link[64], path[32] = {0};
+    int error = errno;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    int found = readlink(link, path, sizeof path - 1) > 0 && !strcmp(path, "anon_inode:[eventfd]");
+    errno = error;
+    return found;
+}
+
+/* A byte through a socket that never leaves this machine's memory wakes another thread, of asyncio, which takes
+ * 4096 at a time, of gRPC, or of uvloop by a signal, which takes 65536; otherwise uvloop adds to a counter of
+ * eight bytes. No kernel fails these, and who is not woken sleeps for ever: it is no call to spoil. */
+static int wakes(int fd, size_t size) {
+    if (!control) return 0;
+    if (size == 8) return is_eventfd(fd);
+    return (size == 1 || size == 4096 || size == 65536) && family_of(fd) == AF_UNIX;
 }
 
 #define FAIL(kind, fd, path) \
@@ -144,16 +166,16 @@ int openat64(int from, const char *name, int flags, ...) {
     REAL(openat64); MODE FAIL(OPEN, -1, name); return real(from, name, flags, mode);
 }
 
-/* Writing. What another function of the C library calls within it is not seen. */
+/* Writing. What another function of the C library calls within it is not seen. uvloop sends with these. */
 
 ssize_t write(int fd, const void *data, size_t size) {
     REAL(write);
     if (wakes(fd, size)) return real(fd, data, size);
-    FAIL(WRITE, fd, NULL);
+    FAIL(is_connection(fd) ? SEND : WRITE, fd, NULL);
     return real(fd, data, size);
 }
 ssize_t writev(int fd, const struct iovec *parts, int count) {
-    REAL(writev); FAIL(WRITE, fd, NULL); return real(fd, parts, count);
+    REAL(writev); FAIL(is_connection(fd) ? SEND : WRITE, fd, NULL); return real(fd, parts, count);
 }
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
     REAL(pwrite); FAIL(WRITE, fd, NULL); return real(fd, data, size, at);
@@ -203,7 +225,7 @@ int posix_fallocate64(int fd, off64_t at, off64_t size) {
     return fault ? fault : real(fd, at, size);
 }
 
-/* Reading files: what reads anything else is woken by it, see ``wakes``. */
+/* Reading files, and connections, which uvloop reads so: what reads anything else is woken by it, see ``wakes``. */
 
 static int is_file(int fd) {
     struct stat found;
@@ -216,6 +238,7 @@ static int is_file(int fd) {
 ssize_t read(int fd, void *data, size_t size) {
     REAL(read);
     if (is_file(fd)) { FAIL(READ, fd, NULL); }
+    else if (is_connection(fd)) { FAIL(RECV, fd, NULL); }
     return real(fd, data, size);
 }
 ssize_t pread(int fd, void *data, size_t size, off_t at) {
