@@ -13,7 +13,10 @@ EXTRA = frozenset(
         "h11",
         "httpcore",
         "httpx",
+        "isal",
+        "orjson",
         "prometheus_client",
+        "pybase64",
         "pydantic",
         "sqlalchemy",
         "sqlmodel",
@@ -21,6 +24,7 @@ EXTRA = frozenset(
         "tomlkit",
         "typer",
         "uvicorn",
+        "uvloop",
     }
 )
 """What the extra brings, by the names under which it is imported."""
