@@ -24,6 +24,7 @@ from imageedit_server.outbound.redaction import redact
 from imageedit_server.process import run
 from imageedit_server.providers.catalog import ModelClash
 from imageedit_server.runtime.listening import CannotListen
+from imageedit_server.runtime.memory import share_one_arena
 from imageedit_server.runtime.versions import Unsupported
 from imageedit_server.settings import (
     LogSettings,
@@ -248,6 +249,7 @@ def _prepare_process() -> None:
     os.umask(PRIVATE)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    share_one_arena()
 
 
 def _as_json(log: LogSettings) -> bool:
