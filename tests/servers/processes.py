@@ -42,10 +42,13 @@ cli.main()
 
 
 class NotReady(AssertionError):
-    """A server said something else than that it is ready; ``line`` is empty when it ended before."""
+    """A server said something else than that it is ready; ``line`` is empty when it ended before.
 
-    def __init__(self, line: str, log: str) -> None:
-        super().__init__(f"{line!r}\n{log}")
+    By which ``code`` is said too: who was ended by a signal has said nothing in its log.
+    """
+
+    def __init__(self, line: str, log: str, code: int | None = None) -> None:
+        super().__init__(f"{line!r}, exit code {code}\n{log}")
         self.line = line
 
 
@@ -65,9 +68,10 @@ class Server:
         assert self.process.stdout is not None
         async with asyncio.timeout(PATIENCE_SECONDS):
             line = (await self.process.stdout.readline()).decode()
+            code = None if line else await self.process.wait()
         found = dict(word.split("=") for word in line.split()[1:]) if READY.fullmatch(line) else {}
         if tuple(found) != tuple(doors):
-            raise NotReady(line, self.stderr())
+            raise NotReady(line, self.stderr(), code)
         self.serves(**found)
         return self
 
