@@ -160,7 +160,7 @@ class Bench:
         folder = self.new_folder()
         for name, message in prepared.items():
             (folder / name).write_bytes(message.SerializeToString())
-        return serving(module("bare", str(folder)), folder / "server.log", doors=["grpc"])
+        return serving(module("bare", str(folder)), folder / "server.log", doors=["grpc"], crashes=3)
 
     @property
     def python(self) -> Path:

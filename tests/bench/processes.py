@@ -1,5 +1,6 @@
 """The programs that are measured: those of this folder, those of an installed server, and LiteLLM's."""
 
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,16 +15,27 @@ MIB = 1024 * 1024
 
 @asynccontextmanager
 async def serving(
-    command: Sequence[str], log: Path, *, doors: Sequence[str] = ("grpc", "http")
+    command: Sequence[str], log: Path, *, doors: Sequence[str] = ("grpc", "http"), crashes: int = 0
 ) -> AsyncIterator[Server]:
-    """Run a server of ours, which says where its doors are when it is ready."""
+    """Run a server of ours, which says where its doors are when it is ready.
+
+    As often as ``crashes`` says it is begun again when it crashed before it was: grpcio 1.85.1 does that to
+    plain servers of its own, now and then, in a thread of its own (``event_engine``).
+    """
     async with Servers(log.parent) as servers:
-        server = await servers.spawn(command, log=log, cwd=ROOT)
-        try:
-            await server.ready(doors)
-        except NotReady as error:
-            raise failed(command, server.stderr()) from error
-        yield server
+        yield await _begun(servers, command, log, doors, crashes)
+
+
+async def _begun(
+    servers: Servers, command: Sequence[str], log: Path, doors: Sequence[str], crashes: int
+) -> Server:
+    server = await servers.spawn(command, log=log, cwd=ROOT)
+    try:
+        return await server.ready(doors)
+    except NotReady as error:
+        if crashes and error.code == -signal.SIGSEGV:
+            return await _begun(servers, command, log, doors, crashes - 1)
+        raise failed(command, server.stderr()) from error
 
 
 @asynccontextmanager

@@ -50,6 +50,7 @@ class NotReady(AssertionError):
     def __init__(self, line: str, log: str, code: int | None = None) -> None:
         super().__init__(f"{line!r}, exit code {code}\n{log}")
         self.line = line
+        self.code = code
 
 
 @dataclass
