@@ -11,7 +11,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -61,13 +62,7 @@ def main(
     names = only.split(",")
     if unknown := set(names) - set(MEASUREMENTS):
         raise typer.BadParameter(f"{', '.join(unknown)}: there is {', '.join(MEASUREMENTS)}")
-    with tempfile.TemporaryDirectory(prefix="imageedit-bench-") as folder:
-        bench = Bench(
-            folder=Path(folder),
-            scale=QUICK if quick else FULL,
-            server=server_bin.absolute(),
-            say=progress(),
-        )
+    with benching(server_bin, quick=quick) as bench:
         if by_layer:
             profile.write(run(profile.measure(bench)), out)
             return
@@ -77,6 +72,14 @@ def main(
             return
         figures = run(_measure(bench, [MEASUREMENTS[name] for name in names]))
     tell(figures, out, "figures")
+
+
+@contextmanager
+def benching(server_bin: Path, *, quick: bool) -> Iterator[Bench]:
+    """Give what every measurement works with, in a folder that is gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="imageedit-bench-") as folder:
+        scale = QUICK if quick else FULL
+        yield Bench(folder=Path(folder), scale=scale, server=server_bin.absolute(), say=progress())
 
 
 def tell(

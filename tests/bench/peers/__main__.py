@@ -5,14 +5,12 @@ picture: with a proxy one HTTP call, with this service EditImage, WatchTask to i
 then the task and both pictures are durable. The same caller asks the vendor without anyone between.
 """
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tests.bench.__main__ import SERVER, progress, run, tell
-from tests.bench.bench import FULL, QUICK, Bench
+from tests.bench.__main__ import SERVER, benching, run, tell
 from tests.bench.peers.measurement import measure
 from tests.bench.peers.proxies import peers
 from tests.bench.peers.table import contenders_table
@@ -30,13 +28,7 @@ def main(
     out: Annotated[Path, typer.Option(help="The folder for the figures.")] = Path("bench"),
 ) -> None:
     """Measure the service beside LiteLLM's proxy and Portkey's gateway, those of them that are there."""
-    with tempfile.TemporaryDirectory(prefix="imageedit-bench-") as folder:
-        bench = Bench(
-            folder=Path(folder),
-            scale=QUICK if quick else FULL,
-            server=server_bin.absolute(),
-            say=progress(),
-        )
+    with benching(server_bin, quick=quick) as bench:
         measured = run(measure(bench, peers(litellm.absolute(), portkey.absolute())))
     tell(
         measured.figures,
