@@ -1,6 +1,7 @@
 """Answers that come before the request is whole: they must not be lost with the connection."""
 
 import asyncio
+import itertools
 import os
 import socket
 import threading
@@ -139,6 +140,42 @@ async def test_what_came_before_a_reset_can_still_be_read() -> None:
         with pytest.raises(httpcore.ReadError):
             await wire.read(1, timeout=LIMIT)
         await wire.aclose()
+
+
+async def test_what_came_is_read_in_order_whatever_is_asked_for_at_a_time() -> None:
+    body = os.urandom(1_000_000)
+    async with serve(reply(200, body)) as server:
+        wire = await stream.connect("127.0.0.1", server.port, LIMIT)
+        await wire.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        got = b""
+        for most in itertools.cycle((1, 1000, 64 * 1024, MOST_IN_FLIGHT)):
+            piece = await wire.read(most, timeout=LIMIT)
+            assert len(piece) <= most
+            got += piece
+            if got.endswith(body):
+                break
+        await wire.aclose()
+
+
+async def test_a_reply_is_read_as_much_at_a_time_as_a_connection_holds() -> None:
+    class Recorder(World):
+        async def connect(self, address: str, port: int, limit_seconds: float) -> httpcore.AsyncNetworkStream:
+            wire = await super().connect(address, port, limit_seconds)
+            read = wire.read
+
+            async def recorded(max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+                asked.append(max_bytes)
+                return await read(max_bytes, timeout)
+
+            wire.read = recorded  # type: ignore[method-assign]
+            return wire
+
+    asked: list[int] = []
+    async with serve(reply(200, bytes(1000))) as server:
+        vendor = ApiClient(server.url, {}, trust=trust(Recorder({})))
+        await vendor.send("POST", "/", limit_seconds=LIMIT)
+        await vendor.aclose()
+    assert set(asked) == {stream.MOST_BUFFERED}
 
 
 async def test_a_peer_that_sends_for_ever_is_held_back() -> None:

@@ -91,7 +91,7 @@ class Creating:
         failpoint("create_before_commit")
         self._draining.refuse()
         _refuse(check_fields(draft))
-        body_sha256 = await work_on(draft.content_bytes, draft.sha256)
+        body_sha256 = await work_on(draft.content_bytes, draft.sha256) if draft.request_id else ""
         if not draft.content_bytes:
             return await self._create_or_find(tenant, draft, body_sha256)
         existing = await self._find_existing(tenant, draft, body_sha256)  # before pictures are looked into

@@ -58,7 +58,7 @@ class Fetched:
         self._max_bytes = max_bytes
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body, once, in pieces of at most 64 KiB. Raises ``FetchFailed``.
+        """Yield the body, once, in pieces of at most 256 KiB. Raises ``FetchFailed``.
 
         What came in gzip or deflate is inflated, and counted inflated. A body shorter than its Content-Length
         fails. One without a Content-Length that the connection's end cuts short looks whole here: the caller

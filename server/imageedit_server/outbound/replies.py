@@ -36,7 +36,7 @@ class RawBody:
         self._may_be_coded = may_be_coded
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body, once, in pieces of at most 64 KiB. Raises ``Broken``.
+        """Yield the body, once, in pieces of at most 256 KiB. Raises ``Broken``.
 
         A compressed body is refused, since one megabyte of it can be gigabytes before any count sees them;
         unless it ``may_be_coded``, where the caller counts what it holds.

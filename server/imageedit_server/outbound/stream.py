@@ -61,9 +61,10 @@ class Stream(httpcore.AsyncNetworkStream):
         """Send, but stop with WriteError once an answer began: httpcore then reads it."""
         with _as(_WRITE):
             async with asyncio.timeout(timeout):
+                whole = memoryview(buffer)
                 for start in range(0, len(buffer), PIECE_BYTES):
                     self._wire.check_still_asked()
-                    self._transport.write(buffer[start : start + PIECE_BYTES])
+                    self._transport.write(whole[start : start + PIECE_BYTES])
                     await asyncio.sleep(0)  # let what came be seen before the next piece meets a closed door
                     await self._wire.drained()
 
@@ -167,8 +168,11 @@ class _Wire(asyncio.Protocol):
             await self._news.wait()
         if not self._buffer and self._error is not None:
             raise ConnectionError("connection lost") from self._error
-        taken = bytes(self._buffer[:max_bytes])
-        del self._buffer[:max_bytes]
+        if len(self._buffer) <= max_bytes:
+            taken, self._buffer = bytes(self._buffer), bytearray()
+        else:
+            taken = bytes(memoryview(self._buffer)[:max_bytes])
+            del self._buffer[:max_bytes]
         if self._transport is not None and len(self._buffer) < MOST_BUFFERED and not self._ended:
             self._transport.resume_reading()
         return taken

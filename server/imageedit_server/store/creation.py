@@ -23,7 +23,10 @@ from imageedit_server.store.tables import IDEMPOTENCY, IMAGE, TASK, TASK_IMAGE, 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewTask:
-    """A task to create. ``method`` and ``body_sha256`` scope and compare its ``request.request_id``."""
+    """A task to create. ``method`` and ``body_sha256`` scope and compare its ``request.request_id``.
+
+    Without one the hash is of no use, and empty.
+    """
 
     task_id: str
     tenant: str
