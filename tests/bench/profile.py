@@ -7,13 +7,14 @@ vendor, takes none.
 
 import json
 import signal
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tests.bench import accepts
 from tests.bench.bench import Bench, connected
@@ -117,9 +118,7 @@ class _Reading:
 
 
 async def _read(server: Server) -> _Reading:
-    assert server.process.stdout is not None
-    server.send(signal.SIGUSR1)
-    told = json.loads(await server.process.stdout.readline())
+    told = await ask(server)
     places = {(layer, function): seconds for layer, function, seconds in told["counted"]}
     threads = measuring.thread_seconds(server.process.pid)
     places[OWN_THREADS, ""] = sum(threads[thread] for thread in threads.keys() - set(told["threads"]))
@@ -130,6 +129,20 @@ async def _read(server: Server) -> _Reading:
         collector=told["collected_seconds"],
         places=places,
     )
+
+
+async def ask(server: Server) -> dict[str, Any]:
+    """Return what the server says when it is asked.
+
+    uvloop tells a signal twice where another comes at the same moment, as the sampler's do: what was told
+    before this question is the answer to the last one.
+    """
+    assert server.process.stdout is not None
+    asked = time.monotonic()
+    server.send(signal.SIGUSR1)
+    while (told := json.loads(await server.process.stdout.readline()))["monotonic"] < asked:
+        pass
+    return dict(told)
 
 
 def _made(name: str, operations: int, before: _Reading, after: _Reading) -> Profile:

@@ -3,7 +3,7 @@
 Each thread of Python has a timer that counts its processor time. At a tick, what the thread took since the
 last one is counted to the place where it is. That is seen in the main thread, between two steps of Python:
 time in C is its caller's, and what another thread does while it holds the interpreter is seen where it lets
-go. On SIGUSR1 a line of JSON says what was counted since the start.
+go. On SIGUSR1 a line of JSON says what was counted since the start, and when it was told.
 
 Nothing is traced, so that what is cheap stays cheap. A tick comes 250 times for a second of processor time,
 as often as Linux looks at such timers, and takes some ten microseconds.
@@ -65,6 +65,7 @@ class Sampler:
             if thread is not self._main and thread.is_alive():
                 self._count(thread, None)
         return {
+            "monotonic": time.monotonic(),
             "threads": [thread.native_id for thread in self._clocks],
             "collected_seconds": self._collected,
             "counted": [[*place, seconds] for place, seconds in self._counted.items()],

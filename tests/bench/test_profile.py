@@ -1,10 +1,14 @@
 """Every package of the server has its layer, and a profile of a real server tells where its time went."""
 
+import asyncio
+import json
 import pkgutil
+import signal
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
+from types import FrameType, SimpleNamespace
 
 import pytest
 
@@ -62,6 +66,19 @@ def frame_in(*modules: str) -> FrameType:
 )
 def test_innermost_frame_with_a_layer_counts(modules: list[str], layer: str):
     assert place_of(frame_in(*modules))[0] == layer
+
+
+async def test_what_was_told_before_it_was_asked_is_no_answer():
+    told = asyncio.StreamReader()
+    told.feed_data(json.dumps({"monotonic": time.monotonic(), "counted": "long ago"}).encode() + b"\n")
+
+    def send(number: int) -> None:
+        assert number == signal.SIGUSR1
+        told.feed_data(json.dumps({"monotonic": time.monotonic(), "counted": "now"}).encode() + b"\n")
+
+    process = SimpleNamespace(stdout=told)
+    server = SimpleNamespace(process=process, send=send)
+    assert (await profile.ask(server))["counted"] == "now"  # type: ignore[arg-type]
 
 
 async def test_profile_tells_where_the_time_of_an_accept_goes(tmp_path: Path):
