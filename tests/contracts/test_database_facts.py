@@ -18,7 +18,13 @@ from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
 from imageedit_server.core.task import Attempt, Outcome, Stage, State
 from imageedit_server.feed.base import Feed
-from imageedit_server.store.answers import answer_is_gone, answered_attempt, learn_from_file, token_of
+from imageedit_server.store.answers import (
+    answer_is_gone,
+    answered_attempt,
+    learn_from_file,
+    learn_from_kept_file,
+    token_of,
+)
 from imageedit_server.store.attempts import (
     CALLBACK_LIFE,
     LEARNT_AFTER,
@@ -246,6 +252,29 @@ async def test_a_kept_answer_that_is_gone_counts_no_more(database: Database) -> 
     await database.write(learn, key, Fact(outcome=Outcome.UNKNOWN, answer=head))
     await database.write(answer_is_gone, key)
     assert (await known(database, key)).answer == replace(head, kept=False)
+
+
+async def test_what_a_kept_answer_held_is_told_at_once(database: Database) -> None:
+    """P31: nobody sees its pictures beside a call of unknown outcome, or a success whose answer is kept."""
+    claimed, key = await submitted(database)
+    head = AnswerHead(status=200, size_bytes=10, time=LATER, kept=True)
+    await database.write(learn, key, Fact(outcome=Outcome.UNKNOWN, answer=head))
+    await database.write(cancel_task, TENANT, claimed.task.task_id, LATER)
+    late, fact = (image("late"),), Fact(outcome=Outcome.SUCCEEDED, answer=replace(head, kept=False))
+    await database.write(learn_from_kept_file, key, fact, late, LATER)
+    assert await known(database, key) == replace(
+        attempt(), outcome=Outcome.SUCCEEDED, answer=fact.answer, late_images=late
+    )
+    await database.write(learn_from_kept_file, AttemptKey("task_none", 1), fact, late, LATER)
+
+
+async def test_a_kept_answer_of_an_open_task_is_acted_on_now(database: Database) -> None:
+    _, key = await submitted(database)
+    head = AnswerHead(status=200, size_bytes=10, time=LATER, kept=True)
+    await database.write(learn, key, Fact(outcome=Outcome.UNKNOWN, answer=head))
+    await database.write(learn_from_kept_file, key, Fact(outcome=Outcome.SUCCEEDED), (), LATER)
+    found = await known(database, key)
+    assert (found.outcome, found.answer) == (Outcome.SUCCEEDED, replace(head, kept=False))
 
 
 async def test_a_fact_is_kept_where_its_decision_is_not_made(database: Database) -> None:

@@ -18,7 +18,7 @@ from imageedit_server.answers.reading import Stored, read_file, stored_in
 from imageedit_server.core.charge import Billing
 from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.failure import Failure
-from imageedit_server.core.task import Outcome, Stage, State, Task
+from imageedit_server.core.task import Attempt, Outcome, Stage, State, Task
 from imageedit_server.outbound.answers import Answer, PaidCall
 from imageedit_server.providers.base import Finished, Job, NotProcessed, Output, Prepared, Refused, Report
 from imageedit_server.telemetry.metrics import REGISTRY
@@ -31,6 +31,7 @@ from tests.engine.house import (
     TENANT,
     Door,
     House,
+    MortalDatabase,
     Puppet,
     Submit,
     Vendor,
@@ -318,6 +319,35 @@ async def test_a_newer_version_reads_what_was_kept(
     await house.answers.aclose()
     assert stored(house) == []
     assert "kept answers read again: 1, recovered: 1" in caplog.text
+
+
+@pytest.mark.parametrize("submit", [finish_now, accept])
+async def test_a_late_picture_is_never_that_of_a_call_of_unknown_outcome(
+    house: House, monkeypatch: pytest.MonkeyPatch, submit: Submit
+) -> None:
+    """After no commit, so that neither a reader nor a crash meets the one without the other."""
+    house.vendor.submit = submit
+    with monkeypatch.context() as older:
+        older.setattr(Puppet, "understand", _break_off)
+        task_id = await house.create()
+        await house.ended(task_id)
+        await house.kill()
+    after_commits: list[Attempt] = []
+    record = MortalDatabase.record
+
+    async def recorded(database: MortalDatabase, *unit: Any, **named: Any) -> Any:
+        result = await record(database, *unit, **named)
+        after_commits.append((await house.get(task_id)).status.attempts[0])
+        return result
+
+    monkeypatch.setattr(MortalDatabase, "record", recorded)
+    house.version = "2"
+    await house.start()
+    await fully_late(house, task_id)
+    late = [attempt for attempt in after_commits if attempt.late_images]
+    assert late
+    assert {attempt.outcome for attempt in late} == {Outcome.SUCCEEDED}
+    assert not any(attempt.answer and attempt.answer.kept for attempt in late)
 
 
 async def test_a_newer_version_that_cannot_read_it_either_tries_once(

@@ -18,6 +18,7 @@ from imageedit_server.store.attempts import (
     begin_attempt,
     call_back,
     learn_and_change,
+    learn_late,
 )
 from imageedit_server.store.claims import Lease, claim
 from imageedit_server.store.creation import NewTask, create_task
@@ -100,6 +101,7 @@ def units_of(lease: Lease, key: AttemptKey) -> dict[str, Unit]:
         "begin_attempt": lambda c: begin_attempt(c, lease, attempt(2), "u", progress),
         "learn_and_change": lambda c: learn_and_change(c, lease, key, FACT, progress, NOW),
         "add_late_images": lambda c: add_late_images(c, key, (image(1),), NOW),
+        "learn_late": lambda c: learn_late(c, key, FACT, (image(1),), NOW),
     }
 
 

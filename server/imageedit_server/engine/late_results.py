@@ -22,10 +22,9 @@ from imageedit_server.runtime.workers import on_behalf_of
 from imageedit_server.store.attempts import (
     AttemptKey,
     Fact,
-    add_late_images,
     late_callback,
     late_collected,
-    learn,
+    learn_late,
     result_urls,
 )
 from imageedit_server.store.queries import look_for_task
@@ -241,8 +240,7 @@ class LateResults:
             usage=finished.usage,
             end_time=now,
         )
-        await self._tools.database.record(learn, key, fact)
-        await self._tools.database.record(add_late_images, key, images, now)
+        await self._tools.database.record(learn_late, key, fact, images, now)
         self._tools.answered.acted_on(key)
 
 

@@ -4,15 +4,17 @@ import logging
 from collections.abc import Sequence
 
 from imageedit_server.answers.reading import Stored
+from imageedit_server.core.image import Image
+from imageedit_server.engine.patience import in_the_end
 from imageedit_server.engine.reading import best_of
 from imageedit_server.engine.results import BadResult, ResultGone
 from imageedit_server.engine.tools import Tools
-from imageedit_server.engine.unread import fact_of, write
+from imageedit_server.engine.unread import fact_of
 from imageedit_server.providers.base import Accepted, Finished, SubmitError
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.runtime.workers import on_behalf_of
-from imageedit_server.store.answers import AnsweredAttempt, answer_is_gone, answered_attempt
-from imageedit_server.store.attempts import AttemptKey, add_late_images
+from imageedit_server.store.answers import AnsweredAttempt, answered_attempt, learn_from_kept_file
+from imageedit_server.store.attempts import AttemptKey
 
 PAUSE_SECONDS = 1.0
 """Between two answers, so that nobody notices."""
@@ -67,20 +69,17 @@ async def _recovered(stored: Stored, found: AnsweredAttempt, provider: Provider,
     if answer is None:
         return False
     _, meant = await best_of(provider.adapter, [answer])
+    images: tuple[Image, ...] = ()
     if isinstance(meant, Finished) and found.task.status.state.terminal:
         with on_behalf_of(found.task.tenant):
-            await _bring_home(found.key, meant, tools)
+            images = await tools.results.bring_home(meant.outputs)
     fact = fact_of(answer, meant, provider, tools.clock.now())
-    await write(found.key, fact, tools)
-    await tools.database.record(answer_is_gone, found.key)
+    await in_the_end(
+        lambda now: tools.database.record(learn_from_kept_file, found.key, fact, images, now), tools
+    )
     if isinstance(meant, Accepted) or found.task.status.state.terminal:
         tools.answered.drop(stored.path)
     else:  # its run goes on from the file
         tools.answered.found(found.key, stored.path)
     _log.info("a kept answer was read: task %s, attempt %d", found.key.task_id, found.key.number)
     return True
-
-
-async def _bring_home(key: AttemptKey, meant: Finished, tools: Tools) -> None:
-    images = await tools.results.bring_home(meant.outputs)
-    await tools.database.record(add_late_images, key, images, tools.clock.now())

@@ -9,20 +9,15 @@ parked: nobody knows the outcome of their paid call.
 import hashlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
-from imageedit_server.core.errors import Refusal
-from imageedit_server.engine.recorder import FULL_RETRY_SECONDS
+from imageedit_server.engine.patience import in_the_end
 from imageedit_server.engine.tools import Tools
 from imageedit_server.providers.base import SubmitSafety
 from imageedit_server.providers.catalog import Catalog, Provider
 from imageedit_server.store.attempts import AttemptKey
 from imageedit_server.store.queries import find_task
 from imageedit_server.store.restoring import open_tasks, park, served_from
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +61,7 @@ async def settle(copy: RestoredCopy, tools: Tools, catalog: Catalog) -> None:
             " original may have paid for them; --resubmit-restored, with a fresh copy, sends them again",
             parked,
         )
-    await _write(tools, lambda: tools.database.record(served_from, copy.place))
+    await in_the_end(lambda _: tools.database.record(served_from, copy.place), tools)
 
 
 def _may_pay_twice(provider: Provider) -> bool:
@@ -81,15 +76,7 @@ async def _park(task_id: str, paid: dict[str, Provider], tools: Tools) -> bool:
         return False
     billing = paid[task.request.provider].adapter.charge.intended
     token_sha256 = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
-    now = tools.clock.now()
-    parked = await _write(tools, lambda: tools.database.record(park, task_id, billing, token_sha256, now))
+    parked = await in_the_end(
+        lambda now: tools.database.record(park, task_id, billing, token_sha256, now), tools
+    )
     return parked is not None
-
-
-async def _write(tools: Tools, write: Callable[[], Awaitable[T]]) -> T:
-    while True:
-        try:
-            return await write()
-        except Refusal as refusal:  # a full disk passes (F19)
-            _log.warning("the restored copy cannot be settled yet: %s", refusal)
-        await tools.clock.sleep(FULL_RETRY_SECONDS)

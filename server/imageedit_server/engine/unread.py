@@ -9,11 +9,11 @@ from datetime import datetime
 
 from imageedit_server.answers.reading import Stored
 from imageedit_server.core.charge import Billing
-from imageedit_server.core.errors import FailureReason, Refusal
+from imageedit_server.core.errors import FailureReason
 from imageedit_server.core.task import Attempt, Outcome
 from imageedit_server.engine.answered import head_of
+from imageedit_server.engine.patience import in_the_end
 from imageedit_server.engine.reading import best_of
-from imageedit_server.engine.recorder import FULL_RETRY_SECONDS
 from imageedit_server.engine.tools import Tools
 from imageedit_server.outbound.answers import Answer
 from imageedit_server.providers.base import Accepted, Ambiguous, Finished, Refused, SubmitError
@@ -76,7 +76,7 @@ async def _learn(found: AnsweredAttempt, provider: Provider, tools: Tools) -> No
     now = tools.clock.now()
     try:
         answer, meant = await best_of(provider.adapter, await tools.answered.read(found.key))
-        await write(found.key, fact_of(answer, meant, provider, now), tools)
+        await _write(found.key, fact_of(answer, meant, provider, now), tools)
     except VendorTaskTaken:
         _log.critical("%s gave one id to two attempts", provider.name)
         await tools.answered.keep(found.key)
@@ -87,22 +87,15 @@ async def _learn(found: AnsweredAttempt, provider: Provider, tools: Tools) -> No
             await tools.answered.keep(found.key)
     except SubmitError as error:
         if found.task.status.state.terminal:
-            await write(found.key, _refusal(error, provider, now), tools)
+            await _write(found.key, _refusal(error, provider, now), tools)
             tools.answered.acted_on(found.key)
     else:
         if isinstance(meant, Accepted):
             tools.answered.acted_on(found.key)
 
 
-async def write(key: AttemptKey, fact: Fact, tools: Tools) -> None:
-    """Write a fact that was read from a file, as soon as the disk has room."""
-    while True:
-        try:
-            await tools.database.record(learn_from_file, key, fact, tools.clock.now())
-            return
-        except Refusal as refusal:  # a full disk passes (F19)
-            _log.warning("what an answer says cannot be stored yet: %s", refusal)
-        await tools.clock.sleep(FULL_RETRY_SECONDS)
+async def _write(key: AttemptKey, fact: Fact, tools: Tools) -> None:
+    await in_the_end(lambda now: tools.database.record(learn_from_file, key, fact, now), tools)
 
 
 def _refusal(error: SubmitError, provider: Provider, now: datetime) -> Fact:

@@ -6,8 +6,9 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, select, update
 
 from imageedit_server.core.change import Change
+from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Outcome, State, Task
-from imageedit_server.store.attempts import AttemptKey, Fact, learn, note_answer
+from imageedit_server.store.attempts import AttemptKey, Fact, learn, learn_late, note_answer
 from imageedit_server.store.database import CHANGES
 from imageedit_server.store.log import locked_row
 from imageedit_server.store.queries import row_by_id, with_attempts
@@ -68,6 +69,20 @@ def learn_from_file(connection: Connection, key: AttemptKey, fact: Fact, now: da
             called_at = max(called_at, row.not_before + 1)  # so that no call is taken for an earlier one
         connection.execute(update(TASK).where(TASK.c.number == row.number).values(not_before=called_at))
         connection.info[CHANGES].append(Change(key.task_id, row.seq, State(row.state), called_back=True))
+
+
+def learn_from_kept_file(
+    connection: Connection, key: AttemptKey, fact: Fact, images: tuple[Image, ...], now: datetime
+) -> None:
+    """Write what a kept answer turned out to say, and that it is kept no longer.
+
+    ``images`` are what it holds, brought home for a task that has ended; an open one goes on with it.
+    """
+    if images:
+        learn_late(connection, key, fact, images, now)
+    else:
+        learn_from_file(connection, key, fact, now)
+    answer_is_gone(connection, key)
 
 
 def answer_is_gone(connection: Connection, key: AttemptKey) -> None:

@@ -260,6 +260,14 @@ def add_late_images(
     )
 
 
+def learn_late(
+    connection: Connection, key: AttemptKey, fact: Fact, images: tuple[Image, ...], now: datetime
+) -> None:
+    """Write a fact and, as ``add_late_images`` does, what came of it; nobody sees the one alone."""
+    add_late_images(connection, key, images, now)
+    learn(connection, key, fact)
+
+
 def called_late(connection: Connection) -> list[str]:
     """Return the finished tasks that have a result to be collected."""
     return list(connection.execute(select(TASK.c.task_id).where(CALLED_LATE)).scalars())
