@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.powerloss.disk import KEEPS, Disk
-from tests.powerloss.journal import Op, read
+from tests.powerloss.journal import counted, read
 from tests.powerloss.launch import Command, How, as_process, by_itself, preloaded
 from tests.powerloss.recorder import is_recordable
 from tests.powerloss.recording import Failure, Recording, record
@@ -168,10 +168,7 @@ class Part:
             return by_itself(disk, journal, control).with_environment(preloading)
 
         recording = await record(self.folder, self.vendor, twice, edits=EDITS, at_once=AT_ONCE)
-        inside: Counter[tuple[Op, str]] = Counter(
-            (each.op, each.path) for each in recording.records if each.op is not Op.MARK
-        )
-        outside = Counter((each.op, each.path) for each in read(other))
+        inside, outside = counted(recording.records), counted(read(other))
         if inside != outside:
             raise AssertionError(f"the two recorders do not agree: {inside - outside} {outside - inside}")
 

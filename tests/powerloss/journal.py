@@ -6,7 +6,8 @@ One file, written only at its end; where a record ends is its place in the order
 
 import os
 import struct
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -64,3 +65,20 @@ def read(path: Path) -> Iterator[Record]:
             op, number, *lengths = _HEAD.unpack(head)
             first, second, data = [file.read(length) for length in lengths]
             yield Record(Op(op), os.fsdecode(first), number, data, os.fsdecode(second), file.tell())
+
+
+def counted(records: Iterable[Record]) -> Counter[tuple[Op, str]]:
+    """Count what was done to each path, whoever recorded it.
+
+    A write that goes on where the last one ended counts as one with it: of Python's file objects one recorder
+    takes all that was written since it last looked.
+    """
+    found: Counter[tuple[Op, str]] = Counter()
+    ends: dict[str, int] = {}
+    for each in records:
+        end = ends.pop(each.path, None)
+        if each.op is Op.WRITE:
+            ends[each.path] = each.number + len(each.data)
+        if each.op is not Op.MARK and not (each.op is Op.WRITE and end == each.number):
+            found[each.op, each.path] += 1
+    return found

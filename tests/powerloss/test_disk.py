@@ -1,13 +1,14 @@
 """What the model of a disk keeps and loses: it decides what the other tests prove."""
 
 import random
+from collections import Counter
 from itertools import count, takewhile
 from pathlib import Path
 
 import pytest
 
 from tests.powerloss.disk import KEEPS, SECTOR_BYTES, Disk, files_of
-from tests.powerloss.journal import Journal, Op, read
+from tests.powerloss.journal import Journal, Op, counted, read
 
 SECTORS = 64
 
@@ -31,6 +32,9 @@ class Story:
 
     def size(self) -> int:
         return self._journal.size()
+
+    def counted(self) -> Counter[tuple[Op, str]]:
+        return counted(read(self._folder / "journal"))
 
     def after(self, keep: float, seed: int = 0) -> dict[str, bytes]:
         disk = Disk()
@@ -149,3 +153,23 @@ def test_what_a_process_reads_is_everything(story: Story, tmp_path: Path) -> Non
     disk = Disk()
     disk.replay(read(tmp_path / "journal"))
     assert disk.now() == {"sub/b": b"\0\0x"}
+
+
+def test_what_was_written_at_once_counts_as_much_as_in_pieces(story: Story) -> None:
+    """Of Python's file objects one recorder sees the pieces, the other takes them all."""
+    story.did(Op.CREATE, "file")
+    story.wrote("file", b"a")
+    story.did(Op.MARK, "passed")
+    story.wrote("log", b"x", 7)
+    story.wrote("file", b"b", 1)
+    story.wrote("log", b"x", 0)
+    found = {(Op.CREATE, "file"): 1, (Op.WRITE, "file"): 1, (Op.WRITE, "log"): 2}
+    assert story.counted() == found
+
+
+def test_what_goes_on_after_a_sync_counts_by_itself(story: Story) -> None:
+    story.wrote("file", b"a")
+    story.synced("file")
+    story.wrote("file", b"b", 1)
+    story.wrote("file", b"a", 0)
+    assert story.counted() == {(Op.WRITE, "file"): 3, (Op.SYNC, "file"): 1}
