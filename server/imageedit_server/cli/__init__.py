@@ -1,6 +1,7 @@
 """The command ``imageedit-server``. Needs the extra [server]; that it is missing is said in a sentence."""
 
 import io
+import os
 import sys
 
 EXIT_CANNOT_START = 2
@@ -32,6 +33,8 @@ EXTRA = frozenset(
 
 def main() -> None:
     """Run the command."""
+    # Else pydantic reads a file of every package that is installed, to look for code to run in here.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         from imageedit_server.cli.app import app  # noqa: PLC0415  to say so when the extra is missing
     except ModuleNotFoundError as missing:
@@ -41,6 +44,9 @@ def main() -> None:
             "imageedit-server: the command needs more packages: pip install 'imageedit[server]'",
             file=sys.stderr,
         )
+        sys.exit(EXIT_CANNOT_START)
+    except OSError as error:
+        print(f"imageedit-server: a file of what is installed cannot be read: {error}", file=sys.stderr)
         sys.exit(EXIT_CANNOT_START)
     # What a terminal of few letters cannot show stands there by its number, on stdout as on stderr.
     if isinstance(sys.stdout, io.TextIOWrapper):
