@@ -214,6 +214,19 @@ async def test_a_name_that_two_have_stops_every_start(
         assert f"imageedit-server: providers: {words}" in said
 
 
+async def test_a_distribution_that_cannot_be_read_stops_every_start(servers: Servers, tmp_path: Path) -> None:
+    """Short of descriptors, say: whether it brings an adapter nobody knows, so the error is told."""
+    site = distribution(tmp_path, "other", "more = other:Adapter")
+    [points] = site.rglob("entry_points.txt")
+    points.unlink()
+    points.symlink_to(points)
+    _, *options = configured(tmp_path, adapter="scripted")
+    for command in ("serve", "check"):
+        said = await refusal(servers, [command, *options], installed(site))
+        assert "providers: what is installed cannot be looked through for adapters: " in said
+        assert str(points) in said
+
+
 async def test_the_check_tells_of_one_that_cannot_be_used(servers: Servers, tmp_path: Path) -> None:
     sites = [HERE / "site", distribution(tmp_path, "other", "more = other:Adapter", LAX)]
     _, *options = configured(tmp_path, adapter="more")

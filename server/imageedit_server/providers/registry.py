@@ -5,7 +5,7 @@ A new one that ships is one line here. One of another distribution is an entry p
 installed beside slows no start, and breaks none but by taking a name that is taken.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from inspect import isclass
@@ -48,7 +48,7 @@ def adapter_named(name: str) -> type[Adapter]:
 def _installed() -> Mapping[str, EntryPoint]:
     """Find the adapters of other distributions; which are there does not change while a process runs."""
     found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=GROUP):
+    for point in _points():
         if point.name in ADAPTERS:
             raise AdapterUnusable(
                 f"{_distribution(point)} brings an adapter {point.name!r}, and one of that name ships with"
@@ -61,6 +61,14 @@ def _installed() -> Mapping[str, EntryPoint]:
             )
         found[point.name] = point
     return found
+
+
+def _points() -> Iterable[EntryPoint]:
+    """Look through all that is installed, a file of each distribution."""
+    try:
+        return entry_points(group=GROUP)
+    except OSError as error:
+        raise AdapterUnusable(f"what is installed cannot be looked through for adapters: {error}") from error
 
 
 def _loaded(point: EntryPoint) -> type[Adapter]:
