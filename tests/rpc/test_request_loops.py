@@ -1,6 +1,7 @@
 """The loops that take calls in, beside grpcio's own: what they survive, and what ends the server."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -61,6 +62,45 @@ async def test_more_calls_than_loops_run_at_once() -> None:
     async with _serving(meet) as (_, call), asyncio.timeout(PATIENCE_SECONDS):
         sent = [bytes([number]) for number in range(count)]
         assert await asyncio.gather(*map(call, sent)) == sent
+
+
+async def test_large_calls_begin_one_in_a_turn_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a megabyte takes to copy and to parse, all other calls wait for."""
+    loop, turn, begun = asyncio.get_running_loop(), itertools.count(), list[int]()
+    now = 0
+    begin = grpcio_patch._Server._begin
+
+    def tick() -> None:
+        nonlocal now
+        now = next(turn)
+        loop.call_soon(tick)
+
+    def noted(*call: Any) -> None:
+        begun.append(now)
+        begin(*call)
+
+    monkeypatch.setattr(grpcio_patch._Server, "_begin", noted)
+    large = bytes(grpcio_patch.LARGE_BYTES)
+    async with _serving() as (_, echo):
+        await echo(large)
+        tick()
+        await asyncio.gather(*(echo(large) for _ in range(2 * grpcio_patch.OUTSTANDING)))
+    assert len(begun) - 1 == len(set(begun[1:])) == 2 * grpcio_patch.OUTSTANDING
+
+
+async def test_small_calls_begin_at_once_when_as_many_came_as_loops_there_are() -> None:
+    turns = grpcio_patch._Turns()
+    read = turns.noting(len)
+    assert read(bytes(grpcio_patch.LARGE_BYTES)) == grpcio_patch.LARGE_BYTES
+    for _ in range(grpcio_patch.OUTSTANDING):
+        await turns.wait()
+        with pytest.raises(TimeoutError):  # its turn is taken until the loop has gone round
+            async with asyncio.timeout(0):
+                await turns.wait()
+        await asyncio.sleep(0)
+        assert read(b"x") == 1
+    for _ in range(3):
+        assert [None for _ in turns.wait().__await__()] == []  # without a turn of the loop
 
 
 async def test_a_request_that_fails_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:

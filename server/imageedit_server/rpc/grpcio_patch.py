@@ -11,7 +11,9 @@ where it is handed over, and one with too much is let go of unanswered, which co
 answer would cost what it is to save. ``tests/rpc/test_call_metadata.py`` tells when a newer grpcio differs.
 
 And for each call it waits anew over all methods, which costs more than the call itself. So each method has
-loops of its own here, which take in its calls until the server ends (``tests/rpc/test_request_loops.py``).
+loops of its own here, which take in its calls until the server ends (``tests/rpc/test_request_loops.py``). Of
+a method whose messages are large they begin one call at a time, or all others would wait for what that many
+megabytes take.
 """
 
 import asyncio
@@ -31,6 +33,9 @@ PROVEN = ProvenVersions(library="grpcio", first="1.85.1", below="1.86")
 LOOK_SECONDS = 1.0
 OUTSTANDING = 16
 """How many calls of a method may come at once without one of them waiting for a loop to ask for it."""
+
+LARGE_BYTES = 256 * 1024
+"""A message that takes milliseconds to copy and to parse."""
 
 PlainServer: Any = getattr(cygrpc, "AioServer", object)  # that it is there is looked at when a server is made
 
@@ -95,12 +100,16 @@ class _Server(PlainServer):  # type: ignore[misc]
         self._gate = tuple(interceptors or ())
         self._served = _Served({})
         self._most_calls = most_calls or sys.maxsize
+        self._turns: dict[str, _Turns] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self._refusals: set[asyncio.Task[None]] = set()
 
     def add_registered_method_handlers(self, method_handlers: dict[str, Any]) -> None:
         """Serve these methods too."""
-        self._served.handlers.update(method_handlers)
+        for name, handler in method_handlers.items():
+            turns = self._turns[name] = _Turns()
+            read = turns.noting(handler.request_deserializer)
+            self._served.handlers[name] = handler._replace(request_deserializer=read)
         super().add_registered_method_handlers(method_handlers)
 
     def _make_request_call_future(self, method: bytes | None) -> Any:
@@ -120,6 +129,8 @@ class _Server(PlainServer):  # type: ignore[misc]
                     raise
                 continue
             if not _is_dropped(state):
+                if name in self._turns:
+                    await self._turns[name].wait()
                 self._begin(name, served, state)
             del state  # which ends a call that is dropped; the others have it themselves
 
@@ -137,6 +148,32 @@ def _is_dropped(state: Any) -> bool:
         return False
     CALLS_DROPPED.inc()
     return True
+
+
+class _Turns:
+    """Lets the calls of one method begin one after the other, in turns of the loop, while some are large.
+
+    How large a call is shows when its message is there. So many small ones end it as may be begun at once.
+    """
+
+    def __init__(self) -> None:
+        self._begins_alone = asyncio.Lock()
+        self._large = 0
+
+    def noting(self, deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+        """Look at each message before it is read."""
+
+        def read(data: bytes) -> Any:
+            self._large = OUTSTANDING if len(data) >= LARGE_BYTES else max(self._large - 1, 0)
+            return deserialize(data) if deserialize else data
+
+        return read
+
+    async def wait(self) -> None:
+        """Return when a call may begin."""
+        if self._large:
+            await self._begins_alone.acquire()
+            asyncio.get_running_loop().call_soon(self._begins_alone.release)
 
 
 class _Served:
