@@ -20,5 +20,5 @@ async def in_the_end(write: Callable[[datetime], Awaitable[T]], tools: Tools) ->
         try:
             return await write(tools.clock.now())
         except Refusal as refusal:
-            _log.warning("what came before this start cannot be stored yet: %s", refusal)
+            _log.warning("what must be stored cannot be yet: %s", refusal)
         await tools.clock.sleep(FULL_RETRY_SECONDS)

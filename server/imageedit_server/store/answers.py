@@ -3,17 +3,15 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select
 
-from imageedit_server.core.change import Change
 from imageedit_server.core.image import Image
 from imageedit_server.core.task import Attempt, Outcome, State, Task
-from imageedit_server.store.attempts import AttemptKey, Fact, learn, learn_late, note_answer
-from imageedit_server.store.database import CHANGES
+from imageedit_server.store.attempts import AttemptKey, Fact, hint, learn, learn_late, note_answer
 from imageedit_server.store.log import locked_row
 from imageedit_server.store.queries import row_by_id, with_attempts
 from imageedit_server.store.statements import PreparedSelect
-from imageedit_server.store.tables import ATTEMPT, TASK, to_micros
+from imageedit_server.store.tables import ATTEMPT, TASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +62,7 @@ def learn_from_file(connection: Connection, key: AttemptKey, fact: Fact, now: da
         return
     learn(connection, key, fact)
     if fact.outcome in (Outcome.ACCEPTED, Outcome.SUCCEEDED):
-        called_at = to_micros(now)
-        if row.end_time is not None:
-            called_at = max(called_at, row.not_before + 1)  # so that no call is taken for an earlier one
-        connection.execute(update(TASK).where(TASK.c.number == row.number).values(not_before=called_at))
-        connection.info[CHANGES].append(Change(key.task_id, row.seq, State(row.state), called_back=True))
+        hint(connection, row, now)
 
 
 def learn_from_kept_file(

@@ -189,7 +189,7 @@ def learn_and_change(
     except LeaseLost:
         found = row_by_id(connection, key.task_id)
         if found is not None and found.end_time is not None and fact.outcome is Outcome.SUCCEEDED:
-            _hint(connection, found, now)
+            hint(connection, found, now)
         return None
 
 
@@ -230,11 +230,11 @@ def call_back(
     if vendor_task_id:
         fact = Fact(outcome=Outcome.ACCEPTED, vendor_task_id=vendor_task_id)
         learn(connection, AttemptKey(found.task_id, named.number), fact)
-    _hint(connection, found, now)
+    hint(connection, found, now)
     return True
 
 
-def _hint(connection: Connection, found: Any, now: datetime) -> None:
+def hint(connection: Connection, found: Any, now: datetime) -> None:
     """Let a task be polled, or, when it has ended, its result be collected."""
     called_at = to_micros(now)
     if found.end_time is not None:
